@@ -1,0 +1,118 @@
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::process::Command;
+
+use super::{Extractor, Field, Injector};
+
+/// The environment of this process, as far as it carries a trace: `SENTRY_TRACE` and `SENTRY_BAGGAGE`.
+///
+/// A scheduled job or a build step continues the trace of whoever started it. To hand a trace on to a
+/// child process, inject it into its [`Command`]; for one of another crate's, such as tokio's, into the
+/// standard one inside it.
+///
+/// ```
+/// use std::process::Command;
+/// use tracehop::{Environment, Propagator};
+///
+/// let propagator = Propagator::from_env()?;
+/// let context = propagator.continue_trace(&Environment::current());
+///
+/// let mut job = Command::new("nightly-report");
+/// context.inject_always(&mut job);
+/// # Ok::<(), tracehop::BuildError>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Environment {
+    sentry_trace: Option<OsString>,
+    baggage: Option<OsString>,
+}
+
+impl Environment {
+    /// What the environment of this process says now. A variable that is empty counts as not set.
+    pub fn current() -> Self {
+        let value = |field: Field| {
+            field
+                .environment_name()
+                .and_then(env::var_os)
+                .filter(|value| !value.is_empty())
+        };
+        Self {
+            sentry_trace: value(Field::SentryTrace),
+            baggage: value(Field::Baggage),
+        }
+    }
+}
+
+impl Extractor for Environment {
+    fn extract(&self, field: Field) -> impl Iterator<Item = &[u8]> {
+        let value = match field {
+            Field::SentryTrace => self.sentry_trace.as_deref(),
+            Field::Baggage => self.baggage.as_deref(),
+            Field::Traceparent | Field::Tracestate => None,
+        };
+        value.into_iter().map(OsStr::as_encoded_bytes)
+    }
+}
+
+/// Only what was set on the command itself is seen, not what the child would inherit: the trace of a
+/// process's parent is not the trace of its children.
+impl Extractor for Command {
+    fn extract(&self, field: Field) -> impl Iterator<Item = &[u8]> {
+        self.get_envs()
+            .filter(move |(key, _)| field.environment_name().is_some_and(|name| *key == name))
+            .filter_map(|(_, value)| value.map(OsStr::as_encoded_bytes))
+    }
+}
+
+impl Injector for Command {
+    fn set(&mut self, field: Field, value: &str) {
+        let Some(name) = field.environment_name() else {
+            return;
+        };
+        if field == Field::SentryTrace && self.extract(Field::Baggage).next().is_none() {
+            // The child would inherit this process's own, which may belong to another trace.
+            self.env_remove("SENTRY_BAGGAGE");
+        }
+        self.env(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_carries_what_travels_in_an_environment() {
+        let mut command = Command::new("true");
+        for field in Field::ALL {
+            command.set(field, "x");
+        }
+        let mut names: Vec<_> = command
+            .get_envs()
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["SENTRY_BAGGAGE", "SENTRY_TRACE"]);
+        assert_eq!(
+            command.extract(Field::SentryTrace).collect::<Vec<_>>(),
+            [b"x"]
+        );
+        assert_eq!(command.extract(Field::Traceparent).count(), 0);
+    }
+
+    #[test]
+    fn baggage_of_another_trace_is_not_inherited() {
+        let mut command = Command::new("true");
+        command.set(Field::SentryTrace, "x");
+        let removed = (OsStr::new("SENTRY_BAGGAGE"), None);
+        assert!(command.get_envs().any(|variable| variable == removed));
+
+        let mut command = Command::new("true");
+        command.env("SENTRY_BAGGAGE", "a=1");
+        command.set(Field::SentryTrace, "x");
+        assert_eq!(
+            command.extract(Field::Baggage).collect::<Vec<_>>(),
+            [b"a=1"]
+        );
+    }
+}

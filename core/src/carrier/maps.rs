@@ -1,0 +1,128 @@
+//! Maps and lists of pairs, such as the metadata of queue messages. Names are compared without regard to
+//! case, since brokers differ in whether they keep it.
+
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, Hash};
+
+use super::{Extractor, Field, Injector};
+
+fn is_name(field: Field, key: impl AsRef<str>) -> bool {
+    key.as_ref().eq_ignore_ascii_case(field.name())
+}
+
+fn matching<'a, K: AsRef<str> + 'a, V: AsRef<[u8]> + 'a>(
+    pairs: impl Iterator<Item = (&'a K, &'a V)>,
+    field: Field,
+) -> impl Iterator<Item = &'a [u8]> {
+    pairs
+        .filter(move |(key, _)| is_name(field, key))
+        .map(|(_, value)| value.as_ref())
+}
+
+impl<K: AsRef<str>, V: AsRef<[u8]>, S> Extractor for HashMap<K, V, S> {
+    fn extract(&self, field: Field) -> impl Iterator<Item = &[u8]> {
+        matching(self.iter(), field)
+    }
+}
+
+impl<K, V, S> Injector for HashMap<K, V, S>
+where
+    K: AsRef<str> + From<&'static str> + Eq + Hash,
+    V: AsRef<[u8]> + for<'v> From<&'v str>,
+    S: BuildHasher,
+{
+    fn set(&mut self, field: Field, value: &str) {
+        self.retain(|key, _| !is_name(field, key));
+        self.insert(K::from(field.name()), V::from(value));
+    }
+}
+
+impl<K: AsRef<str>, V: AsRef<[u8]>> Extractor for BTreeMap<K, V> {
+    fn extract(&self, field: Field) -> impl Iterator<Item = &[u8]> {
+        matching(self.iter(), field)
+    }
+}
+
+impl<K, V> Injector for BTreeMap<K, V>
+where
+    K: AsRef<str> + From<&'static str> + Ord,
+    V: AsRef<[u8]> + for<'v> From<&'v str>,
+{
+    fn set(&mut self, field: Field, value: &str) {
+        self.retain(|key, _| !is_name(field, key));
+        self.insert(K::from(field.name()), V::from(value));
+    }
+}
+
+impl<K: AsRef<str>, V: AsRef<[u8]>> Extractor for [(K, V)] {
+    fn extract(&self, field: Field) -> impl Iterator<Item = &[u8]> {
+        matching(self.iter().map(|(key, value)| (key, value)), field)
+    }
+}
+
+impl<K: AsRef<str>, V: AsRef<[u8]>> Extractor for Vec<(K, V)> {
+    fn extract(&self, field: Field) -> impl Iterator<Item = &[u8]> {
+        let pairs: &[(K, V)] = self.borrow();
+        pairs.extract(field)
+    }
+}
+
+impl<K, V> Injector for Vec<(K, V)>
+where
+    K: AsRef<str> + From<&'static str>,
+    V: AsRef<[u8]> + for<'v> From<&'v str>,
+{
+    fn set(&mut self, field: Field, value: &str) {
+        self.retain(|(key, _)| !is_name(field, key));
+        self.push((K::from(field.name()), V::from(value)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_a_carrier(mut carrier: impl Injector) {
+        carrier.set(Field::Baggage, "a=1");
+        carrier.set(Field::SentryTrace, "x");
+        carrier.set(Field::Baggage, "b=2");
+        assert_eq!(
+            carrier.extract(Field::Baggage).collect::<Vec<_>>(),
+            [b"b=2"]
+        );
+        assert_eq!(
+            carrier.extract(Field::SentryTrace).collect::<Vec<_>>(),
+            [b"x"]
+        );
+        assert_eq!(carrier.extract(Field::Traceparent).count(), 0);
+    }
+
+    #[test]
+    fn every_map_of_strings_or_bytes_carries() {
+        is_a_carrier(HashMap::<String, String>::new());
+        is_a_carrier(HashMap::<&'static str, Vec<u8>>::new());
+        is_a_carrier(BTreeMap::<String, String>::new());
+        is_a_carrier(Vec::<(String, String)>::new());
+    }
+
+    #[test]
+    fn names_of_any_case_are_read_and_replaced() {
+        let mut map = HashMap::from([("Sentry-Trace".to_owned(), "x".to_owned())]);
+        assert_eq!(map.extract(Field::SentryTrace).collect::<Vec<_>>(), [b"x"]);
+        map.set(Field::SentryTrace, "y");
+        assert_eq!(
+            map,
+            HashMap::from([("sentry-trace".to_owned(), "y".to_owned())])
+        );
+    }
+
+    #[test]
+    fn pairs_may_have_several_lines() {
+        let pairs = [("baggage", "a=1"), ("other", "x"), ("BAGGAGE", "b=2")];
+        assert_eq!(
+            pairs[..].extract(Field::Baggage).collect::<Vec<_>>(),
+            [b"a=1", b"b=2"]
+        );
+    }
+}

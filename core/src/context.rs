@@ -1,0 +1,401 @@
+//! One position in a trace, and what is handed on from there.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use crate::carrier::{Field, Injector};
+use crate::dsc::DynamicSamplingContext;
+use crate::id::{SpanId, TraceId};
+use crate::options::Options;
+use crate::propagator::NotContinued;
+use crate::sampling::{Decision, SampleRand, SampleRate, SamplingContext};
+use crate::trace_data::{TraceData, merge_baggage};
+use crate::wire::{Baggage, SentryTrace, Traceparent, Tracestate};
+
+/// A position in a trace: what a service knows of the trace that it takes part in, and what it hands on.
+///
+/// Made by [`Propagator::continue_trace`](crate::Propagator::continue_trace) and
+/// [`start_new_trace`](crate::Propagator::start_new_trace). It carries all that it needs, so that a
+/// template, a job or another thread needs nothing but it. Clones are cheap, and share one trace: whichever
+/// first hands the trace on settles the sampling decision and freezes the dynamic sampling context for all
+/// of them.
+///
+/// Neither of the two is settled before it is asked for, so that the
+/// [transaction's name](Self::set_transaction) can still be set.
+///
+/// ```
+/// use std::collections::HashMap;
+/// use tracehop::Propagator;
+///
+/// let propagator = Propagator::builder().traces_sample_rate(1.0).build()?;
+/// let context = propagator.start_new_trace();
+/// context.set_transaction("GET /users/{id}");
+///
+/// let mut headers = HashMap::<String, String>::new();
+/// context.inject("https://api.example.com/users/7", &mut headers);
+/// let span_id = context.span_id();
+/// assert_eq!(headers["sentry-trace"], format!("{}-{span_id}-1", context.trace_id()));
+/// assert!(headers["baggage"].ends_with(",sentry-transaction=GET%20%2Fusers%2F%7Bid%7D"));
+/// # Ok::<(), tracehop::BuildError>(())
+/// ```
+#[derive(Clone)]
+pub struct PropagationContext {
+    span_id: SpanId,
+    parent_span_id: Option<SpanId>,
+    trace: Arc<Trace>,
+}
+
+/// What all contexts of one trace share.
+struct Trace {
+    options: Arc<Options>,
+    trace_id: TraceId,
+    origin: Origin,
+    transaction: Mutex<Option<Cow<'static, str>>>,
+    decision: OnceLock<Decision>,
+}
+
+/// Where the trace began, with the dynamic sampling context that leaves, once it is frozen.
+enum Origin {
+    Continued {
+        incoming: Incoming,
+        /// `None`: as it arrived, which is the rule, and costs nothing.
+        completed: OnceLock<Option<DynamicSamplingContext>>,
+    },
+    Started {
+        reason: NotContinued,
+        dsc: OnceLock<DynamicSamplingContext>,
+    },
+}
+
+/// What arrived, once it is sure that the trace is continued.
+pub(crate) struct Incoming {
+    pub(crate) sentry_trace: SentryTrace,
+    pub(crate) tracestate: Option<Tracestate>,
+    pub(crate) dsc: DynamicSamplingContext,
+}
+
+impl PropagationContext {
+    pub(crate) fn continued(options: Arc<Options>, incoming: Incoming) -> Self {
+        let SentryTrace {
+            trace_id, span_id, ..
+        } = incoming.sentry_trace;
+        let origin = Origin::Continued {
+            incoming,
+            completed: OnceLock::new(),
+        };
+        Self {
+            span_id: SpanId::random(),
+            parent_span_id: Some(span_id),
+            trace: Arc::new(Trace::new(options, trace_id, origin)),
+        }
+    }
+
+    pub(crate) fn started(options: Arc<Options>, reason: NotContinued) -> Self {
+        let origin = Origin::Started {
+            reason,
+            dsc: OnceLock::new(),
+        };
+        Self {
+            span_id: SpanId::random(),
+            parent_span_id: None,
+            trace: Arc::new(Trace::new(options, TraceId::random(), origin)),
+        }
+    }
+
+    /// A context for a span below this one, which the application records itself. It has a new span id, and
+    /// this one's as its parent.
+    ///
+    /// A span that nobody records would leave the next service an orphan: hand on this context instead.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self {
+            span_id: SpanId::random(),
+            parent_span_id: Some(self.span_id),
+            trace: Arc::clone(&self.trace),
+        }
+    }
+
+    /// The trace.
+    pub fn trace_id(&self) -> TraceId {
+        self.trace.trace_id
+    }
+
+    /// This service's own span, new for every trace continued or started. Whoever receives the headers has
+    /// it as the parent.
+    pub fn span_id(&self) -> SpanId {
+        self.span_id
+    }
+
+    /// The span that this one is below: the caller's, or [this service's own](Self::child); `None` at the
+    /// head of the trace.
+    pub fn parent_span_id(&self) -> Option<SpanId> {
+        self.parent_span_id
+    }
+
+    /// Whether the trace was begun by another service.
+    pub fn is_continued(&self) -> bool {
+        matches!(self.trace.origin, Origin::Continued { .. })
+    }
+
+    /// Why the trace was not continued; `None` if it was.
+    pub fn not_continued(&self) -> Option<&NotContinued> {
+        match &self.trace.origin {
+            Origin::Continued { .. } => None,
+            Origin::Started { reason, .. } => Some(reason),
+        }
+    }
+
+    /// Names the transaction: a route pattern such as `GET /users/{id}`, never a path that somebody
+    /// requested.
+    ///
+    /// The name is told to the sampler, and goes into the dynamic sampling context if the trace began here
+    /// and a decision is made here. It has no effect on what is settled already.
+    pub fn set_transaction(&self, name: impl Into<Cow<'static, str>>) {
+        *self
+            .trace
+            .transaction
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(name.into());
+    }
+
+    /// The sampling decision; `None` if it is deferred to the services further on. Asking settles it.
+    ///
+    /// In order: the sampler's, the calling service's, the one by `traces_sample_rate`, none.
+    pub fn sampled(&self) -> Option<bool> {
+        self.trace.decision().sampled
+    }
+
+    /// The rate of this service's own that made the decision, if one did. Asking settles the decision.
+    pub fn sample_rate(&self) -> Option<SampleRate> {
+        self.trace.decision().own_rate
+    }
+
+    /// The random number of the trace. Asking settles the decision.
+    pub fn sample_rand(&self) -> SampleRand {
+        self.trace.decision().sample_rand
+    }
+
+    /// Whether this service should record spans and send them: only if it has a rate or a sampler, and the
+    /// decision is "yes".
+    pub fn sends_spans(&self) -> bool {
+        self.trace.options.samples() && self.sampled() == Some(true)
+    }
+
+    /// The dynamic sampling context. Asking is a departure: it is frozen from here on.
+    pub fn dsc(&self) -> &DynamicSamplingContext {
+        self.trace.dsc()
+    }
+
+    /// What to hand on to whatever is no HTTP request, as pairs of name and value. Freezes the dynamic
+    /// sampling context.
+    ///
+    /// ```
+    /// # let context = tracehop::Propagator::builder().build()?.start_new_trace();
+    /// for (name, value) in context.trace_data().iter() {
+    ///     println!("{name}: {value}");
+    /// }
+    /// # Ok::<(), tracehop::BuildError>(())
+    /// ```
+    pub fn trace_data(&self) -> TraceData<'_> {
+        let sentry_trace = SentryTrace {
+            trace_id: self.trace.trace_id,
+            span_id: self.span_id,
+            sampled: self.sampled(),
+        };
+        let traceparent = self
+            .trace
+            .options
+            .propagate_traceparent
+            .then_some(Traceparent {
+                trace_id: sentry_trace.trace_id,
+                parent_id: sentry_trace.span_id,
+                sampled: sentry_trace.sampled == Some(true),
+            });
+        let tracestate = match &self.trace.origin {
+            Origin::Continued { incoming, .. } => incoming.tracestate.as_ref(),
+            Origin::Started { .. } => None,
+        };
+        TraceData::new(sentry_trace, self.dsc(), traceparent, tracestate)
+    }
+
+    /// Writes the trace into the headers of a request to this URL, if it is one of the
+    /// [`trace_propagation_targets`](crate::PropagatorBuilder::trace_propagation_targets).
+    ///
+    /// The URL is the absolute one that the request goes to. What the application wrote itself is
+    /// respected:
+    ///
+    /// * if there is a `sentry-trace` already, nothing is written at all;
+    /// * other vendors' members of its `baggage` are kept, unchanged and first; `sentry-` members are
+    ///   replaced, if there are any to send;
+    /// * a `traceparent` of its own is left alone, with its `tracestate`.
+    pub fn inject<I: Injector + ?Sized>(&self, url: impl AsRef<str>, carrier: &mut I) {
+        if self.trace.options.is_target(url.as_ref()) {
+            self.inject_always(carrier);
+        }
+    }
+
+    /// Writes the trace into a carrier that has no URL, such as a queue message or a child process.
+    /// Otherwise as [`inject`](Self::inject).
+    pub fn inject_always<I: Injector + ?Sized>(&self, carrier: &mut I) {
+        if carrier.extract(Field::SentryTrace).next().is_some() {
+            return;
+        }
+        let data = self.trace_data();
+        carrier.set(Field::SentryTrace, data.sentry_trace());
+        if let Some(ours) = data.baggage() {
+            match merge_baggage(carrier.extract(Field::Baggage), ours) {
+                Some(merged) => carrier.set(Field::Baggage, &merged),
+                None => carrier.set(Field::Baggage, ours.as_str()),
+            }
+        }
+        if let Some(traceparent) = data.traceparent()
+            && carrier.extract(Field::Traceparent).next().is_none()
+        {
+            carrier.set(Field::Traceparent, traceparent);
+            if let Some(tracestate) = data.tracestate() {
+                carrier.set(Field::Tracestate, tracestate);
+            }
+        }
+    }
+}
+
+impl AsRef<Self> for PropagationContext {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+impl fmt::Debug for PropagationContext {
+    /// Shows the ids, and settles nothing.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PropagationContext")
+            .field("trace_id", &self.trace.trace_id)
+            .field("span_id", &self.span_id)
+            .field("parent_span_id", &self.parent_span_id)
+            .field("not_continued", &self.not_continued())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Trace {
+    fn new(options: Arc<Options>, trace_id: TraceId, origin: Origin) -> Self {
+        Self {
+            options,
+            trace_id,
+            origin,
+            transaction: Mutex::new(None),
+            decision: OnceLock::new(),
+        }
+    }
+
+    fn decision(&self) -> &Decision {
+        self.decision.get_or_init(|| {
+            let (parent_sampled, arrived) = match &self.origin {
+                Origin::Continued { incoming, .. } => {
+                    (incoming.sentry_trace.sampled, Some(&incoming.dsc))
+                }
+                Origin::Started { .. } => (None, None),
+            };
+            let parent_sample_rate = arrived.and_then(DynamicSamplingContext::sample_rate);
+            let sample_rand = arrived
+                .and_then(DynamicSamplingContext::sample_rand)
+                .unwrap_or_else(|| match (parent_sampled, parent_sample_rate) {
+                    (Some(sampled), Some(rate)) => {
+                        SampleRand::from_decision(self.trace_id, sampled, rate)
+                    }
+                    _ => SampleRand::from_trace_id(self.trace_id),
+                });
+            let name = self.transaction();
+            let context = SamplingContext {
+                name: name.as_deref(),
+                parent_sampled,
+                parent_sample_rate,
+            };
+            let Options {
+                traces_sampler,
+                traces_sample_rate,
+                ..
+            } = &*self.options;
+            Decision::new(
+                traces_sampler.as_ref(),
+                *traces_sample_rate,
+                &context,
+                sample_rand,
+            )
+        })
+    }
+
+    fn transaction(&self) -> Option<Cow<'static, str>> {
+        self.transaction
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn dsc(&self) -> &DynamicSamplingContext {
+        match &self.origin {
+            Origin::Started { dsc, .. } => dsc.get_or_init(|| self.own_dsc()),
+            Origin::Continued {
+                incoming,
+                completed,
+            } => completed
+                .get_or_init(|| with_what_is_missing(&incoming.dsc, self.decision()))
+                .as_ref()
+                .unwrap_or(&incoming.dsc),
+        }
+    }
+
+    /// The dynamic sampling context of a trace that began here. The transaction comes last: it is the only
+    /// item whose length nobody has checked, and the last is dropped where the limit is exceeded.
+    fn own_dsc(&self) -> DynamicSamplingContext {
+        let decision = self.decision();
+        let mut items = Baggage::new();
+        // A list at its limit takes no more, and needs no more.
+        let mut push = |key, value: &str| drop(items.push(key, value));
+        push(
+            "sentry-trace_id",
+            self.trace_id.encode(&mut [0; TraceId::DIGITS]),
+        );
+        for member in self.options.constant_items.members() {
+            push(member.key(), &member.value());
+        }
+        push("sentry-sample_rand", &decision.sample_rand.to_string());
+        if let (Some(sampled), Some(rate)) = (decision.sampled, decision.own_rate) {
+            push("sentry-sample_rate", &rate.to_string());
+            push("sentry-sampled", if sampled { "true" } else { "false" });
+            if let Some(name) = self.transaction() {
+                push("sentry-transaction", &name);
+            }
+        }
+        DynamicSamplingContext::from_items(items)
+    }
+}
+
+/// A dynamic sampling context that arrived, with the two items that may be set on the way; `None` if it
+/// stays as it is.
+///
+/// A `sample_rand` that is missing, or is none, is added, or else every service would draw its own. The
+/// `sample_rate` becomes the one that this service decided at, so that a sampler further on that follows
+/// its parent's rate gets the right one.
+fn with_what_is_missing(
+    arrived: &DynamicSamplingContext,
+    decision: &Decision,
+) -> Option<DynamicSamplingContext> {
+    if arrived.is_empty() {
+        return None;
+    }
+    let with_rand = arrived
+        .sample_rand()
+        .is_none()
+        .then(|| arrived.with("sample_rand", &decision.sample_rand.to_string()));
+    match decision.own_rate {
+        Some(rate) if arrived.sample_rate() != Some(rate) => Some(
+            with_rand
+                .as_ref()
+                .unwrap_or(arrived)
+                .with("sample_rate", &rate.to_string()),
+        ),
+        _ => with_rand,
+    }
+}

@@ -1,0 +1,386 @@
+//! What the head of a trace tells everybody who sees it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::id::TraceId;
+use crate::sampling::{SampleRand, SampleRate};
+use crate::wire::Baggage;
+use crate::wire::baggage::{BaggageError, Member, readable_members};
+
+/// The
+/// [dynamic sampling context](https://develop.sentry.dev/sdk/foundations/trace-propagation/dynamic-sampling-context/)
+/// (DSC) of a trace: the items from which Sentry decides which traces to keep.
+///
+/// It travels as the `sentry-` members of a `baggage` header, and that text is what this type holds: items
+/// nobody here knows, their order and their spelling included. It is looked into only when asked.
+///
+/// A value of this type never changes. A [`PropagationContext`](crate::PropagationContext) makes one when
+/// the trace first leaves the service that began it, or takes over the one that arrived; either way it is
+/// *frozen* from then on.
+///
+/// ```
+/// use tracehop::DynamicSamplingContext;
+///
+/// let header = "userId=alice,sentry-release=shop%401.4.0,sentry-sample_rate=0.25,sentry-new=1";
+/// let dsc = DynamicSamplingContext::from_baggage([header.as_bytes()]);
+/// assert_eq!(dsc.release().as_deref(), Some("shop@1.4.0"));
+/// assert_eq!(dsc.get("new").as_deref(), Some("1"));
+/// assert_eq!(dsc.as_str(), "sentry-release=shop%401.4.0,sentry-sample_rate=0.25,sentry-new=1");
+/// ```
+///
+/// With the feature `serde` it is a map of strings without the prefix, which is the form of the `trace`
+/// header of an [envelope](https://develop.sentry.dev/sdk/data-model/envelopes/).
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct DynamicSamplingContext {
+    baggage: Baggage,
+}
+
+impl DynamicSamplingContext {
+    /// The items among the members of `baggage` header lines.
+    ///
+    /// Members of other vendors are left out, as are malformed ones and what is over the limits of
+    /// [`Baggage`]. Of equal names the last counts.
+    pub fn from_baggage<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut items = Items::default();
+        for member in readable_members(lines) {
+            let Some(name) = member.sentry_name() else {
+                continue;
+            };
+            if items.push(name, &member).is_err() {
+                break;
+            }
+        }
+        Self {
+            baggage: items.baggage,
+        }
+    }
+
+    /// The items of a list that holds nothing else.
+    pub(crate) fn from_items(baggage: Baggage) -> Self {
+        Self { baggage }
+    }
+
+    /// The same with an item set to another value where it stands, or added at the end.
+    pub(crate) fn with(&self, name: &str, value: &str) -> Self {
+        let mut baggage = Baggage::new();
+        let mut found = false;
+        for member in self.baggage.members() {
+            let pushed = if member.sentry_name() == Some(name) {
+                found = true;
+                baggage.push(member.key(), value)
+            } else {
+                baggage.push_member(&member)
+            };
+            if pushed.is_err() {
+                return Self { baggage };
+            }
+        }
+        if !found {
+            // A list that is full stays as it is.
+            let _ = baggage.push(&["sentry-", name].concat(), value);
+        }
+        Self { baggage }
+    }
+
+    /// The decoded value of the item with this name, without the prefix `sentry-`.
+    pub fn get(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.find(name).map(|member| member.value())
+    }
+
+    /// Names, without the prefix, and decoded values, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        self.baggage
+            .members()
+            .filter_map(|member| Some((member.sentry_name()?, member.value())))
+    }
+
+    /// The trace that the items are about.
+    pub fn trace_id(&self) -> Option<TraceId> {
+        self.get("trace_id")?.parse().ok()
+    }
+
+    /// The public key of the DSN of the service that began the trace.
+    pub fn public_key(&self) -> Option<Cow<'_, str>> {
+        self.get("public_key")
+    }
+
+    /// The rate at which the decision was made; `None` also if the text is not a rate.
+    pub fn sample_rate(&self) -> Option<SampleRate> {
+        self.get("sample_rate")?.parse().ok()
+    }
+
+    /// The random number of the trace; `None` also if the text is not one.
+    pub fn sample_rand(&self) -> Option<SampleRand> {
+        self.get("sample_rand")?.parse().ok()
+    }
+
+    /// What the head of the trace decided; `None` if it deferred the decision.
+    pub fn sampled(&self) -> Option<bool> {
+        match &*self.get("sampled")? {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The release of the service that began the trace.
+    pub fn release(&self) -> Option<Cow<'_, str>> {
+        self.get("release")
+    }
+
+    /// The environment of the service that began the trace.
+    pub fn environment(&self) -> Option<Cow<'_, str>> {
+        self.get("environment")
+    }
+
+    /// The route pattern of the request that began the trace.
+    pub fn transaction(&self) -> Option<Cow<'_, str>> {
+        self.get("transaction")
+    }
+
+    /// The Sentry organisation of the service that began the trace. An empty one is none.
+    pub fn org_id(&self) -> Option<Cow<'_, str>> {
+        self.get("org_id").filter(|id| !id.is_empty())
+    }
+
+    /// The session replay that the trace was recorded in.
+    pub fn replay_id(&self) -> Option<Cow<'_, str>> {
+        self.get("replay_id")
+    }
+
+    /// The segment of the user for whom the trace was begun.
+    pub fn user_segment(&self) -> Option<Cow<'_, str>> {
+        self.get("user_segment")
+    }
+
+    /// Whether there are no items: the trace was begun by an SDK that sends none, and nobody may add any.
+    pub fn is_empty(&self) -> bool {
+        self.baggage.is_empty()
+    }
+
+    /// The items as members of a `baggage` header; empty if there are none.
+    pub fn as_str(&self) -> &str {
+        self.baggage.as_str()
+    }
+
+    /// The items as a `baggage` list.
+    pub fn as_baggage(&self) -> &Baggage {
+        &self.baggage
+    }
+
+    fn find(&self, name: &str) -> Option<Member<'_>> {
+        self.baggage
+            .members()
+            .find(|member| member.sentry_name() == Some(name))
+    }
+}
+
+impl fmt::Debug for DynamicSamplingContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+/// A list in the making, with the names that are in it, so that a name is found without a second look at
+/// the text.
+struct Items<'a> {
+    baggage: Baggage,
+    names: [&'a str; Baggage::MAX_MEMBERS],
+}
+
+impl Default for Items<'_> {
+    fn default() -> Self {
+        Self {
+            baggage: Baggage::new(),
+            names: [""; Baggage::MAX_MEMBERS],
+        }
+    }
+}
+
+impl<'a> Items<'a> {
+    fn push(&mut self, name: &'a str, member: &Member<'a>) -> Result<(), BaggageError> {
+        let len = self.baggage.len();
+        if let Some(at) = self.names[..len].iter().position(|known| *known == name) {
+            self.remove(at);
+        }
+        let free = self.baggage.len();
+        self.baggage.push_member(member)?;
+        self.names[free] = name;
+        Ok(())
+    }
+
+    /// Rare, so that simple is better than fast.
+    fn remove(&mut self, at: usize) {
+        let mut kept = Baggage::new();
+        for (_, member) in self.baggage.members().enumerate().filter(|(n, _)| *n != at) {
+            // Less than what was in a list already.
+            let _ = kept.push_member(&member);
+        }
+        self.names.copy_within(at + 1.., at);
+        self.baggage = kept;
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for DynamicSamplingContext {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for DynamicSamplingContext {
+    /// Reads a map of strings. Items that no `baggage` header could carry are left out.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Baggage;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of strings")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Baggage, A::Error> {
+                let mut baggage = Baggage::new();
+                while let Some((name, value)) = map.next_entry::<String, String>()? {
+                    if !name.is_empty() {
+                        let _ = baggage.push(&["sentry-", &name].concat(), &value);
+                    }
+                }
+                Ok(baggage)
+            }
+        }
+
+        // Read once more as a header, which settles what equal names mean.
+        let baggage = deserializer.deserialize_map(Visitor)?;
+        Ok(Self::from_baggage([baggage.as_str().as_bytes()]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dsc(lines: &[&str]) -> DynamicSamplingContext {
+        DynamicSamplingContext::from_baggage(lines.iter().map(|line| line.as_bytes()))
+    }
+
+    #[test]
+    fn only_our_members_are_kept_with_their_text_and_order() {
+        let table: &[(&[&str], &str)] = &[
+            (&[], ""),
+            (&["other=1"], ""),
+            (&["SENTRY-release=1,Sentry-a=2"], ""),
+            (
+                &["sentry-b=%2f , other=1", "sentry-a = 1;p"],
+                "sentry-b=%2f,sentry-a=1;p",
+            ),
+            (
+                &["sentry-custom-key=1,sentry-release="],
+                "sentry-custom-key=1,sentry-release=",
+            ),
+            (&["sentry-=v,sentry-a=%zz,sentry-b=1"], "sentry-b=1"),
+        ];
+        for (lines, expected) in table {
+            assert_eq!(dsc(lines).as_str(), *expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_equal_names_is_kept() {
+        for (line, expected) in [
+            ("sentry-a=1,sentry-a=2", "sentry-a=2"),
+            ("sentry-a=1,sentry-b=2,sentry-a=3", "sentry-b=2,sentry-a=3"),
+            (
+                "sentry-a=1,sentry-b=2,sentry-c=3,sentry-b=4,sentry-c=5",
+                "sentry-a=1,sentry-b=4,sentry-c=5",
+            ),
+        ] {
+            assert_eq!(dsc(&[line]).as_str(), expected);
+        }
+        let full: Vec<String> = (0..64).map(|n| format!("sentry-k{n}=1")).collect();
+        let again = dsc(&[&full.join(","), "sentry-k0=2,sentry-new=1"]);
+        assert_eq!(again.get("k0").as_deref(), Some("2"));
+        assert_eq!(again.as_baggage().len(), 64);
+    }
+
+    #[test]
+    fn every_listed_item_has_a_typed_reading() {
+        let dsc = dsc(&[
+            "sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-public_key=key,\
+             sentry-sample_rate=2.5e-1,sentry-sample_rand=0.123456,sentry-sampled=true,\
+             sentry-release=shop%401.4.0,sentry-environment=pre%20prod,\
+             sentry-transaction=GET%20%2Fusers%2F%7Bid%7D,sentry-org_id=123,\
+             sentry-replay_id=0af7651916cd43dd8448eb211c80319c,sentry-user_segment=beta,\
+             sentry-custom-key=x;p",
+        ]);
+        assert_eq!(
+            dsc.trace_id(),
+            Some("771a43a4192642f0b136d5159a501700".parse().unwrap())
+        );
+        assert_eq!(dsc.public_key().as_deref(), Some("key"));
+        assert_eq!(dsc.sample_rate().map(SampleRate::get), Some(0.25));
+        assert_eq!(dsc.sample_rand().map(SampleRand::get), Some(0.123_456));
+        assert_eq!(dsc.sampled(), Some(true));
+        assert_eq!(dsc.release().as_deref(), Some("shop@1.4.0"));
+        assert_eq!(dsc.environment().as_deref(), Some("pre prod"));
+        assert_eq!(dsc.transaction().as_deref(), Some("GET /users/{id}"));
+        assert_eq!(dsc.org_id().as_deref(), Some("123"));
+        assert_eq!(
+            dsc.replay_id().as_deref(),
+            Some("0af7651916cd43dd8448eb211c80319c")
+        );
+        assert_eq!(dsc.user_segment().as_deref(), Some("beta"));
+        assert_eq!(dsc.get("custom-key").as_deref(), Some("x"));
+        assert_eq!(dsc.iter().count(), 12);
+    }
+
+    #[test]
+    fn items_that_are_not_what_their_name_says_read_as_absent() {
+        let dsc = dsc(&[
+            "sentry-trace_id=1,sentry-sample_rate=2,sentry-sample_rand=1,sentry-sampled=yes,sentry-org_id=",
+        ]);
+        assert_eq!(dsc.trace_id(), None);
+        assert_eq!(dsc.sample_rate(), None);
+        assert_eq!(dsc.sample_rand(), None);
+        assert_eq!(dsc.sampled(), None);
+        assert_eq!(dsc.org_id(), None);
+    }
+
+    #[test]
+    fn an_item_is_set_where_it_stands_or_added_at_the_end() {
+        let dsc = dsc(&["sentry-a=1,sentry-b=2"]);
+        assert_eq!(dsc.with("a", "x/y").as_str(), "sentry-a=x%2Fy,sentry-b=2");
+        assert_eq!(
+            dsc.with("c", "3").as_str(),
+            "sentry-a=1,sentry-b=2,sentry-c=3"
+        );
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn the_envelope_form_is_a_map_of_strings_without_the_prefix() {
+        let dsc = dsc(&["sentry-release=shop%401.4.0,sentry-sampled=true,sentry-custom-key=x"]);
+        let json = serde_json::to_string(&dsc).unwrap();
+        assert_eq!(
+            json,
+            r#"{"release":"shop@1.4.0","sampled":"true","custom-key":"x"}"#
+        );
+        assert_eq!(
+            serde_json::from_str::<DynamicSamplingContext>(&json).unwrap(),
+            dsc
+        );
+        let odd = r#"{"":"1","a b":"2","a":"3","a":"4"}"#;
+        assert_eq!(
+            serde_json::from_str::<DynamicSamplingContext>(odd)
+                .unwrap()
+                .as_str(),
+            "sentry-a=4"
+        );
+    }
+}

@@ -1,0 +1,207 @@
+//! What a DSN tells about a service: its key and its organisation.
+
+use std::error::Error;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::authority::Authority;
+
+/// A [data source name](https://develop.sentry.dev/sdk/foundations/transport/authentication/): where a
+/// service sends its events, and as whom.
+///
+/// Only what propagation needs is kept. The secret key of an old DSN is dropped when it is read, and the
+/// public key is not shown by `Debug`.
+///
+/// # Grammar
+///
+/// ```text
+/// DSN = scheme "://" public-key [ ":" secret-key ] "@" host [ ":" port ] "/" [ path "/" ] project-id
+/// ```
+///
+/// # Example
+///
+/// ```
+/// use tracehop::Dsn;
+///
+/// let dsn: Dsn = "https://key@o123.ingest.sentry.io/42".parse()?;
+/// assert_eq!(dsn.public_key(), "key");
+/// assert_eq!(dsn.org_id(), Some("123"));
+/// # Ok::<(), tracehop::DsnError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Dsn {
+    public_key: Box<str>,
+    host: Box<str>,
+}
+
+/// Why a text is not a DSN.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DsnError {
+    /// The text is not of the form `scheme://host/path`.
+    Url,
+    /// The scheme is neither `http` nor `https`.
+    Scheme,
+    /// There is no public key, or it has a character other than letters, digits, `-` and `_`.
+    PublicKey,
+    /// There is no project id behind the last `/`.
+    ProjectId,
+}
+
+impl fmt::Display for DsnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Url => "a DSN is a URL such as https://<public key>@<host>/<project id>",
+            Self::Scheme => "the scheme of a DSN is http or https",
+            Self::PublicKey => {
+                "a DSN has its public key in front of the host: https://<public key>@<host>/…"
+            }
+            Self::ProjectId => {
+                "a DSN ends with the id of its project: https://…@<host>/<project id>"
+            }
+        })
+    }
+}
+
+impl Error for DsnError {}
+
+impl Dsn {
+    /// The key that Sentry knows the project by. Not a secret, but not for logs either.
+    pub fn public_key(&self) -> &str {
+        &self.public_key
+    }
+
+    /// The host that events are sent to.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The organisation, if the host names it: `123` for `o123.ingest.sentry.io`. Self-hosted
+    /// installations and relays do not.
+    pub fn org_id(&self) -> Option<&str> {
+        let (first, _) = self.host.split_once('.')?;
+        let id = first.strip_prefix('o')?;
+        (!id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())).then_some(id)
+    }
+}
+
+impl FromStr for Dsn {
+    type Err = DsnError;
+
+    fn from_str(text: &str) -> Result<Self, DsnError> {
+        let (authority, path) = Authority::split(text).ok_or(DsnError::Url)?;
+        if !["http", "https"]
+            .iter()
+            .any(|scheme| authority.scheme.eq_ignore_ascii_case(scheme))
+        {
+            return Err(DsnError::Scheme);
+        }
+        let userinfo = authority.userinfo.ok_or(DsnError::PublicKey)?;
+        let public_key = userinfo
+            .split_once(':')
+            .map_or(userinfo, |(key, _secret)| key);
+        let is_key_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if public_key.is_empty() || !public_key.bytes().all(is_key_byte) {
+            return Err(DsnError::PublicKey);
+        }
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        if path.rsplit('/').next().is_none_or(str::is_empty) {
+            return Err(DsnError::ProjectId);
+        }
+        Ok(Self {
+            public_key: public_key.into(),
+            host: authority.host.to_ascii_lowercase().into(),
+        })
+    }
+}
+
+impl fmt::Debug for Dsn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dsn")
+            .field("host", &self.host)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A text that should have been a DSN, fit to be shown: without what stands where the keys do.
+pub(crate) fn redacted(text: &str) -> String {
+    let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
+    match text.rsplit_once('@') {
+        Some((_, host)) if scheme.is_empty() => format!("…@{host}"),
+        Some((_, host)) => format!("{scheme}://…@{host}"),
+        // Whoever forgot the `@` may have written the keys all the same.
+        None if text.contains(':') => "…".to_owned(),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_and_organisation_are_read() {
+        for (text, key, org) in [
+            ("https://key@o123.ingest.sentry.io/42", "key", Some("123")),
+            (
+                "https://key@o123.ingest.us.sentry.io/42",
+                "key",
+                Some("123"),
+            ),
+            (
+                "HTTPS://key:secret@O123.ingest.sentry.io:443/42",
+                "key",
+                Some("123"),
+            ),
+            ("http://key@localhost:9000/base/42", "key", None),
+            ("https://key@o.example.com/42", "key", None),
+            ("https://key@o12x.example.com/42", "key", None),
+            ("https://key@other123.example.com/42", "key", None),
+            ("https://key@[::1]:9000/42", "key", None),
+        ] {
+            let dsn: Dsn = text.parse().unwrap();
+            assert_eq!((dsn.public_key(), dsn.org_id()), (key, org), "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_say_what_is_missing() {
+        for (text, error) in [
+            ("", DsnError::Url),
+            ("key@o1.ingest.sentry.io/42", DsnError::Url),
+            ("https://key@/42", DsnError::Url),
+            ("ftp://key@o1.ingest.sentry.io/42", DsnError::Scheme),
+            ("https://o1.ingest.sentry.io/42", DsnError::PublicKey),
+            ("https://@o1.ingest.sentry.io/42", DsnError::PublicKey),
+            (
+                "https://:secret@o1.ingest.sentry.io/42",
+                DsnError::PublicKey,
+            ),
+            ("https://k,y@o1.ingest.sentry.io/42", DsnError::PublicKey),
+            ("https://key@o1.ingest.sentry.io", DsnError::ProjectId),
+            ("https://key@o1.ingest.sentry.io/", DsnError::ProjectId),
+            ("https://key@o1.ingest.sentry.io/?42", DsnError::ProjectId),
+        ] {
+            assert_eq!(text.parse::<Dsn>(), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_key_is_ever_shown() {
+        let dsn: Dsn = "https://hush1:hush2@o1.ingest.sentry.io/42"
+            .parse()
+            .unwrap();
+        assert!(!format!("{dsn:?}").contains("hush"));
+        for text in [
+            "https://hush1:hush2@o1.ingest.sentry.io/",
+            "hush1:hush2@o1.ingest.sentry.io/42",
+            "https://hush1:hush2/42",
+            "https://hush1:hush2@hush3@host/1",
+            "hush1:hush2",
+        ] {
+            assert!(!redacted(text).contains("hush"), "{text}");
+        }
+        assert_eq!(redacted("https://key@host/"), "https://…@host/");
+        assert_eq!(redacted("my dsn"), "my dsn");
+    }
+}

@@ -1,0 +1,349 @@
+//! The two ids of a trace.
+//!
+//! Plain `Copy` values over fixed arrays. Neither can be all zero, which Sentry and
+//! [W3C Trace Context](https://www.w3.org/TR/trace-context-2/#trace-id) both call invalid, so a value of
+//! these types can always be sent.
+
+use std::error::Error;
+use std::fmt;
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+/// Why a text or an array is not an id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IdError {
+    /// The text has another length than the id has digits.
+    Length {
+        /// Hex digits that the id has.
+        expected: usize,
+        /// Bytes that were given.
+        found: usize,
+    },
+    /// A byte is not a hex digit.
+    Digit {
+        /// Offset of the byte, from 0.
+        position: usize,
+    },
+    /// All digits are zero.
+    Zero,
+}
+
+impl fmt::Display for IdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Length { expected, found } => {
+                write!(
+                    f,
+                    "an id of {expected} hex digits was expected, {found} bytes were found"
+                )
+            }
+            Self::Digit { position } => write!(f, "the byte at {position} is not a hex digit"),
+            Self::Zero => f.write_str("an id must not be all zero"),
+        }
+    }
+}
+
+impl Error for IdError {}
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+const NO_DIGIT: u8 = 0xff;
+
+/// The value of every byte as a hex digit. A table, so that reading has one branch an id and not two a
+/// digit.
+const VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        let lower = DIGITS[digit];
+        values[lower as usize] = digit as u8;
+        values[lower.to_ascii_uppercase() as usize] = digit as u8;
+        digit += 1;
+    }
+    values
+};
+
+fn encode_hex(bytes: &[u8], text: &mut [u8]) {
+    for (byte, pair) in bytes.iter().zip(text.chunks_exact_mut(2)) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 0x0f)];
+    }
+}
+
+fn decode_hex<const N: usize>(text: &[u8]) -> Result<[u8; N], IdError> {
+    if text.len() != 2 * N {
+        return Err(IdError::Length {
+            expected: 2 * N,
+            found: text.len(),
+        });
+    }
+    let mut bytes = [0; N];
+    let mut seen = 0;
+    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+        let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
+        seen |= high | low;
+        *byte = (high << 4) | (low & 0x0f);
+    }
+    if seen & 0xf0 != 0 {
+        let position = text
+            .iter()
+            .position(|byte| VALUES[usize::from(*byte)] == NO_DIGIT)
+            .unwrap_or_default();
+        return Err(IdError::Digit { position });
+    }
+    Ok(bytes)
+}
+
+/// What the two ids have in common: everything but their length and where random ones come from.
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $bytes:literal, $digits:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; $bytes]);
+
+        impl $name {
+            /// Hex digits of the text form.
+            pub const DIGITS: usize = $digits;
+
+            /// The id with these bytes.
+            ///
+            /// # Errors
+            ///
+            /// [`IdError::Zero`] if all bytes are zero.
+            pub const fn from_bytes(bytes: [u8; $bytes]) -> Result<Self, IdError> {
+                let mut at = 0;
+                while at < $bytes {
+                    if bytes[at] != 0 {
+                        return Ok(Self(bytes));
+                    }
+                    at += 1;
+                }
+                Err(IdError::Zero)
+            }
+
+            /// The bytes, most significant first.
+            pub const fn to_bytes(self) -> [u8; $bytes] {
+                self.0
+            }
+
+            /// Reads the text form from bytes. Upper case digits are read as well.
+            ///
+            /// # Errors
+            ///
+            /// Another length, another character, or nothing but zeros.
+            pub fn parse(text: &[u8]) -> Result<Self, IdError> {
+                Self::from_bytes(decode_hex(text)?)
+            }
+
+            /// Writes the text form, in lower case, into a buffer of the caller's.
+            pub fn encode<'b>(&self, buffer: &'b mut [u8; $digits]) -> &'b str {
+                encode_hex(&self.0, buffer);
+                // Hex digits are UTF-8: the default is never taken, and needs no panic.
+                std::str::from_utf8(buffer).unwrap_or_default()
+            }
+
+            pub(crate) fn encode_into(&self, text: &mut [u8]) {
+                encode_hex(&self.0, text);
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.encode(&mut [0; $digits]))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Self::parse(text.as_bytes())
+            }
+        }
+
+        #[cfg(feature = "serde")]
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.encode(&mut [0; $digits]))
+            }
+        }
+
+        #[cfg(feature = "serde")]
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                crate::text::deserialize(deserializer)
+            }
+        }
+    };
+}
+
+id! {
+    /// The id of a trace: 16 bytes, written as 32 hex digits, shared by everything that happens in it.
+    ///
+    /// ```
+    /// use tracehop::TraceId;
+    ///
+    /// let id: TraceId = "771a43a4192642f0b136d5159a501700".parse()?;
+    /// assert_eq!(id.to_string(), "771a43a4192642f0b136d5159a501700");
+    /// assert_ne!(TraceId::random(), TraceId::random());
+    /// # Ok::<(), tracehop::IdError>(())
+    /// ```
+    TraceId, 16, 32
+}
+
+id! {
+    /// The id of a span in a trace: 8 bytes, written as 16 hex digits.
+    ///
+    /// ```
+    /// use tracehop::SpanId;
+    ///
+    /// let id: SpanId = "b72fa28504b07285".parse()?;
+    /// assert_eq!(id.to_string(), "b72fa28504b07285");
+    /// # Ok::<(), tracehop::IdError>(())
+    /// ```
+    SpanId, 8, 16
+}
+
+impl TraceId {
+    /// A new random id: a version 4 UUID, as every Sentry SDK makes it.
+    pub fn random() -> Self {
+        Self(Uuid::new_v4().into_bytes())
+    }
+}
+
+impl SpanId {
+    /// A new random id.
+    pub fn random() -> Self {
+        loop {
+            // Each half of a version 4 UUID has fixed bits, at different places; folded, all 64 are random.
+            let (high, low) = Uuid::new_v4().as_u64_pair();
+            if let Ok(id) = Self::from_bytes((high ^ low).to_be_bytes()) {
+                return id;
+            }
+        }
+    }
+}
+
+impl From<TraceId> for Uuid {
+    fn from(id: TraceId) -> Self {
+        Self::from_bytes(id.0)
+    }
+}
+
+impl TryFrom<Uuid> for TraceId {
+    type Error = IdError;
+
+    /// The id with the UUID's bytes.
+    fn try_from(uuid: Uuid) -> Result<Self, IdError> {
+        Self::from_bytes(uuid.into_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn text_is_read_and_written_back() {
+        for text in [
+            "0123456789abcdeffedcba9876543210",
+            "00000000000000000000000000000001",
+        ] {
+            assert_eq!(text.parse::<TraceId>().unwrap().to_string(), text);
+        }
+        assert_eq!(
+            "00f067aa0ba902b7".parse::<SpanId>().unwrap().to_string(),
+            "00f067aa0ba902b7"
+        );
+    }
+
+    #[test]
+    fn upper_case_is_read_and_lower_case_written() {
+        let id: SpanId = "00F067AA0BA902B7".parse().unwrap();
+        assert_eq!(id.to_string(), "00f067aa0ba902b7");
+    }
+
+    #[test]
+    fn errors_say_what_is_wrong_and_where() {
+        let table: &[(&str, IdError)] = &[
+            (
+                "",
+                IdError::Length {
+                    expected: 16,
+                    found: 0,
+                },
+            ),
+            (
+                "00f067aa0ba902b",
+                IdError::Length {
+                    expected: 16,
+                    found: 15,
+                },
+            ),
+            (
+                "00f067aa0ba902b77",
+                IdError::Length {
+                    expected: 16,
+                    found: 17,
+                },
+            ),
+            ("00f067aa0ba902bg", IdError::Digit { position: 15 }),
+            (" 0f067aa0ba902b7", IdError::Digit { position: 0 }),
+            ("00f067aa0ba902é", IdError::Digit { position: 14 }),
+            ("0000000000000000", IdError::Zero),
+        ];
+        for (text, error) in table {
+            assert_eq!(text.parse::<SpanId>().as_ref(), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn order_of_ids_is_the_order_of_their_text() {
+        let (small, large) = ("00f067aa0ba902b7", "01f067aa0ba902b7");
+        assert!(small.parse::<SpanId>().unwrap() < large.parse::<SpanId>().unwrap());
+    }
+
+    #[test]
+    fn a_trace_id_is_a_uuid_and_back() {
+        let id = TraceId::random();
+        assert_eq!(TraceId::try_from(Uuid::from(id)), Ok(id));
+        assert_eq!(Uuid::from(id).simple().to_string(), id.to_string());
+        assert_eq!(TraceId::try_from(Uuid::nil()), Err(IdError::Zero));
+    }
+
+    #[test]
+    fn every_bit_of_a_random_span_id_varies() {
+        let ids: Vec<u64> = (0..256)
+            .map(|_| u64::from_be_bytes(SpanId::random().to_bytes()))
+            .collect();
+        assert_eq!(ids.iter().fold(0, |bits, id| bits | id), u64::MAX);
+        assert_eq!(ids.iter().fold(u64::MAX, |bits, id| bits & id), 0);
+        assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
+    }
+
+    #[test]
+    fn text_can_be_padded_like_any_other() {
+        let id: SpanId = "00f067aa0ba902b7".parse().unwrap();
+        assert_eq!(format!("{id:>18}"), "  00f067aa0ba902b7");
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn serde_form_is_the_text() {
+        let id: TraceId = "771a43a4192642f0b136d5159a501700".parse().unwrap();
+        let json = serde_json::to_string(&id).unwrap();
+        assert_eq!(json, "\"771a43a4192642f0b136d5159a501700\"");
+        assert_eq!(serde_json::from_str::<TraceId>(&json).unwrap(), id);
+        assert!(serde_json::from_str::<TraceId>("\"771a\"").is_err());
+    }
+}

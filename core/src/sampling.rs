@@ -1,0 +1,496 @@
+//! Rate, random number, sampler: what the sampling decision is made from.
+//!
+//! The rules are those of
+//! [Dynamic Sampling Context](https://develop.sentry.dev/sdk/foundations/trace-propagation/dynamic-sampling-context/)
+//! and [Traces](https://develop.sentry.dev/sdk/telemetry/traces/) in Sentry's SDK specification.
+
+use std::error::Error;
+use std::fmt;
+use std::num::ParseFloatError;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::id::TraceId;
+
+/// Why a number is not a sample rate or a sample random number.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum SampleError {
+    /// The text is not a number.
+    Number(ParseFloatError),
+    /// The number is outside its range, or not a number at all.
+    Range(f64),
+}
+
+impl fmt::Display for SampleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(_) => f.write_str("not a decimal number"),
+            Self::Range(number) => write!(f, "{number} is out of range: it must be from 0 to 1"),
+        }
+    }
+}
+
+impl Error for SampleError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Number(error) => Some(error),
+            Self::Range(_) => None,
+        }
+    }
+}
+
+/// A sample rate: the share of traces to sample, from 0 to 1, both included.
+///
+/// ```
+/// use tracehop::SampleRate;
+///
+/// assert_eq!("1e-5".parse::<SampleRate>()?.to_string(), "0.00001");
+/// assert!(SampleRate::new(1.5).is_err());
+/// # Ok::<(), tracehop::SampleError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct SampleRate(f64);
+
+impl SampleRate {
+    /// Nothing is sampled.
+    pub const NEVER: Self = Self(0.0);
+
+    /// Everything is sampled.
+    pub const ALWAYS: Self = Self(1.0);
+
+    /// The rate of this number.
+    ///
+    /// # Errors
+    ///
+    /// [`SampleError::Range`] for a number below 0 or above 1, and for what is not a number.
+    pub fn new(rate: f64) -> Result<Self, SampleError> {
+        if (0.0..=1.0).contains(&rate) {
+            // Adding zero makes the negative zero, which is in the range, a plain one.
+            Ok(Self(rate + 0.0))
+        } else {
+            Err(SampleError::Range(rate))
+        }
+    }
+
+    /// The number.
+    pub const fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl FromStr for SampleRate {
+    type Err = SampleError;
+
+    fn from_str(text: &str) -> Result<Self, SampleError> {
+        Self::new(text.parse().map_err(SampleError::Number)?)
+    }
+}
+
+impl fmt::Display for SampleRate {
+    /// The shortest text that reads as the same number.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0.0 || self.0 >= 1e-6 {
+            write!(f, "{}", self.0)
+        } else {
+            write!(f, "{:e}", self.0)
+        }
+    }
+}
+
+/// The random number that every service of a trace compares its rate with, from 0 to less than 1.
+///
+/// Made by the head of the trace, it travels in the baggage, so that services with the same rate decide
+/// alike. Made here, it has six digits after the point and follows from the trace id, so that two machines
+/// that start from the same id agree, whatever version of this library they run.
+///
+/// ```
+/// use tracehop::{SampleRand, SampleRate, TraceId};
+///
+/// let id: TraceId = "771a43a4192642f0b136d5159a501700".parse()?;
+/// let rand = SampleRand::from_trace_id(id);
+/// assert_eq!(rand, SampleRand::from_trace_id(id));
+/// assert!(rand.is_sampled_at(SampleRate::ALWAYS));
+/// # Ok::<(), tracehop::IdError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct SampleRand(f64);
+
+/// Numbers with six digits after the point that are at least 0 and less than 1.
+const STEPS: u32 = 1_000_000;
+
+impl SampleRand {
+    /// The random number of this value.
+    ///
+    /// # Errors
+    ///
+    /// [`SampleError::Range`] for a number below 0, for 1 and above, and for what is not a number.
+    pub fn new(rand: f64) -> Result<Self, SampleError> {
+        if (0.0..1.0).contains(&rand) {
+            Ok(Self(rand + 0.0))
+        } else {
+            Err(SampleError::Range(rand))
+        }
+    }
+
+    /// The number that belongs to a trace id.
+    pub fn from_trace_id(trace_id: TraceId) -> Self {
+        Self::draw(trace_id, 0, STEPS)
+    }
+
+    /// The number that belongs to a trace id, given what the head of the trace decided at which rate.
+    ///
+    /// The number agrees with the decision: below the rate if sampled, else not below it. Where no number
+    /// can agree (sampled at a rate of 0, not sampled at a rate of 1) it is that of
+    /// [`from_trace_id`](Self::from_trace_id).
+    pub fn from_decision(trace_id: TraceId, sampled: bool, rate: SampleRate) -> Self {
+        let below = steps_below(rate);
+        match (sampled, below) {
+            (true, 0) => Self::from_trace_id(trace_id),
+            (true, _) => Self::draw(trace_id, 0, below),
+            // So close to 1 that six digits have no room above: the rate itself is not below the rate.
+            (false, STEPS) if rate.0 < 1.0 => Self(rate.0),
+            (false, STEPS) => Self::from_trace_id(trace_id),
+            (false, _) => Self::draw(trace_id, below, STEPS),
+        }
+    }
+
+    /// One of the steps from `start` to below `end`, all alike probable.
+    fn draw(trace_id: TraceId, start: u32, end: u32) -> Self {
+        // A step of SplitMix64 over both halves of the id. The first digits of a random id would do, were
+        // not some of them fixed by the UUID version, and some ids counted up.
+        let (high, low) = uuid::Uuid::from(trace_id).as_u64_pair();
+        let mut bits = (high ^ low.rotate_left(32)).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^= bits >> 31;
+        let step = (u128::from(bits) * u128::from(end - start)) >> 64;
+        // Less than `end - start`, so that the default is never taken.
+        Self(f64::from(start + u32::try_from(step).unwrap_or_default()) / f64::from(STEPS))
+    }
+
+    /// The number.
+    pub const fn get(self) -> f64 {
+        self.0
+    }
+
+    /// Whether a trace with this number is sampled at this rate.
+    pub fn is_sampled_at(self, rate: SampleRate) -> bool {
+        self.0 < rate.0
+    }
+}
+
+/// How many steps are below a rate.
+fn steps_below(rate: SampleRate) -> u32 {
+    // The product is rounded, so that its ceiling may be one off to either side.
+    let guess = (rate.0 * f64::from(STEPS)).ceil() as u32;
+    let is_below = |step: u32| f64::from(step) / f64::from(STEPS) < rate.0;
+    (guess.saturating_sub(1)..=guess)
+        .find(|step| !is_below(*step))
+        .unwrap_or(guess + 1)
+        .min(STEPS)
+}
+
+impl FromStr for SampleRand {
+    type Err = SampleError;
+
+    fn from_str(text: &str) -> Result<Self, SampleError> {
+        Self::new(text.parse().map_err(SampleError::Number)?)
+    }
+}
+
+impl fmt::Display for SampleRand {
+    /// Six digits after the point, or as many more as it takes to read the same number again.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let step = (self.0 * f64::from(STEPS)).round();
+        if step / f64::from(STEPS) == self.0 && step < f64::from(STEPS) {
+            write!(f, "{:.6}", self.0)
+        } else {
+            write!(f, "{}", self.0)
+        }
+    }
+}
+
+/// What a sampler is told about the trace that it decides on.
+///
+/// See [`traces_sampler`](crate::PropagatorBuilder::traces_sampler).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SamplingContext<'a> {
+    pub(crate) name: Option<&'a str>,
+    pub(crate) parent_sampled: Option<bool>,
+    pub(crate) parent_sample_rate: Option<SampleRate>,
+}
+
+impl SamplingContext<'_> {
+    /// The transaction's name, such as `GET /users/{id}`, if it was set before the decision was asked for.
+    pub fn name(&self) -> Option<&str> {
+        self.name
+    }
+
+    /// What the calling service decided; `None` if there is none, or if it deferred its decision.
+    pub fn parent_sampled(&self) -> Option<bool> {
+        self.parent_sampled
+    }
+
+    /// The rate that the calling service decided at, if it said.
+    pub fn parent_sample_rate(&self) -> Option<SampleRate> {
+        self.parent_sample_rate
+    }
+
+    /// The parent's rate, else its decision as 1 or 0, else `fallback`.
+    ///
+    /// ```
+    /// # use tracehop::Propagator;
+    /// let propagator = Propagator::builder()
+    ///     .traces_sampler(|context| match context.name() {
+    ///         Some("GET /health") => 0.0,
+    ///         _ => context.inherit_or_sample_with(0.2),
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), tracehop::BuildError>(())
+    /// ```
+    pub fn inherit_or_sample_with(&self, fallback: f64) -> f64 {
+        self.parent_sample_rate
+            .map(SampleRate::get)
+            .or(self
+                .parent_sampled
+                .map(|sampled| f64::from(u8::from(sampled))))
+            .unwrap_or(fallback)
+    }
+}
+
+/// A sampler, as the options keep it.
+pub(crate) type Sampler = Arc<dyn Fn(&SamplingContext<'_>) -> f64 + Send + Sync>;
+
+/// The sampling decision of this service, and what it was made from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Decision {
+    /// `None`: deferred to the next service.
+    pub(crate) sampled: Option<bool>,
+    pub(crate) sample_rand: SampleRand,
+    /// The rate of this service's own that made the decision, if one did.
+    pub(crate) own_rate: Option<SampleRate>,
+}
+
+impl Decision {
+    /// Decides, in order: by the sampler, by the parent's decision, by the rate, or not at all.
+    pub(crate) fn new(
+        sampler: Option<&Sampler>,
+        rate: Option<SampleRate>,
+        context: &SamplingContext<'_>,
+        sample_rand: SampleRand,
+    ) -> Self {
+        let by_rate = |rate: SampleRate| Self {
+            sampled: Some(sample_rand.is_sampled_at(rate)),
+            sample_rand,
+            own_rate: Some(rate),
+        };
+        match (sampler, context.parent_sampled, rate) {
+            // An answer that is no rate means "no", as in the other SDKs.
+            (Some(sampler), _, _) => {
+                by_rate(SampleRate::new(sampler(context)).unwrap_or(SampleRate::NEVER))
+            }
+            (None, None, Some(rate)) => by_rate(rate),
+            (None, parent, _) => Self {
+                sampled: parent,
+                sample_rand,
+                own_rate: None,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> TraceId {
+        text.parse().unwrap()
+    }
+
+    fn rate(rate: f64) -> SampleRate {
+        SampleRate::new(rate).unwrap()
+    }
+
+    #[test]
+    fn rates_are_read_as_json_numbers_and_written_so_that_they_read_the_same() {
+        for (text, written) in [
+            ("0.25", "0.25"),
+            ("1", "1"),
+            ("1.0", "1"),
+            ("0", "0"),
+            ("-0", "0"),
+            ("1e-5", "0.00001"),
+            ("1E-9", "1e-9"),
+            ("0.1", "0.1"),
+            ("0.3333333333333333", "0.3333333333333333"),
+        ] {
+            let rate: SampleRate = text.parse().unwrap();
+            assert_eq!(rate.to_string(), written);
+            assert_eq!(written.parse(), Ok(rate));
+        }
+        for text in ["", "x", "1.1", "-0.1", "NaN", "inf", "0,5", " 1"] {
+            assert!(text.parse::<SampleRate>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn random_numbers_have_six_digits_and_keep_more_if_received() {
+        for (text, written) in [
+            ("0.5", "0.500000"),
+            ("0", "0.000000"),
+            ("0.000003", "0.000003"),
+            ("0.3", "0.300000"),
+            ("0.999999", "0.999999"),
+            ("0.9999999", "0.9999999"),
+            ("0.1234567", "0.1234567"),
+        ] {
+            let rand: SampleRand = text.parse().unwrap();
+            assert_eq!(rand.to_string(), written);
+            assert_eq!(written.parse(), Ok(rand));
+        }
+        for text in ["1", "1.000000", "-0.1", "NaN", "x", ""] {
+            assert!(text.parse::<SampleRand>().is_err(), "{text:?}");
+        }
+    }
+
+    /// Fixed for all time: services with other versions of this library must draw the same numbers.
+    #[test]
+    fn a_trace_id_always_gives_the_same_number() {
+        for (text, rand) in [
+            ("00000000000000000000000000000001", "0.766301"),
+            ("771a43a4192642f0b136d5159a501700", "0.233266"),
+            ("ffffffffffffffffffffffffffffffff", "0.883310"),
+        ] {
+            assert_eq!(
+                SampleRand::from_trace_id(id(text)).to_string(),
+                rand,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_are_spread_evenly() {
+        let mut tenths = [0_u32; 10];
+        for _ in 0..100_000 {
+            let rand = SampleRand::from_trace_id(TraceId::random()).get();
+            tenths[(rand * 10.0) as usize] += 1;
+        }
+        // Five standard deviations of a binomial distribution around 10 000 are 474.
+        assert!(
+            tenths.iter().all(|count| (9_526..=10_474).contains(count)),
+            "{tenths:?}"
+        );
+    }
+
+    #[test]
+    fn a_number_drawn_for_a_decision_agrees_with_it() {
+        let rates = [
+            1e-9,
+            1e-6,
+            0.000_001_5,
+            0.1,
+            0.25,
+            0.3,
+            0.7,
+            0.999_999,
+            0.999_999_5,
+            0.123_456_789,
+        ];
+        for number in rates {
+            for sampled in [true, false] {
+                for _ in 0..200 {
+                    let rand = SampleRand::from_decision(TraceId::random(), sampled, rate(number));
+                    let written: SampleRand = rand.to_string().parse().unwrap();
+                    assert_eq!(
+                        written.is_sampled_at(rate(number)),
+                        sampled,
+                        "{number} {rand}"
+                    );
+                }
+            }
+        }
+        assert!(SampleRand::from_decision(TraceId::random(), true, rate(1.0)).get() < 1.0);
+        assert!(SampleRand::from_decision(TraceId::random(), false, rate(1.0)).get() < 1.0);
+    }
+
+    #[test]
+    fn steps_below_a_rate_are_counted_exactly() {
+        for (number, steps) in [
+            (0.0, 0),
+            (1e-9, 1),
+            (1e-6, 1),
+            (0.000_001_5, 2),
+            (0.3, 300_000),
+            (0.7, 700_000),
+            (1.0, STEPS),
+        ] {
+            assert_eq!(steps_below(rate(number)), steps, "{number}");
+        }
+        for step in 0..=STEPS {
+            assert_eq!(steps_below(rate(f64::from(step) / f64::from(STEPS))), step);
+        }
+    }
+
+    #[test]
+    fn decisions_follow_the_precedence() {
+        let half = "0.5".parse().unwrap();
+        let sampler = |answer: f64| -> Option<Sampler> { Some(Arc::new(move |_: &_| answer)) };
+        let table: &[(
+            Option<Sampler>,
+            Option<bool>,
+            Option<f64>,
+            Option<bool>,
+            Option<f64>,
+        )] = &[
+            (None, None, None, None, None),
+            (None, Some(true), None, Some(true), None),
+            (None, Some(false), None, Some(false), None),
+            (None, None, Some(0.0), Some(false), Some(0.0)),
+            (None, None, Some(0.5), Some(false), Some(0.5)),
+            (None, None, Some(0.6), Some(true), Some(0.6)),
+            (None, Some(true), Some(0.0), Some(true), None),
+            (None, Some(false), Some(1.0), Some(false), None),
+            (sampler(1.0), Some(false), Some(0.0), Some(true), Some(1.0)),
+            (sampler(0.0), Some(true), Some(1.0), Some(false), Some(0.0)),
+            (
+                sampler(f64::NAN),
+                Some(true),
+                Some(1.0),
+                Some(false),
+                Some(0.0),
+            ),
+            (sampler(1.5), None, None, Some(false), Some(0.0)),
+        ];
+        for (sampler, parent, own, sampled, own_rate) in table {
+            let context = SamplingContext {
+                name: None,
+                parent_sampled: *parent,
+                parent_sample_rate: None,
+            };
+            let decision = Decision::new(sampler.as_ref(), own.map(rate), &context, half);
+            assert_eq!(decision.sampled, *sampled, "{parent:?} {own:?}");
+            assert_eq!(decision.own_rate, own_rate.map(rate), "{parent:?} {own:?}");
+        }
+    }
+
+    #[test]
+    fn a_sampler_inherits_the_rate_before_the_decision_before_the_fallback() {
+        for (parent_sampled, parent_rate, inherited) in [
+            (Some(true), Some(0.25), 0.25),
+            (None, Some(0.25), 0.25),
+            (Some(true), None, 1.0),
+            (Some(false), None, 0.0),
+            (None, None, 0.1),
+        ] {
+            let context = SamplingContext {
+                name: None,
+                parent_sampled,
+                parent_sample_rate: parent_rate.map(rate),
+            };
+            assert_eq!(context.inherit_or_sample_with(0.1), inherited);
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! Which requests get trace headers.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::authority::{Authority, is_host};
+
+/// One of the places that trace headers may be sent to.
+///
+/// The typed targets look at whom the URL addresses, and are what a service should use.
+/// [`contains`](Self::contains) and [`regex`](Self::regex) are the
+/// [`tracePropagationTargets`](https://develop.sentry.dev/sdk/foundations/trace-propagation/#trace_propagation_targets)
+/// of the other SDKs. They look at the URL's text, so that a listed host also matches in the query of
+/// somebody else's URL.
+///
+/// Typed targets are compared without regard to case, and never match a text that is not an absolute URL.
+///
+/// ```
+/// use tracehop::{Propagator, Target};
+///
+/// let propagator = Propagator::builder()
+///     .trace_propagation_targets([
+///         Target::origin("https://api.example.com:8443"),
+///         Target::host("stock.example.com"),
+///         Target::domain("internal.example"),
+///         Target::contains("/rpc/"),
+///     ])
+///     .build()?;
+/// # Ok::<(), tracehop::BuildError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    kind: Kind,
+    text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Contains,
+    Origin,
+    Host,
+    Domain,
+    #[cfg(feature = "regex")]
+    Regex,
+}
+
+impl Target {
+    /// Every URL with this text in it, anywhere.
+    pub fn contains(text: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Contains,
+            text: text.into(),
+        }
+    }
+
+    /// Every URL with this scheme, host and port: `https://api.example.com:8443`. A port that is left out
+    /// is the scheme's own.
+    pub fn origin(origin: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Origin,
+            text: origin.into(),
+        }
+    }
+
+    /// Every URL with this host, whatever its scheme and port: `api.example.com`, `127.0.0.1`, `[::1]`.
+    pub fn host(host: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Host,
+            text: host.into(),
+        }
+    }
+
+    /// Every URL whose host is this one or a subdomain of it: `example.com` matches `api.example.com` too.
+    pub fn domain(domain: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Domain,
+            text: domain.into(),
+        }
+    }
+
+    /// Every URL that this regular expression finds a match in, in the syntax of
+    /// [`regex-lite`](https://docs.rs/regex-lite/latest/regex_lite/#syntax). Matching takes linear time.
+    #[cfg(feature = "regex")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "regex")))]
+    pub fn regex(pattern: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Regex,
+            text: pattern.into(),
+        }
+    }
+
+    /// What was given.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl From<&str> for Target {
+    /// As the other SDKs read a string: [`Target::contains`].
+    fn from(text: &str) -> Self {
+        Self::contains(text)
+    }
+}
+
+impl From<String> for Target {
+    /// As the other SDKs read a string: [`Target::contains`].
+    fn from(text: String) -> Self {
+        Self::contains(text)
+    }
+}
+
+/// Why a target cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TargetError {
+    /// The text of [`Target::contains`] is empty, so that it would match every URL.
+    Empty,
+    /// The text of [`Target::origin`] is not a scheme, a host and at most a port.
+    Origin,
+    /// The text of [`Target::host`] or [`Target::domain`] is not a host.
+    Host,
+    /// The text of [`Target::regex`] is not a regular expression.
+    Regex(String),
+}
+
+impl fmt::Display for TargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str(
+                "an empty text matches every URL; leave the option out to send headers with every request",
+            ),
+            Self::Origin => f.write_str("an origin is a scheme, a host and at most a port: https://api.example.com:8443"),
+            Self::Host => f.write_str("a host is a name in ASCII or an address, without scheme, port and path"),
+            Self::Regex(error) => write!(f, "not a regular expression: {error}"),
+        }
+    }
+}
+
+impl Error for TargetError {}
+
+/// The places that trace headers may be sent to, ready to be asked.
+///
+/// ```
+/// use tracehop::{Target, TracePropagationTargets};
+///
+/// let targets = TracePropagationTargets::new([Target::domain("example.com")])?;
+/// assert!(targets.matches("https://api.example.com/users"));
+/// assert!(!targets.matches("https://evil.test/?from=api.example.com"));
+/// # Ok::<(), tracehop::TargetError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct TracePropagationTargets {
+    matchers: Box<[Matcher]>,
+}
+
+#[derive(Debug, Clone)]
+enum Matcher {
+    Contains(Box<str>),
+    Origin {
+        scheme: Box<str>,
+        host: Box<str>,
+        port: Option<u16>,
+    },
+    Host(Box<str>),
+    Domain(Box<str>),
+    #[cfg(feature = "regex")]
+    Regex(regex_lite::Regex),
+}
+
+impl TracePropagationTargets {
+    /// Checks the targets. An empty list matches nothing.
+    ///
+    /// # Errors
+    ///
+    /// The first target that is not what its kind needs.
+    pub fn new(targets: impl IntoIterator<Item = Target>) -> Result<Self, TargetError> {
+        targets
+            .into_iter()
+            .map(Matcher::new)
+            .collect::<Result<_, _>>()
+            .map(|matchers| Self { matchers })
+    }
+
+    /// Whether a request to this URL, which is absolute, gets trace headers.
+    pub fn matches(&self, url: &str) -> bool {
+        self.matchers.iter().any(|matcher| matcher.matches(url))
+    }
+}
+
+impl Matcher {
+    fn new(target: Target) -> Result<Self, TargetError> {
+        let text = target.text.as_str();
+        Ok(match target.kind {
+            Kind::Contains if text.is_empty() => return Err(TargetError::Empty),
+            Kind::Contains => Self::Contains(text.into()),
+            Kind::Origin => match Authority::split(text) {
+                Some((
+                    Authority {
+                        scheme,
+                        userinfo: None,
+                        host,
+                        port,
+                    },
+                    "" | "/",
+                )) => Self::Origin {
+                    scheme: scheme.into(),
+                    host: host.into(),
+                    port,
+                },
+                _ => return Err(TargetError::Origin),
+            },
+            Kind::Host | Kind::Domain if !is_host(text) => return Err(TargetError::Host),
+            Kind::Host => Self::Host(text.into()),
+            Kind::Domain => Self::Domain(text.into()),
+            #[cfg(feature = "regex")]
+            Kind::Regex => Self::Regex(
+                regex_lite::Regex::new(text)
+                    .map_err(|error| TargetError::Regex(error.to_string()))?,
+            ),
+        })
+    }
+
+    fn matches(&self, url: &str) -> bool {
+        let is_at = |check: &dyn Fn(&Authority<'_>) -> bool| {
+            Authority::split(url).is_some_and(|(authority, _)| check(&authority))
+        };
+        match self {
+            Self::Contains(text) => url.contains(&**text),
+            Self::Origin { scheme, host, port } => is_at(&|at| {
+                at.scheme.eq_ignore_ascii_case(scheme)
+                    && at.host.eq_ignore_ascii_case(host)
+                    && at.port == *port
+            }),
+            Self::Host(host) => is_at(&|at| at.host.eq_ignore_ascii_case(host)),
+            Self::Domain(domain) => is_at(&|at| is_within(at.host, domain)),
+            #[cfg(feature = "regex")]
+            Self::Regex(regex) => regex.is_match(url),
+        }
+    }
+}
+
+fn is_within(host: &str, domain: &str) -> bool {
+    // Hosts are ASCII: every offset is between two characters.
+    let Some(start) = host.len().checked_sub(domain.len()) else {
+        return false;
+    };
+    let (labels, end) = host.split_at(start);
+    end.eq_ignore_ascii_case(domain) && (labels.is_empty() || labels.ends_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matching<'a>(target: Target, urls: &[&'a str]) -> Vec<&'a str> {
+        let targets = TracePropagationTargets::new([target]).unwrap();
+        urls.iter()
+            .copied()
+            .filter(|url| targets.matches(url))
+            .collect()
+    }
+
+    const URLS: &[&str] = &[
+        "https://api.example.com/users",
+        "https://API.example.com:443",
+        "https://api.example.com:8443/",
+        "http://api.example.com/",
+        "https://example.com/",
+        "https://notexample.com/",
+        "https://example.com.evil.test/",
+        "https://evil.test/?to=https://api.example.com/",
+        "https://api.example.com@evil.test/",
+        "https://evil.test#@api.example.com/",
+        "https://evil.test\\@api.example.com/",
+        "http://127.0.0.1:3000/",
+        "http://[::1]:3000/",
+        "/users",
+    ];
+
+    #[test]
+    fn an_origin_matches_scheme_host_and_port() {
+        let found = matching(Target::origin("HTTPS://api.example.com/"), URLS);
+        assert_eq!(
+            found,
+            [
+                "https://api.example.com/users",
+                "https://API.example.com:443"
+            ]
+        );
+        let found = matching(Target::origin("https://api.example.com:8443"), URLS);
+        assert_eq!(found, ["https://api.example.com:8443/"]);
+    }
+
+    #[test]
+    fn a_host_matches_every_scheme_and_port_and_nothing_but_the_host() {
+        assert_eq!(matching(Target::host("api.example.com"), URLS), &URLS[..4]);
+        assert_eq!(
+            matching(Target::host("127.0.0.1"), URLS),
+            ["http://127.0.0.1:3000/"]
+        );
+        assert_eq!(
+            matching(Target::host("[::1]"), URLS),
+            ["http://[::1]:3000/"]
+        );
+    }
+
+    #[test]
+    fn a_domain_matches_its_subdomains_at_a_label() {
+        assert_eq!(matching(Target::domain("example.com"), URLS), &URLS[..5]);
+    }
+
+    #[test]
+    fn a_text_matches_anywhere_in_the_url() {
+        assert_eq!(
+            matching("/users".into(), URLS),
+            ["https://api.example.com/users", "/users"]
+        );
+        assert_eq!(
+            matching(Target::contains("to=https://api.example.com"), URLS).len(),
+            1
+        );
+    }
+
+    #[cfg(feature = "regex")]
+    #[test]
+    fn a_regular_expression_matches_anywhere_in_the_url() {
+        let found = matching(Target::regex(r"^https?://(127\.0\.0\.1|\[::1\])[:/]"), URLS);
+        assert_eq!(found, ["http://127.0.0.1:3000/", "http://[::1]:3000/"]);
+        let error = TracePropagationTargets::new([Target::regex("(")]).unwrap_err();
+        assert!(matches!(error, TargetError::Regex(_)));
+    }
+
+    #[test]
+    fn an_empty_list_matches_nothing() {
+        let targets = TracePropagationTargets::new([]).unwrap();
+        assert!(URLS.iter().all(|url| !targets.matches(url)));
+    }
+
+    #[test]
+    fn targets_that_could_never_mean_what_they_say_are_errors() {
+        for (target, error) in [
+            (Target::contains(""), TargetError::Empty),
+            (Target::origin("api.example.com"), TargetError::Origin),
+            (
+                Target::origin("https://api.example.com/users"),
+                TargetError::Origin,
+            ),
+            (
+                Target::origin("https://user@api.example.com"),
+                TargetError::Origin,
+            ),
+            (Target::host("https://api.example.com"), TargetError::Host),
+            (Target::host("api.example.com:443"), TargetError::Host),
+            (Target::host(""), TargetError::Host),
+            (Target::host("bücher.example"), TargetError::Host),
+            (Target::domain("*.example.com"), TargetError::Host),
+        ] {
+            assert_eq!(TracePropagationTargets::new([target]).unwrap_err(), error);
+        }
+    }
+}

@@ -1,0 +1,313 @@
+use std::error::Error;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::id::{IdError, SpanId, TraceId};
+
+/// `traceparent` header value, defined in
+/// [W3C Trace Context, level 2](https://www.w3.org/TR/trace-context-2/#traceparent-header)
+///
+/// Values of every version but `ff` are read, by the rules for version `00` and what a later version may
+/// add behind them; written is always version `00`. Nothing is trimmed: a byte too many is malformed.
+///
+/// # Grammar
+///
+/// ```text
+/// traceparent = version "-" trace-id "-" parent-id "-" trace-flags
+/// version     = 2HEXDIGLC   ; "00"; "ff" is forbidden
+/// trace-id    = 32HEXDIGLC  ; not all zero
+/// parent-id   = 16HEXDIGLC  ; not all zero
+/// trace-flags = 2HEXDIGLC   ; bit 0: sampled
+/// ```
+///
+/// # Example values
+///
+/// * `00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01`
+/// * `00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00`
+///
+/// # Example
+///
+/// ```
+/// use tracehop::wire::Traceparent;
+///
+/// let value = Traceparent::parse(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")?;
+/// assert!(value.sampled);
+/// # Ok::<(), tracehop::wire::TraceparentError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Traceparent {
+    /// The trace that the request belongs to.
+    pub trace_id: TraceId,
+    /// The span that made the request: the receiver's parent.
+    pub parent_id: SpanId,
+    /// Flag bit 0. SDKs leave it out both for "not sampled" and for "not decided".
+    pub sampled: bool,
+}
+
+/// Why a `traceparent` value is malformed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TraceparentError {
+    /// The value does not have the length that its version has.
+    Length {
+        /// Bytes that were given.
+        found: usize,
+    },
+    /// There is no `-` where one part ends and the next begins.
+    Separator {
+        /// Offset of the byte, from 0.
+        position: usize,
+    },
+    /// A digit of version, ids or flags is not one of `0`-`9`, `a`-`f`.
+    Digit {
+        /// Offset of the byte, from 0.
+        position: usize,
+    },
+    /// The version is `ff`.
+    Version,
+    /// The trace id is malformed.
+    TraceId(IdError),
+    /// The parent id is malformed.
+    ParentId(IdError),
+    /// More than one value was given.
+    Several,
+}
+
+impl fmt::Display for TraceparentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Length { found } => {
+                write!(
+                    f,
+                    "a traceparent value of version 00 has 55 characters, {found} were found"
+                )
+            }
+            Self::Separator { position } => {
+                write!(
+                    f,
+                    "a `-` was expected at {position} of the traceparent value"
+                )
+            }
+            Self::Digit { position } => {
+                write!(
+                    f,
+                    "the byte at {position} of the traceparent value is not a lower case hex digit"
+                )
+            }
+            Self::Version => f.write_str("version ff of the traceparent value is forbidden"),
+            Self::TraceId(_) => f.write_str("the trace id of the traceparent value is malformed"),
+            Self::ParentId(_) => f.write_str("the parent id of the traceparent value is malformed"),
+            Self::Several => f.write_str("more than one traceparent value was given"),
+        }
+    }
+}
+
+impl Error for TraceparentError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::TraceId(error) | Self::ParentId(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl Traceparent {
+    /// Bytes of a value of version `00`.
+    pub const LEN: usize = 55;
+
+    /// Reads a value.
+    ///
+    /// # Errors
+    ///
+    /// Anything that the grammar does not have.
+    pub fn parse(value: &[u8]) -> Result<Self, TraceparentError> {
+        let Some((head, rest)) = value.split_at_checked(Self::LEN) else {
+            return Err(TraceparentError::Length { found: value.len() });
+        };
+        for (position, byte) in head.iter().enumerate() {
+            match (position, byte) {
+                (2 | 35 | 52, b'-') => {}
+                (2 | 35 | 52, _) => return Err(TraceparentError::Separator { position }),
+                (_, b'0'..=b'9' | b'a'..=b'f') => {}
+                _ => return Err(TraceparentError::Digit { position }),
+            }
+        }
+        match (&head[..2], rest) {
+            (b"ff", _) => return Err(TraceparentError::Version),
+            (_, []) => {}
+            (b"00", _) => return Err(TraceparentError::Length { found: value.len() }),
+            (_, [b'-', ..]) => {}
+            _ => {
+                return Err(TraceparentError::Separator {
+                    position: Self::LEN,
+                });
+            }
+        }
+        Ok(Self {
+            trace_id: TraceId::parse(&head[3..35]).map_err(TraceparentError::TraceId)?,
+            parent_id: SpanId::parse(&head[36..52]).map_err(TraceparentError::ParentId)?,
+            // Bit 0 of the last digit.
+            sampled: matches!(
+                head[54],
+                b'1' | b'3' | b'5' | b'7' | b'9' | b'b' | b'd' | b'f'
+            ),
+        })
+    }
+
+    /// Reads the value of header lines, of which there must not be more than one.
+    ///
+    /// `None` if there is no line.
+    ///
+    /// # Errors
+    ///
+    /// [`TraceparentError::Several`] if there are more lines, and those of [`parse`](Self::parse).
+    pub fn parse_lines<'a>(
+        lines: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Option<Self>, TraceparentError> {
+        let mut lines = lines.into_iter();
+        match (lines.next(), lines.next()) {
+            (None, _) => Ok(None),
+            (Some(line), None) => Self::parse(line).map(Some),
+            (Some(_), Some(_)) => Err(TraceparentError::Several),
+        }
+    }
+
+    /// Writes the value, of version `00`, into a buffer of the caller's.
+    pub fn encode<'b>(&self, buffer: &'b mut [u8; Self::LEN]) -> &'b str {
+        buffer[..3].copy_from_slice(b"00-");
+        self.trace_id.encode_into(&mut buffer[3..35]);
+        buffer[35] = b'-';
+        self.parent_id.encode_into(&mut buffer[36..52]);
+        buffer[52..].copy_from_slice(if self.sampled { b"-01" } else { b"-00" });
+        // Only ASCII was written: the default is never taken, and needs no panic.
+        std::str::from_utf8(buffer).unwrap_or_default()
+    }
+}
+
+impl FromStr for Traceparent {
+    type Err = TraceparentError;
+
+    fn from_str(value: &str) -> Result<Self, TraceparentError> {
+        Self::parse(value.as_bytes())
+    }
+}
+
+impl fmt::Display for Traceparent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.encode(&mut [0; Self::LEN]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDS: &str = "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331";
+
+    #[test]
+    fn version_00_is_read_and_written_back() {
+        for (flags, sampled) in [("00", false), ("01", true)] {
+            let text = format!("00-{IDS}-{flags}");
+            let value: Traceparent = text.parse().unwrap();
+            assert_eq!(value.sampled, sampled);
+            assert_eq!(value.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn only_bit_0_of_the_flags_means_sampled() {
+        for (flags, sampled) in [
+            ("03", true),
+            ("02", false),
+            ("ff", true),
+            ("fe", false),
+            ("0b", true),
+            ("10", false),
+        ] {
+            assert_eq!(
+                format!("00-{IDS}-{flags}")
+                    .parse::<Traceparent>()
+                    .unwrap()
+                    .sampled,
+                sampled
+            );
+        }
+    }
+
+    #[test]
+    fn a_later_version_may_be_longer_but_only_behind_a_separator() {
+        assert!(format!("cc-{IDS}-01").parse::<Traceparent>().is_ok());
+        assert!(
+            format!("cc-{IDS}-01-what-the-future-holds")
+                .parse::<Traceparent>()
+                .is_ok()
+        );
+        assert_eq!(
+            format!("cc-{IDS}-01.what").parse::<Traceparent>(),
+            Err(TraceparentError::Separator { position: 55 })
+        );
+    }
+
+    #[test]
+    fn errors_say_what_is_wrong_and_where() {
+        use TraceparentError as E;
+        let table: &[(&str, TraceparentError)] = &[
+            ("", E::Length { found: 0 }),
+            (
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0",
+                E::Length { found: 54 },
+            ),
+            (
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-",
+                E::Length { found: 56 },
+            ),
+            (
+                "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                E::Version,
+            ),
+            (
+                "00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                E::Digit { position: 4 },
+            ),
+            (
+                "0g-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                E::Digit { position: 1 },
+            ),
+            (
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0.",
+                E::Digit { position: 54 },
+            ),
+            (
+                "00-0af7651916cd43dd8448eb211c80319c b7ad6b7169203331-01",
+                E::Separator { position: 35 },
+            ),
+            (
+                " 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                E::Digit { position: 0 },
+            ),
+            (
+                "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+                E::TraceId(IdError::Zero),
+            ),
+            (
+                "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+                E::ParentId(IdError::Zero),
+            ),
+        ];
+        for (value, error) in table {
+            assert_eq!(value.parse::<Traceparent>().as_ref(), Err(error), "{value}");
+        }
+    }
+
+    #[test]
+    fn more_than_one_line_is_malformed_even_if_equal() {
+        let line = format!("00-{IDS}-01");
+        let lines = [line.as_bytes(), line.as_bytes()];
+        assert_eq!(
+            Traceparent::parse_lines(lines),
+            Err(TraceparentError::Several)
+        );
+        assert!(Traceparent::parse_lines([lines[0]]).unwrap().is_some());
+        assert_eq!(Traceparent::parse_lines([]), Ok(None));
+    }
+}

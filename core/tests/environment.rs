@@ -1,0 +1,61 @@
+//! A trace that crosses a process: the test starts itself again as its own child.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+use std::env;
+use std::process::Command;
+
+use tracehop::{Environment, Propagator};
+
+const ROLE: &str = "TRACEHOP_TEST_CHILD";
+
+#[test]
+fn a_child_process_continues_the_trace() {
+    let propagator = Propagator::builder()
+        .release("shop@1.4.0")
+        .traces_sample_rate(1.0)
+        .build()
+        .unwrap();
+    if env::var_os(ROLE).is_some() {
+        let context = propagator.continue_trace(&Environment::current());
+        println!(
+            "CHILD {} {:?} {:?} {}",
+            context.trace_id(),
+            context.parent_span_id(),
+            context.sampled(),
+            context.dsc().as_str()
+        );
+        return;
+    }
+
+    let context = propagator.start_new_trace();
+    let mut child = Command::new(env::current_exe().unwrap());
+    child
+        .args([
+            "--exact",
+            "a_child_process_continues_the_trace",
+            "--nocapture",
+        ])
+        .env(ROLE, "1");
+    context.inject_always(&mut child);
+    let output = child.output().unwrap();
+    assert!(output.status.success());
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let expected = format!(
+        "CHILD {} {:?} {:?} {}",
+        context.trace_id(),
+        Some(context.span_id()),
+        Some(true),
+        context.dsc().as_str()
+    );
+    assert!(stdout.contains(&expected), "{stdout}");
+}
+
+#[test]
+fn an_environment_without_a_trace_starts_one() {
+    let context = Propagator::builder()
+        .build()
+        .unwrap()
+        .continue_trace(&Environment::default());
+    assert!(!context.is_continued());
+}

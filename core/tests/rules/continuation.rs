@@ -1,0 +1,166 @@
+use serde::Deserialize;
+use tracehop::{NotContinued, PropagationContext, Propagator, PropagatorBuilder};
+
+use crate::{SPAN_ID, TRACE_ID, incoming, outgoing, value};
+
+#[derive(Debug, Deserialize)]
+struct Row {
+    baggage_org_id: String,
+    sdk_org_id: String,
+    strict_trace_continuation: bool,
+    result: String,
+}
+
+/// Every row, with the organisation as the option and in the DSN.
+#[test]
+fn every_row_of_the_continuation_table_holds() {
+    let table = include_str!("../data/continuation.csv");
+    let rows: Vec<Row> = csv::Reader::from_reader(table.as_bytes())
+        .deserialize()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(rows.len(), 10);
+    for row in &rows {
+        let builder =
+            || Propagator::builder().strict_trace_continuation(row.strict_trace_continuation);
+        if row.sdk_org_id.is_empty() {
+            check(row, builder());
+            check(row, builder().dsn("https://key@sentry.example.com/1"));
+        } else {
+            check(row, builder().org_id(&row.sdk_org_id));
+            check(
+                row,
+                builder().dsn(format!(
+                    "https://key@o{}.ingest.sentry.io/1",
+                    row.sdk_org_id
+                )),
+            );
+            let other = builder().dsn("https://key@o99.ingest.sentry.io/1");
+            check(row, other.org_id(&row.sdk_org_id));
+        }
+    }
+}
+
+fn check(row: &Row, builder: PropagatorBuilder) {
+    let baggage = match &*row.baggage_org_id {
+        "" => "sentry-release=theirs".to_owned(),
+        id => format!("sentry-release=theirs,sentry-org_id={id}"),
+    };
+    let context = builder
+        .build()
+        .unwrap()
+        .continue_trace(&incoming("-1", &baggage));
+    match &*row.result {
+        "continue" => {
+            assert!(context.is_continued(), "{row:?}");
+            assert_eq!(context.not_continued(), None);
+            assert_eq!(context.trace_id().to_string(), TRACE_ID, "{row:?}");
+            assert_eq!(
+                context.parent_span_id().unwrap().to_string(),
+                SPAN_ID,
+                "{row:?}"
+            );
+            assert_eq!(context.sampled(), Some(true), "{row:?}");
+        }
+        "new_trace" => {
+            assert!(context.not_continued().is_some(), "{row:?}");
+            is_head_of_a_new_trace(&context);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Nothing of the trace that came in is left.
+fn is_head_of_a_new_trace(context: &PropagationContext) {
+    assert!(!context.is_continued());
+    assert_ne!(context.trace_id().to_string(), TRACE_ID);
+    assert_eq!(context.parent_span_id(), None);
+    assert_eq!(context.sampled(), None);
+    assert_eq!(context.dsc().trace_id(), Some(context.trace_id()));
+    assert_eq!(context.dsc().release(), None);
+    let sent = outgoing(context);
+    assert!(
+        !sent
+            .iter()
+            .any(|(_, value)| value.contains(TRACE_ID) || value.contains("theirs"))
+    );
+    assert_eq!(value(&sent, "baggage"), Some(context.dsc().as_str()));
+}
+
+#[test]
+fn the_context_says_why_it_was_not_continued() {
+    let ours = Propagator::builder()
+        .org_id(1)
+        .strict_trace_continuation(true)
+        .build()
+        .unwrap();
+    let table = [
+        (incoming("-1", "sentry-org_id=1"), None),
+        (vec![], Some("there was no trace to continue")),
+        (
+            incoming("-1", "sentry-org_id=2%0A3"),
+            Some(r#"the trace belongs to organisation "2\n3", this service to "1""#),
+        ),
+        (
+            incoming("-1", ""),
+            Some(
+                "only one of the organisations of trace and service is known, \
+                 and strict_trace_continuation is on",
+            ),
+        ),
+        (
+            vec![("sentry-trace".to_owned(), "1".to_owned())],
+            Some("a sentry-trace value has 49 or 51 characters, 1 were found"),
+        ),
+        (
+            vec![(
+                "sentry-trace".to_owned(),
+                format!("{}-{SPAN_ID}", "0".repeat(32)),
+            )],
+            Some("the trace id of the sentry-trace value is malformed: an id must not be all zero"),
+        ),
+    ];
+    for (headers, reason) in table {
+        let context = ours.continue_trace(&headers);
+        assert_eq!(
+            context
+                .not_continued()
+                .map(NotContinued::to_string)
+                .as_deref(),
+            reason
+        );
+    }
+    assert_eq!(
+        ours.start_new_trace().not_continued(),
+        Some(&NotContinued::NoTrace)
+    );
+}
+
+#[test]
+fn every_continued_trace_gets_a_span_of_this_service() {
+    let propagator = Propagator::builder().build().unwrap();
+    let first = propagator.continue_trace(&incoming("-1", ""));
+    let second = propagator.continue_trace(&incoming("-1", ""));
+    assert_ne!(first.span_id(), second.span_id());
+    assert_ne!(first.span_id().to_string(), SPAN_ID);
+    let sent = outgoing(&first);
+    assert_eq!(
+        value(&sent, "sentry-trace"),
+        Some(&*format!("{TRACE_ID}-{}-1", first.span_id()))
+    );
+}
+
+#[test]
+fn a_child_is_below_its_parent_in_the_same_trace() {
+    let context = Propagator::builder().build().unwrap().start_new_trace();
+    let child = context.child();
+    assert_eq!(child.trace_id(), context.trace_id());
+    assert_eq!(child.parent_span_id(), Some(context.span_id()));
+    assert_ne!(child.span_id(), context.span_id());
+    assert_eq!(child.dsc(), context.dsc());
+    assert!(
+        value(&outgoing(&child), "sentry-trace")
+            .unwrap()
+            .contains(&child.span_id().to_string())
+    );
+}
