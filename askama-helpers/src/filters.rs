@@ -1,0 +1,52 @@
+//! The filters: `use tracehop_askama::filters;` where the template's struct is.
+//!
+//! A template finds its filters in the module `filters` that is in scope. One with filters of its own adds
+//! these to them:
+//!
+//! ```
+//! mod filters {
+//!     pub use tracehop_askama::filters::*;
+//!
+//!     #[askama::filter_fn]
+//!     pub fn shout(text: &str, _: &dyn askama::Values) -> askama::Result<String> {
+//!         Ok(text.to_uppercase())
+//!     }
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! All take a trace: a [`PropagationContext`], or whatever has one to show, such as the extractor of
+//! `tracehop-actix`.
+
+// Askama makes a type of each filter, and documents and shows none of them.
+#![allow(missing_docs, missing_debug_implementations)]
+
+use askama::Values;
+use tracehop::PropagationContext;
+
+use crate::TraceMeta;
+
+/// `{{ trace|trace_meta }}`: all tags, one a line.
+#[askama::filter_fn]
+pub fn trace_meta<T: AsRef<PropagationContext>>(
+    trace: T,
+    _: &dyn Values,
+) -> askama::Result<TraceMeta> {
+    Ok(TraceMeta::new(trace))
+}
+
+/// `<meta name="sentry-trace" content="{{ trace|sentry_trace }}">`: the bare value, for a tag of your own.
+#[askama::filter_fn]
+pub fn sentry_trace<T: AsRef<PropagationContext>>(
+    trace: T,
+    _: &dyn Values,
+) -> askama::Result<String> {
+    Ok(trace.as_ref().trace_data().sentry_trace().to_owned())
+}
+
+/// `<meta name="baggage" content="{{ trace|baggage }}">`: the bare list, for a tag of your own. Empty if
+/// there is none. The template escapes it, as it does every text.
+#[askama::filter_fn]
+pub fn baggage<T: AsRef<PropagationContext>>(trace: T, _: &dyn Values) -> askama::Result<String> {
+    Ok(trace.as_ref().dsc().as_str().to_owned())
+}

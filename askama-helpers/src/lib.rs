@@ -1,0 +1,72 @@
+//! Sentry trace propagation for [askama](https://docs.rs/askama): the trace of a request, as the tags from
+//! which the page's script goes on.
+//!
+//! ```
+//! use askama::Template;
+//! use tracehop_askama::filters;
+//! use tracehop_askama::tracehop::{PropagationContext, Propagator};
+//!
+//! #[derive(Template)]
+//! #[template(ext = "html", source = "<head>{{ trace|trace_meta }}</head>")]
+//! struct Page {
+//!     trace: PropagationContext,
+//! }
+//!
+//! let propagator = Propagator::builder().release("shop@1.4.0").build()?;
+//! let trace = propagator.start_new_trace();
+//! let html = Page { trace: trace.clone() }.render()?;
+//! assert!(html.starts_with(&format!(
+//!     "<head><meta name=\"sentry-trace\" content=\"{}\">\n<meta name=\"baggage\" content=\"",
+//!     trace.trace_data().sentry_trace(),
+//! )));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The tags are those that the
+//! [browser SDK](https://docs.sentry.io/platforms/javascript/tracing/distributed-tracing/custom-instrumentation/)
+//! looks for. All that came from outside is escaped. A trace without dynamic sampling context has one tag
+//! and no `baggage`.
+//!
+//! Rendering tags hands the trace on: the dynamic sampling context is frozen from then on.
+//!
+//! # Pages that are cached
+//!
+//! A page that a cache keeps gives its trace to every visitor, and their page loads all become one trace.
+//! Render no tags into pages that shared caches may keep; the browser then begins a trace of its own.
+//!
+//! # Templates without a trace
+//!
+//! A template whose data has no trace does not compile:
+//!
+//! ```compile_fail,E0609
+//! use askama::Template;
+//! use tracehop_askama::filters;
+//!
+//! #[derive(Template)]
+//! #[template(ext = "html", source = "<head>{{ trace|trace_meta }}</head>")]
+//! struct Page {
+//!     title: String,
+//! }
+//! ```
+//!
+//! Nor does one whose `trace` is something else:
+//!
+//! ```compile_fail,E0277
+//! use askama::Template;
+//! use tracehop_askama::filters;
+//!
+//! #[derive(Template)]
+//! #[template(ext = "html", source = "<head>{{ trace|trace_meta }}</head>")]
+//! struct Page {
+//!     trace: Option<String>,
+//! }
+//! ```
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod filters;
+mod trace_meta;
+
+pub use trace_meta::TraceMeta;
+#[doc(no_inline)]
+pub use tracehop;

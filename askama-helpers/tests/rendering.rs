@@ -1,0 +1,184 @@
+//! Pages as a browser would read them: through a real HTML parser.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use askama::Template;
+use scraper::{Html, Selector};
+use tracehop_askama::tracehop::{PropagationContext, Propagator};
+use tracehop_askama::{TraceMeta, filters};
+
+const SENTRY_TRACE: &str = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
+
+#[derive(Template)]
+#[template(
+    ext = "html",
+    source = "<head>{{ trace|trace_meta }}<title>x</title></head>"
+)]
+struct Filter {
+    trace: PropagationContext,
+}
+
+#[derive(Template)]
+#[template(
+    ext = "html",
+    source = "<head>{{ trace|trace_meta }}<title>x</title></head>"
+)]
+struct BorrowedFilter<'a> {
+    trace: &'a PropagationContext,
+}
+
+#[derive(Template)]
+#[template(ext = "html", source = "<head>{{ meta }}<title>x</title></head>")]
+struct Value {
+    meta: TraceMeta,
+}
+
+#[derive(Template)]
+#[template(
+    ext = "html",
+    source = r#"<head>
+<meta name="sentry-trace" content="{{ trace|sentry_trace }}">
+<meta name="baggage" content="{{ trace|baggage }}">
+<title>x</title></head>"#
+)]
+struct ByHand {
+    trace: PropagationContext,
+}
+
+/// Name and content of every meta tag, and how many elements the head has besides.
+fn tags(html: &str) -> (Vec<(String, String)>, usize) {
+    let document = Html::parse_document(html);
+    let all = Selector::parse("head > *").unwrap();
+    let meta = Selector::parse("head > meta").unwrap();
+    let attribute = |element: scraper::ElementRef<'_>, name| element.attr(name).unwrap().to_owned();
+    let tags: Vec<_> = document
+        .select(&meta)
+        .map(|tag| {
+            assert_eq!(tag.value().attrs().count(), 2, "{html}");
+            (attribute(tag, "name"), attribute(tag, "content"))
+        })
+        .collect();
+    let others = document.select(&all).count() - tags.len();
+    (tags, others)
+}
+
+fn continued(baggage: &str) -> PropagationContext {
+    let headers = [("sentry-trace", SENTRY_TRACE), ("baggage", baggage)];
+    Propagator::builder()
+        .build()
+        .unwrap()
+        .continue_trace(&headers[..])
+}
+
+fn all_ways(trace: &PropagationContext) -> [String; 4] {
+    [
+        Filter {
+            trace: trace.clone(),
+        }
+        .render()
+        .unwrap(),
+        BorrowedFilter { trace }.render().unwrap(),
+        Value {
+            meta: TraceMeta::new(trace),
+        }
+        .render()
+        .unwrap(),
+        ByHand {
+            trace: trace.clone(),
+        }
+        .render()
+        .unwrap(),
+    ]
+}
+
+#[test]
+fn the_tags_say_what_headers_would_whichever_way_they_are_rendered() {
+    for trace in [
+        continued("sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-sample_rand=0.5"),
+        Propagator::builder()
+            .release("shop@1.4.0")
+            .build()
+            .unwrap()
+            .start_new_trace(),
+    ] {
+        let expected: Vec<(String, String)> = trace
+            .trace_data()
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        assert_eq!(expected.len(), 2);
+        for html in all_ways(&trace) {
+            assert_eq!(tags(&html), (expected.clone(), 1), "{html}");
+        }
+    }
+}
+
+#[test]
+fn nothing_received_breaks_out_of_a_tag() {
+    let hostile = [
+        "sentry-a=\"><script>alert(1)</script>,sentry-sample_rand=0.5",
+        "sentry-a='><img/src=x/onerror=alert(1)>,sentry-sample_rand=0.5",
+        "sentry-a=<!--,sentry-b=</head>,sentry-sample_rand=0.5",
+        "sentry-a=&quot;&#34;&amp;lt,sentry-sample_rand=0.5",
+        "sentry-a=1;p='<b>',sentry-'=&x;,sentry-sample_rand=0.5",
+    ];
+    for baggage in hostile {
+        let trace = continued(baggage);
+        let sent = trace.dsc().as_str().to_owned();
+        assert!(trace.dsc().iter().count() > 1, "{sent}");
+        for html in all_ways(&trace) {
+            let (tags, others) = tags(&html);
+            assert_eq!(others, 1, "{html}");
+            assert_eq!(tags[1], ("baggage".to_owned(), sent.clone()), "{html}");
+        }
+    }
+}
+
+#[test]
+fn a_trace_without_dynamic_sampling_context_has_one_tag() {
+    let trace = continued("other=1");
+    let html = Filter {
+        trace: trace.clone(),
+    }
+    .render()
+    .unwrap();
+    let expected = (
+        "sentry-trace".to_owned(),
+        trace.trace_data().sentry_trace().to_owned(),
+    );
+    assert_eq!(tags(&html), (vec![expected], 1));
+}
+
+#[test]
+fn rendering_hands_the_trace_on() {
+    let propagator = Propagator::builder()
+        .traces_sample_rate(1.0)
+        .build()
+        .unwrap();
+    let trace = propagator.start_new_trace();
+    let page = Filter {
+        trace: trace.clone(),
+    };
+    trace.set_transaction("GET /page");
+    let first = page.render().unwrap();
+    trace.set_transaction("late");
+    assert_eq!(page.render().unwrap(), first);
+    assert_eq!(trace.dsc().transaction().as_deref(), Some("GET /page"));
+}
+
+#[test]
+fn the_tags_are_html_in_any_template() {
+    #[derive(Template)]
+    #[template(ext = "txt", source = "{{ meta }}")]
+    struct Text {
+        meta: TraceMeta,
+    }
+
+    let trace = continued("sentry-a='");
+    let meta = TraceMeta::new(&trace);
+    assert!(meta.to_string().contains("content=\"sentry-a=&#39;"));
+    assert_eq!(
+        Text { meta: meta.clone() }.render().unwrap(),
+        meta.to_string()
+    );
+}
