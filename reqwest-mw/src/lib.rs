@@ -1,0 +1,54 @@
+//! Sentry trace propagation for [reqwest](https://docs.rs/reqwest), through
+//! [reqwest-middleware](https://docs.rs/reqwest-middleware): the trace of the running request goes with
+//! every request that it makes.
+//!
+//! ```
+//! use reqwest_middleware::ClientBuilder;
+//! use tracehop_reqwest::tracehop::{InTrace as _, Propagator, Target};
+//! use tracehop_reqwest::{RequestBuilderExt as _, TracePropagation};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! # let url = format!("http://{}/", listener.local_addr()?);
+//! # tokio::spawn(async move { axum::serve(listener, axum::Router::new()).await });
+//! let propagator = Propagator::builder()
+//!     .trace_propagation_targets([Target::host("127.0.0.1"), Target::host("api.example.com")])
+//!     .build()?;
+//! let client = ClientBuilder::new(reqwest::Client::new())
+//!     .with(TracePropagation::new(propagator.clone()))
+//!     .build();
+//!
+//! // In a handler, the middleware of tracehop-actix has done this.
+//! let trace = propagator.start_new_trace();
+//! async {
+//!     client.get(&url).send().await?; // the running request's trace, found by itself
+//!     client.get(&url).with_trace(&trace).send().await?; // or told
+//!     client.get(&url).without_trace().send().await?; // or none
+//!     Ok::<_, reqwest_middleware::Error>(())
+//! }
+//! .in_trace(trace.clone())
+//! .await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What was set by hand is respected: a request that has a `sentry-trace` keeps it, and its `baggage`; other
+//! vendors' baggage on a request stays, in front. See
+//! [`PropagationContext::inject`](tracehop::PropagationContext::inject).
+//!
+//! # Beside other middleware
+//!
+//! The URL that counts is the one that this middleware sees: add it behind those that change URLs. With
+//! [reqwest-retry](https://docs.rs/reqwest-retry) either order will do, and every attempt carries the
+//! headers once.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod middleware;
+mod request;
+
+pub use middleware::TracePropagation;
+pub use request::{RequestBuilderExt, inject};
+#[doc(no_inline)]
+pub use tracehop;

@@ -1,0 +1,60 @@
+use reqwest::Request;
+use reqwest_middleware::RequestBuilder;
+use tracehop::PropagationContext;
+
+/// What a request was told about its trace.
+#[derive(Debug, Clone)]
+pub(crate) enum Choice {
+    With(PropagationContext),
+    Without,
+}
+
+/// Says of a single request which trace it belongs to.
+///
+/// Has an effect only in a client with the middleware [`TracePropagation`](crate::TracePropagation).
+pub trait RequestBuilderExt: sealed::Sealed {
+    /// Sends the request with this trace, wherever it is made.
+    #[must_use]
+    fn with_trace(self, context: &PropagationContext) -> Self;
+
+    /// Sends the request without a trace.
+    #[must_use]
+    fn without_trace(self) -> Self;
+}
+
+impl RequestBuilderExt for RequestBuilder {
+    fn with_trace(self, context: &PropagationContext) -> Self {
+        self.with_extension(Choice::With(context.clone()))
+    }
+
+    fn without_trace(self) -> Self {
+        self.with_extension(Choice::Without)
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+
+    impl Sealed for reqwest_middleware::RequestBuilder {}
+}
+
+/// Puts a trace into the headers of a request, for a client without middleware.
+///
+/// Does what [`PropagationContext::inject`] says, with the request's own URL.
+///
+/// ```
+/// use reqwest::{Method, Request};
+/// # use tracehop_reqwest::tracehop::Propagator;
+///
+/// # let trace = Propagator::builder().build()?.start_new_trace();
+/// let mut request = Request::new(Method::GET, "https://api.example.com/".parse()?);
+/// tracehop_reqwest::inject(&trace, &mut request);
+/// assert_eq!(request.headers()["sentry-trace"], trace.trace_data().sentry_trace());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn inject(context: &PropagationContext, request: &mut Request) {
+    // Taken out, since a request does not lend its URL and its headers at the same time.
+    let mut headers = std::mem::take(request.headers_mut());
+    context.inject(request.url(), &mut headers);
+    *request.headers_mut() = headers;
+}
