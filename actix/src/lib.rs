@@ -1,0 +1,63 @@
+//! Sentry trace propagation for [actix-web](https://docs.rs/actix-web): requests continue the trace that
+//! they belong to.
+//!
+//! ```
+//! use actix_web::{App, HttpServer, Responder, get};
+//! use tracehop_actix::tracehop::Propagator;
+//! use tracehop_actix::{Trace, TracePropagation};
+//!
+//! #[get("/users/{id}")]
+//! async fn user(trace: Trace) -> impl Responder {
+//!     format!("trace {}, this service's span {}", trace.trace_id(), trace.span_id())
+//! }
+//!
+//! # #[actix_web::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let propagator = Propagator::from_env()?;
+//! let server = HttpServer::new(move || {
+//!     App::new().wrap(TracePropagation::new(propagator.clone())).service(user)
+//! })
+//! .bind("127.0.0.1:0")?
+//! .run();
+//! # let handle = server.handle();
+//! # actix_web::rt::spawn(server);
+//! # handle.stop(true).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The middleware makes the trace [current](PropagationContext::current) for the handler and for all that
+//! the handler awaits, so that a client with `tracehop-reqwest` finds it by itself. What the handler spawns
+//! must be told: [`in_current_trace`](tracehop::InTrace::in_current_trace). The extractor [`Trace`] is the
+//! same trace as a value, for a template or a job.
+//!
+//! # Browsers on other origins
+//!
+//! A page may only send the trace to a service of another origin if that service allows the headers:
+//!
+//! ```
+//! # fn cors() -> actix_cors::Cors {
+//! actix_cors::Cors::default()
+//!     .allowed_origin("https://shop.example.com")
+//!     .allowed_methods(["GET"])
+//!     .allowed_headers(tracehop_actix::TRACE_HEADERS)
+//! # }
+//! ```
+//!
+//! Wrap the App in `Cors` last, so that it comes first and answers preflights itself.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod body;
+mod extractor;
+mod middleware;
+mod request;
+
+pub use body::TracedBody;
+pub use extractor::{NotConfigured, Trace};
+pub use middleware::{TracePropagation, TracePropagationMiddleware, TraceResponse};
+pub use request::TRACE_HEADERS;
+#[doc(no_inline)]
+pub use tracehop;
+#[doc(no_inline)]
+pub use tracehop::PropagationContext;

@@ -1,0 +1,144 @@
+use std::future::{Ready, ready};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::{Error, dev};
+use pin_project_lite::pin_project;
+use tracehop::{InTrace as _, PropagationContext, Propagator, Traced};
+
+use crate::body::TracedBody;
+use crate::request::continue_trace;
+
+/// Middleware that continues the trace of each request, or starts one.
+///
+/// * The trace is in the request's extensions, as a [`PropagationContext`], and the
+///   [current](PropagationContext::current) one of the handler, of what the handler awaits, and of a body
+///   that is streamed.
+/// * The transaction is named by the route, `GET /users/{id}`, never by the path that was requested.
+/// * A request whose trace was continued already, by the same middleware further out, keeps it.
+///
+/// Nothing about a header fails a request, and what handlers and other middleware return is passed on.
+///
+/// See the [crate's documentation](crate) for an example.
+#[derive(Debug, Clone)]
+pub struct TracePropagation {
+    propagator: Propagator,
+    server_timing: bool,
+}
+
+impl TracePropagation {
+    /// Middleware that continues traces by the options of this propagator.
+    pub fn new(propagator: Propagator) -> Self {
+        Self {
+            propagator,
+            server_timing: false,
+        }
+    }
+
+    /// Whether HTML responses get a [`Server-Timing`](https://www.w3.org/TR/server-timing/) header with the
+    /// trace. Off by default.
+    ///
+    /// The browser SDK continues the trace from there if the page has no meta tags, such as a page from a
+    /// file. Do not turn it on for pages that shared caches may keep: all visitors would share one trace.
+    #[must_use]
+    pub fn server_timing(mut self, server_timing: bool) -> Self {
+        self.server_timing = server_timing;
+        self
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for TracePropagation
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+{
+    type Response = ServiceResponse<TracedBody<B>>;
+    type Error = Error;
+    type Transform = TracePropagationMiddleware<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(TracePropagationMiddleware {
+            service,
+            settings: self.clone(),
+        }))
+    }
+}
+
+/// The service that [`TracePropagation`] makes.
+#[derive(Debug)]
+pub struct TracePropagationMiddleware<S> {
+    service: S,
+    settings: TracePropagation,
+}
+
+impl<S, B> Service<ServiceRequest> for TracePropagationMiddleware<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+{
+    type Response = ServiceResponse<TracedBody<B>>;
+    type Error = Error;
+    type Future = TraceResponse<S::Future>;
+
+    dev::forward_ready!(service);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let context = continue_trace(&self.settings.propagator, request.request());
+        // Middleware further in may work before it returns its future.
+        let future = context.in_scope(|| self.service.call(request));
+        TraceResponse {
+            future: future.in_trace(context.clone()),
+            server_timing: self.settings.server_timing,
+            context,
+        }
+    }
+}
+
+pin_project! {
+    /// The response of [`TracePropagationMiddleware`], when it comes.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless you await or poll them"]
+    pub struct TraceResponse<F> {
+        #[pin]
+        future: Traced<F>,
+        server_timing: bool,
+        context: PropagationContext,
+    }
+}
+
+impl<F, B> Future for TraceResponse<F>
+where
+    F: Future<Output = Result<ServiceResponse<B>, Error>>,
+{
+    type Output = Result<ServiceResponse<TracedBody<B>>, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        this.future.poll(cx).map_ok(|mut response| {
+            if *this.server_timing && is_html(&response) {
+                add_server_timing(&mut response, this.context);
+            }
+            response.map_body(|_, body| TracedBody::new(body, this.context.clone()))
+        })
+    }
+}
+
+fn is_html<B>(response: &ServiceResponse<B>) -> bool {
+    let content_type = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .map(HeaderValue::as_bytes);
+    content_type
+        .and_then(|value| value.get(..9))
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"text/html"))
+}
+
+fn add_server_timing<B>(response: &mut ServiceResponse<B>, context: &PropagationContext) {
+    if let Ok(value) = HeaderValue::try_from(context.trace_data().server_timing()) {
+        response
+            .headers_mut()
+            .append(HeaderName::from_static("server-timing"), value);
+    }
+}

@@ -1,0 +1,43 @@
+//! Where actix-web keeps what a trace is read from.
+
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::{HttpMessage as _, HttpRequest};
+use tracehop::{Extractor, Field, PropagationContext, Propagator};
+
+/// The request headers that a trace travels in, for the `allowed_headers` of
+/// [actix-cors](https://docs.rs/actix-cors).
+pub const TRACE_HEADERS: [&str; 4] = [
+    Field::SentryTrace.name(),
+    Field::Baggage.name(),
+    Field::Traceparent.name(),
+    Field::Tracestate.name(),
+];
+
+/// Actix-web's own header map, which is not that of the crate `http`.
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn extract(&self, field: Field) -> impl Iterator<Item = &[u8]> {
+        self.0
+            .get_all(HeaderName::from_static(field.name()))
+            .map(HeaderValue::as_bytes)
+    }
+}
+
+/// The trace that this request belongs to, if it was continued already.
+pub(crate) fn trace_of(request: &HttpRequest) -> Option<PropagationContext> {
+    request.extensions().get::<PropagationContext>().cloned()
+}
+
+/// Continues the trace of a request and keeps it with the request, or returns the one that is there.
+pub(crate) fn continue_trace(propagator: &Propagator, request: &HttpRequest) -> PropagationContext {
+    trace_of(request).unwrap_or_else(|| {
+        let context = propagator.continue_trace(&Headers(request.headers()));
+        // A path that no route matches is nobody's name for anything.
+        if let Some(pattern) = request.match_pattern() {
+            context.set_transaction([request.method().as_str(), " ", &pattern].concat());
+        }
+        request.extensions_mut().insert(context.clone());
+        context
+    })
+}

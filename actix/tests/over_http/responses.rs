@@ -1,0 +1,84 @@
+use actix_web::http::header::ContentType;
+use actix_web::{App, HttpResponse, error, web};
+use tracehop_actix::{Trace, TracePropagation};
+
+use crate::{SENTRY_TRACE, TRACE_ID, body, header_lines, propagator, serve, status};
+
+async fn html(trace: Trace) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type(ContentType::html())
+        .append_header(("server-timing", "db;dur=53"))
+        .body(trace.span_id().to_string())
+}
+
+#[actix_web::test]
+async fn html_gets_server_timing_if_asked_for() {
+    let propagator = propagator();
+    let server = serve!(move || {
+        let on = TracePropagation::new(propagator.clone()).server_timing(true);
+        let off = TracePropagation::new(propagator.clone());
+        let json = async |_: Trace| HttpResponse::Ok().json(());
+        App::new()
+            .service(
+                web::scope("/on")
+                    .wrap(on)
+                    .route("/html", web::get().to(html))
+                    .route("/json", web::get().to(json))
+                    .route("/none", web::get().to(async || HttpResponse::NoContent())),
+            )
+            .service(
+                web::scope("/off")
+                    .wrap(off)
+                    .route("/html", web::get().to(html)),
+            )
+    });
+    let lines = [SENTRY_TRACE.as_bytes(), b"baggage: sentry-sample_rand=0.5"];
+    for (path, count) in [
+        ("/on/html", 2),
+        ("/on/json", 0),
+        ("/on/none", 0),
+        ("/off/html", 1),
+    ] {
+        let response = server.get(path, &lines).await;
+        let timings = header_lines(&response, "server-timing");
+        assert_eq!(timings.len(), count, "{path}");
+        if count == 2 {
+            let span_id = body(&response);
+            assert_eq!(
+                timings[1],
+                format!(
+                    "sentry-trace;desc=\"{TRACE_ID}-{span_id}-1\", baggage;desc=\"sentry-sample_rand=0.5\""
+                )
+            );
+        }
+    }
+}
+
+#[actix_web::test]
+async fn errors_of_handlers_and_of_other_middleware_are_passed_on() {
+    let propagator = propagator();
+    let server = serve!(move || {
+        App::new()
+            .service(
+                web::scope("/middleware")
+                    .wrap_fn(|_, _| async {
+                        Err::<actix_web::dev::ServiceResponse, _>(error::ErrorForbidden("no entry"))
+                    })
+                    .route("/", web::get().to(HttpResponse::Ok)),
+            )
+            .route(
+                "/handler",
+                web::get()
+                    .to(async || Err::<HttpResponse, _>(error::ErrorImATeapot("short and stout"))),
+            )
+            .wrap(TracePropagation::new(propagator.clone()).server_timing(true))
+    });
+    for (path, code, text) in [
+        ("/handler", "418", "short and stout"),
+        ("/middleware/", "403", "no entry"),
+        ("/nowhere", "404", ""),
+    ] {
+        let response = server.get(path, &[SENTRY_TRACE.as_bytes()]).await;
+        assert_eq!((status(&response), body(&response)), (code, text), "{path}");
+    }
+}

@@ -1,0 +1,113 @@
+use actix_web::{App, HttpResponse, web};
+use tracehop_actix::{Trace, TracePropagation};
+
+use crate::{SENTRY_TRACE, TRACE_ID, body, options, propagator, serve, status};
+
+async fn transaction(trace: Trace) -> String {
+    trace.dsc().transaction().unwrap_or_default().into_owned()
+}
+
+#[actix_web::test]
+async fn the_transaction_is_named_by_the_route_and_never_by_the_path() {
+    let propagator = propagator();
+    let server =
+        serve!(move || {
+            App::new()
+                .wrap(TracePropagation::new(propagator.clone()))
+                .route("/", web::get().to(transaction))
+                .route("/users/{id}", web::get().to(transaction))
+                .service(web::scope("/api/{version}").service(
+                    web::resource("/orders/{order:\\d+}").route(web::get().to(transaction)),
+                ))
+                .default_service(web::to(transaction))
+        });
+    for (path, name) in [
+        ("/", "GET /"),
+        ("/users/7", "GET /users/{id}"),
+        ("/users/7?name=x", "GET /users/{id}"),
+        (
+            "/api/v1/orders/42",
+            "GET /api/{version}/orders/{order:\\d+}",
+        ),
+        ("/secret/of/somebody", ""),
+    ] {
+        assert_eq!(body(&server.get(path, &[]).await), name, "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn the_sampler_sees_the_route() {
+    let propagator = options()
+        .traces_sampler(|context| {
+            if context.name() == Some("GET /health") {
+                0.0
+            } else {
+                1.0
+            }
+        })
+        .build()
+        .unwrap();
+    let server = serve!(move || {
+        let decision = async |trace: Trace| format!("{:?}", trace.sampled());
+        App::new()
+            .wrap(TracePropagation::new(propagator.clone()))
+            .route("/health", web::get().to(decision))
+            .route("/work", web::get().to(decision))
+    });
+    assert_eq!(body(&server.get("/health", &[]).await), "Some(false)");
+    assert_eq!(body(&server.get("/work", &[]).await), "Some(true)");
+}
+
+#[actix_web::test]
+async fn a_request_continues_its_trace_from_all_header_lines() {
+    let propagator = propagator();
+    let server = serve!(move || {
+        let report = async |trace: Trace| {
+            let parent = trace.parent_span_id().unwrap();
+            format!(
+                "{} {parent} {:?} {}",
+                trace.trace_id(),
+                trace.sampled(),
+                trace.dsc().as_str()
+            )
+        };
+        App::new()
+            .wrap(TracePropagation::new(propagator.clone()))
+            .route("/", web::get().to(report))
+    });
+    let lines = [
+        SENTRY_TRACE.as_bytes(),
+        SENTRY_TRACE.as_bytes(),
+        b"baggage: other=1,sentry-sample_rand=0.5",
+        b"Baggage: sentry-release=a%2Fb",
+    ];
+    assert_eq!(
+        body(&server.get("/", &lines).await),
+        format!(
+            "{TRACE_ID} b72fa28504b07285 Some(true) sentry-sample_rand=0.5,sentry-release=a%2Fb"
+        )
+    );
+}
+
+#[actix_web::test]
+async fn a_request_that_passes_the_middleware_twice_has_one_trace() {
+    let propagator = propagator();
+    let server = serve!(move || {
+        let outer = propagator.clone();
+        App::new()
+            .wrap(TracePropagation::new(propagator.clone()))
+            .wrap_fn(move |request, service| {
+                use actix_web::dev::Service as _;
+                service.call(request)
+            })
+            .service(web::scope("/in").wrap(TracePropagation::new(outer)).route(
+                "/",
+                web::get().to(async |trace: Trace| {
+                    let current = tracehop_actix::PropagationContext::current().unwrap();
+                    assert_eq!(current.span_id(), trace.span_id());
+                    HttpResponse::Ok().finish()
+                }),
+            ))
+    });
+    assert_eq!(status(&server.get("/in/", &[]).await), "200");
+}
