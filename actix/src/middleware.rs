@@ -31,10 +31,7 @@ pub struct TracePropagation {
 impl TracePropagation {
     /// Middleware that continues traces by the options of this propagator.
     pub fn new(propagator: Propagator) -> Self {
-        Self {
-            propagator,
-            server_timing: false,
-        }
+        Self { propagator, server_timing: false }
     }
 
     /// Whether HTML responses get a [`Server-Timing`](https://www.w3.org/TR/server-timing/) header with the
@@ -60,10 +57,7 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(TracePropagationMiddleware {
-            service,
-            settings: self.clone(),
-        }))
+        ready(Ok(TracePropagationMiddleware { service, settings: self.clone() }))
     }
 }
 
@@ -126,10 +120,7 @@ where
 }
 
 fn is_html<B>(response: &ServiceResponse<B>) -> bool {
-    let content_type = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .map(HeaderValue::as_bytes);
+    let content_type = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     content_type
         .and_then(|value| value.get(..9))
         .is_some_and(|start| start.eq_ignore_ascii_case(b"text/html"))
@@ -137,8 +128,6 @@ fn is_html<B>(response: &ServiceResponse<B>) -> bool {
 
 fn add_server_timing<B>(response: &mut ServiceResponse<B>, context: &PropagationContext) {
     if let Ok(value) = HeaderValue::try_from(context.trace_data().server_timing()) {
-        response
-            .headers_mut()
-            .append(HeaderName::from_static("server-timing"), value);
+        response.headers_mut().append(HeaderName::from_static("server-timing"), value);
     }
 }

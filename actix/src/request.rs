@@ -18,9 +18,7 @@ struct Headers<'a>(&'a HeaderMap);
 
 impl Extractor for Headers<'_> {
     fn extract(&self, field: Field) -> impl Iterator<Item = &[u8]> {
-        self.0
-            .get_all(HeaderName::from_static(field.name()))
-            .map(HeaderValue::as_bytes)
+        self.0.get_all(HeaderName::from_static(field.name())).map(HeaderValue::as_bytes)
     }
 }
 

@@ -33,9 +33,7 @@ pub struct TraceMeta {
 impl TraceMeta {
     /// The tags of this trace. What they say is settled when they are rendered.
     pub fn new(context: impl AsRef<PropagationContext>) -> Self {
-        Self {
-            context: context.as_ref().clone(),
-        }
+        Self { context: context.as_ref().clone() }
     }
 
     fn write(&self, dest: &mut dyn fmt::Write) -> fmt::Result {

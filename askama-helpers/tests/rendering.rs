@@ -10,19 +10,13 @@ use tracehop_askama::{TraceMeta, filters};
 const SENTRY_TRACE: &str = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
 
 #[derive(Template)]
-#[template(
-    ext = "html",
-    source = "<head>{{ trace|trace_meta }}<title>x</title></head>"
-)]
+#[template(ext = "html", source = "<head>{{ trace|trace_meta }}<title>x</title></head>")]
 struct Filter {
     trace: PropagationContext,
 }
 
 #[derive(Template)]
-#[template(
-    ext = "html",
-    source = "<head>{{ trace|trace_meta }}<title>x</title></head>"
-)]
+#[template(ext = "html", source = "<head>{{ trace|trace_meta }}<title>x</title></head>")]
 struct BorrowedFilter<'a> {
     trace: &'a PropagationContext,
 }
@@ -64,30 +58,15 @@ fn tags(html: &str) -> (Vec<(String, String)>, usize) {
 
 fn continued(baggage: &str) -> PropagationContext {
     let headers = [("sentry-trace", SENTRY_TRACE), ("baggage", baggage)];
-    Propagator::builder()
-        .build()
-        .unwrap()
-        .continue_trace(&headers[..])
+    Propagator::builder().build().unwrap().continue_trace(&headers[..])
 }
 
 fn all_ways(trace: &PropagationContext) -> [String; 4] {
     [
-        Filter {
-            trace: trace.clone(),
-        }
-        .render()
-        .unwrap(),
+        Filter { trace: trace.clone() }.render().unwrap(),
         BorrowedFilter { trace }.render().unwrap(),
-        Value {
-            meta: TraceMeta::new(trace),
-        }
-        .render()
-        .unwrap(),
-        ByHand {
-            trace: trace.clone(),
-        }
-        .render()
-        .unwrap(),
+        Value { meta: TraceMeta::new(trace) }.render().unwrap(),
+        ByHand { trace: trace.clone() }.render().unwrap(),
     ]
 }
 
@@ -95,17 +74,10 @@ fn all_ways(trace: &PropagationContext) -> [String; 4] {
 fn the_tags_say_what_headers_would_whichever_way_they_are_rendered() {
     for trace in [
         continued("sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-sample_rand=0.5"),
-        Propagator::builder()
-            .release("shop@1.4.0")
-            .build()
-            .unwrap()
-            .start_new_trace(),
+        Propagator::builder().release("shop@1.4.0").build().unwrap().start_new_trace(),
     ] {
-        let expected: Vec<(String, String)> = trace
-            .trace_data()
-            .iter()
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect();
+        let expected: Vec<(String, String)> =
+            trace.trace_data().iter().map(|(name, value)| (name.into(), value.into())).collect();
         assert_eq!(expected.len(), 2);
         for html in all_ways(&trace) {
             assert_eq!(tags(&html), (expected.clone(), 1), "{html}");
@@ -137,28 +109,16 @@ fn nothing_received_breaks_out_of_a_tag() {
 #[test]
 fn a_trace_without_dynamic_sampling_context_has_one_tag() {
     let trace = continued("other=1");
-    let html = Filter {
-        trace: trace.clone(),
-    }
-    .render()
-    .unwrap();
-    let expected = (
-        "sentry-trace".to_owned(),
-        trace.trace_data().sentry_trace().to_owned(),
-    );
+    let html = Filter { trace: trace.clone() }.render().unwrap();
+    let expected = ("sentry-trace".to_owned(), trace.trace_data().sentry_trace().to_owned());
     assert_eq!(tags(&html), (vec![expected], 1));
 }
 
 #[test]
 fn rendering_hands_the_trace_on() {
-    let propagator = Propagator::builder()
-        .traces_sample_rate(1.0)
-        .build()
-        .unwrap();
+    let propagator = Propagator::builder().traces_sample_rate(1.0).build().unwrap();
     let trace = propagator.start_new_trace();
-    let page = Filter {
-        trace: trace.clone(),
-    };
+    let page = Filter { trace: trace.clone() };
     trace.set_transaction("GET /page");
     let first = page.render().unwrap();
     trace.set_transaction("late");
@@ -177,8 +137,5 @@ fn the_tags_are_html_in_any_template() {
     let trace = continued("sentry-a='");
     let meta = TraceMeta::new(&trace);
     assert!(meta.to_string().contains("content=\"sentry-a=&#39;"));
-    assert_eq!(
-        Text { meta: meta.clone() }.render().unwrap(),
-        meta.to_string()
-    );
+    assert_eq!(Text { meta: meta.clone() }.render().unwrap(), meta.to_string());
 }

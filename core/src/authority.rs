@@ -22,9 +22,7 @@ impl<'a> Authority<'a> {
     pub(crate) fn split(url: &'a str) -> Option<(Self, &'a str)> {
         let (scheme, rest) = url.split_once("://")?;
         if !scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-            || !scheme
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+            || !scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
         {
             return None;
         }
@@ -54,15 +52,7 @@ impl<'a> Authority<'a> {
             }
             Some(_) => return None,
         };
-        is_host(host).then_some((
-            Self {
-                scheme,
-                userinfo,
-                host,
-                port,
-            },
-            behind,
-        ))
+        is_host(host).then_some((Self { scheme, userinfo, host, port }, behind))
     }
 }
 
@@ -79,16 +69,11 @@ fn default_port(scheme: &str) -> Option<u16> {
 
 /// Whether a text is a host name, an IPv4 address, or an IPv6 address in brackets.
 pub(crate) fn is_host(host: &str) -> bool {
-    match host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-    {
+    match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
         None => {
             !host.is_empty()
-                && host
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
         }
     }
 }
@@ -100,46 +85,11 @@ mod tests {
     #[test]
     fn parts_are_told_apart() {
         let table = [
-            (
-                "https://example.com",
-                "https",
-                None,
-                "example.com",
-                Some(443),
-                "",
-            ),
-            (
-                "http://example.com/a?b#c",
-                "http",
-                None,
-                "example.com",
-                Some(80),
-                "/a?b#c",
-            ),
-            (
-                "http://example.com?b@c",
-                "http",
-                None,
-                "example.com",
-                Some(80),
-                "?b@c",
-            ),
-            (
-                "http://example.com:8080/",
-                "http",
-                None,
-                "example.com",
-                Some(8080),
-                "/",
-            ),
-            (
-                "http://example.com:/",
-                "http",
-                None,
-                "example.com",
-                Some(80),
-                "/",
-            ),
+            ("https://example.com", "https", None, "example.com", Some(443), ""),
+            ("http://example.com/a?b#c", "http", None, "example.com", Some(80), "/a?b#c"),
+            ("http://example.com?b@c", "http", None, "example.com", Some(80), "?b@c"),
+            ("http://example.com:8080/", "http", None, "example.com", Some(8080), "/"),
+            ("http://example.com:/", "http", None, "example.com", Some(80), "/"),
             (
                 "https://key:secret@o1.ingest.sentry.io/4",
                 "https",
@@ -149,29 +99,14 @@ mod tests {
                 "/4",
             ),
             ("http://a@b@c/", "http", Some("a@b"), "c", Some(80), "/"),
-            (
-                "http://[::1]:3000/x",
-                "http",
-                None,
-                "[::1]",
-                Some(3000),
-                "/x",
-            ),
+            ("http://[::1]:3000/x", "http", None, "[::1]", Some(3000), "/x"),
             ("http://[::1]/x", "http", None, "[::1]", Some(80), "/x"),
             ("grpc://example.com", "grpc", None, "example.com", None, ""),
         ];
         for (url, scheme, userinfo, host, port, behind) in table {
             assert_eq!(
                 Authority::split(url),
-                Some((
-                    Authority {
-                        scheme,
-                        userinfo,
-                        host,
-                        port
-                    },
-                    behind
-                )),
+                Some((Authority { scheme, userinfo, host, port }, behind)),
                 "{url}"
             );
         }
@@ -230,10 +165,8 @@ mod tests {
         let mut found = 0;
         for n in 0..16_usize.pow(4) {
             let index = |power: u32| n / 16_usize.pow(power) % 16;
-            let url: String = ["http://"]
-                .into_iter()
-                .chain((0..4).map(|power| pieces[index(power)]))
-                .collect();
+            let url: String =
+                ["http://"].into_iter().chain((0..4).map(|power| pieces[index(power)])).collect();
             let (Some((ours, _)), Ok(theirs)) = (Authority::split(&url), url::Url::parse(&url))
             else {
                 continue;

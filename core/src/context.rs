@@ -77,13 +77,8 @@ pub(crate) struct Incoming {
 
 impl PropagationContext {
     pub(crate) fn continued(options: Arc<Options>, incoming: Incoming) -> Self {
-        let SentryTrace {
-            trace_id, span_id, ..
-        } = incoming.sentry_trace;
-        let origin = Origin::Continued {
-            incoming,
-            completed: OnceLock::new(),
-        };
+        let SentryTrace { trace_id, span_id, .. } = incoming.sentry_trace;
+        let origin = Origin::Continued { incoming, completed: OnceLock::new() };
         Self {
             span_id: SpanId::random(),
             parent_span_id: Some(span_id),
@@ -92,10 +87,7 @@ impl PropagationContext {
     }
 
     pub(crate) fn started(options: Arc<Options>, reason: NotContinued) -> Self {
-        let origin = Origin::Started {
-            reason,
-            dsc: OnceLock::new(),
-        };
+        let origin = Origin::Started { reason, dsc: OnceLock::new() };
         Self {
             span_id: SpanId::random(),
             parent_span_id: None,
@@ -152,11 +144,7 @@ impl PropagationContext {
     /// The name is told to the sampler, and goes into the dynamic sampling context if the trace began here
     /// and a decision is made here. It has no effect on what is settled already.
     pub fn set_transaction(&self, name: impl Into<Cow<'static, str>>) {
-        *self
-            .trace
-            .transaction
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(name.into());
+        *self.trace.transaction.lock().unwrap_or_else(PoisonError::into_inner) = Some(name.into());
     }
 
     /// The sampling decision; `None` if it is deferred to the services further on. Asking settles it.
@@ -203,15 +191,11 @@ impl PropagationContext {
             span_id: self.span_id,
             sampled: self.sampled(),
         };
-        let traceparent = self
-            .trace
-            .options
-            .propagate_traceparent
-            .then_some(Traceparent {
-                trace_id: sentry_trace.trace_id,
-                parent_id: sentry_trace.span_id,
-                sampled: sentry_trace.sampled == Some(true),
-            });
+        let traceparent = self.trace.options.propagate_traceparent.then_some(Traceparent {
+            trace_id: sentry_trace.trace_id,
+            parent_id: sentry_trace.span_id,
+            sampled: sentry_trace.sampled == Some(true),
+        });
         let tracestate = match &self.trace.origin {
             Origin::Continued { incoming, .. } => incoming.tracestate.as_ref(),
             Origin::Started { .. } => None,
@@ -280,13 +264,7 @@ impl fmt::Debug for PropagationContext {
 
 impl Trace {
     fn new(options: Arc<Options>, trace_id: TraceId, origin: Origin) -> Self {
-        Self {
-            options,
-            trace_id,
-            origin,
-            transaction: Mutex::new(None),
-            decision: OnceLock::new(),
-        }
+        Self { options, trace_id, origin, transaction: Mutex::new(None), decision: OnceLock::new() }
     }
 
     fn decision(&self) -> &Decision {
@@ -298,48 +276,31 @@ impl Trace {
                 Origin::Started { .. } => (None, None),
             };
             let parent_sample_rate = arrived.and_then(DynamicSamplingContext::sample_rate);
-            let sample_rand = arrived
-                .and_then(DynamicSamplingContext::sample_rand)
-                .unwrap_or_else(|| match (parent_sampled, parent_sample_rate) {
-                    (Some(sampled), Some(rate)) => {
-                        SampleRand::from_decision(self.trace_id, sampled, rate)
+            let sample_rand =
+                arrived.and_then(DynamicSamplingContext::sample_rand).unwrap_or_else(|| {
+                    match (parent_sampled, parent_sample_rate) {
+                        (Some(sampled), Some(rate)) => {
+                            SampleRand::from_decision(self.trace_id, sampled, rate)
+                        }
+                        _ => SampleRand::from_trace_id(self.trace_id),
                     }
-                    _ => SampleRand::from_trace_id(self.trace_id),
                 });
             let name = self.transaction();
-            let context = SamplingContext {
-                name: name.as_deref(),
-                parent_sampled,
-                parent_sample_rate,
-            };
-            let Options {
-                traces_sampler,
-                traces_sample_rate,
-                ..
-            } = &*self.options;
-            Decision::new(
-                traces_sampler.as_ref(),
-                *traces_sample_rate,
-                &context,
-                sample_rand,
-            )
+            let context =
+                SamplingContext { name: name.as_deref(), parent_sampled, parent_sample_rate };
+            let Options { traces_sampler, traces_sample_rate, .. } = &*self.options;
+            Decision::new(traces_sampler.as_ref(), *traces_sample_rate, &context, sample_rand)
         })
     }
 
     fn transaction(&self) -> Option<Cow<'static, str>> {
-        self.transaction
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.transaction.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn dsc(&self) -> &DynamicSamplingContext {
         match &self.origin {
             Origin::Started { dsc, .. } => dsc.get_or_init(|| self.own_dsc()),
-            Origin::Continued {
-                incoming,
-                completed,
-            } => completed
+            Origin::Continued { incoming, completed } => completed
                 .get_or_init(|| with_what_is_missing(&incoming.dsc, self.decision()))
                 .as_ref()
                 .unwrap_or(&incoming.dsc),
@@ -353,10 +314,7 @@ impl Trace {
         let mut items = Baggage::new();
         // A list at its limit takes no more, and needs no more.
         let mut push = |key, value: &str| drop(items.push(key, value));
-        push(
-            "sentry-trace_id",
-            self.trace_id.encode(&mut [0; TraceId::DIGITS]),
-        );
+        push("sentry-trace_id", self.trace_id.encode(&mut [0; TraceId::DIGITS]));
         for member in self.options.constant_items.members() {
             push(member.key(), &member.value());
         }
@@ -390,12 +348,9 @@ fn with_what_is_missing(
         .is_none()
         .then(|| arrived.with("sample_rand", &decision.sample_rand.to_string()));
     match decision.own_rate {
-        Some(rate) if arrived.sample_rate() != Some(rate) => Some(
-            with_rand
-                .as_ref()
-                .unwrap_or(arrived)
-                .with("sample_rate", &rate.to_string()),
-        ),
+        Some(rate) if arrived.sample_rate() != Some(rate) => {
+            Some(with_rand.as_ref().unwrap_or(arrived).with("sample_rate", &rate.to_string()))
+        }
         _ => with_rand,
     }
 }

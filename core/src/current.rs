@@ -68,16 +68,12 @@ pub trait InTrace: Future + Sized {
     /// Makes a context the [current](PropagationContext::current) one of this future and all that it
     /// awaits, whenever it runs, and when it is dropped.
     fn in_trace(self, context: PropagationContext) -> Traced<Self> {
-        Traced {
-            inner: CURRENT.scope(Some(context), self),
-        }
+        Traced { inner: CURRENT.scope(Some(context), self) }
     }
 
     /// Makes the context that is current now that of this future: for what is spawned.
     fn in_current_trace(self) -> Traced<Self> {
-        Traced {
-            inner: CURRENT.scope(PropagationContext::current(), self),
-        }
+        Traced { inner: CURRENT.scope(PropagationContext::current(), self) }
     }
 }
 
@@ -160,9 +156,7 @@ mod tests {
         let (outer, inner) = (context(), context());
         let (outer_id, inner_id) = (outer.trace_id(), inner.trace_id());
         async move {
-            async { assert_eq!(current(), Some(inner_id)) }
-                .in_trace(inner.clone())
-                .await;
+            async { assert_eq!(current(), Some(inner_id)) }.in_trace(inner.clone()).await;
             assert_eq!(current(), Some(outer_id));
             inner.in_scope(|| assert_eq!(current(), Some(inner_id)));
             assert_eq!(current(), Some(outer_id));

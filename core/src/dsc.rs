@@ -51,9 +51,7 @@ impl DynamicSamplingContext {
                 break;
             }
         }
-        Self {
-            baggage: items.baggage,
-        }
+        Self { baggage: items.baggage }
     }
 
     /// The items of a list that holds nothing else.
@@ -90,9 +88,7 @@ impl DynamicSamplingContext {
 
     /// Names, without the prefix, and decoded values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
-        self.baggage
-            .members()
-            .filter_map(|member| Some((member.sentry_name()?, member.value())))
+        self.baggage.members().filter_map(|member| Some((member.sentry_name()?, member.value())))
     }
 
     /// The trace that the items are about.
@@ -170,9 +166,7 @@ impl DynamicSamplingContext {
     }
 
     fn find(&self, name: &str) -> Option<Member<'_>> {
-        self.baggage
-            .members()
-            .find(|member| member.sentry_name() == Some(name))
+        self.baggage.members().find(|member| member.sentry_name() == Some(name))
     }
 }
 
@@ -191,10 +185,7 @@ struct Items<'a> {
 
 impl Default for Items<'_> {
     fn default() -> Self {
-        Self {
-            baggage: Baggage::new(),
-            names: [""; Baggage::MAX_MEMBERS],
-        }
+        Self { baggage: Baggage::new(), names: [""; Baggage::MAX_MEMBERS] }
     }
 }
 
@@ -276,14 +267,8 @@ mod tests {
             (&[], ""),
             (&["other=1"], ""),
             (&["SENTRY-release=1,Sentry-a=2"], ""),
-            (
-                &["sentry-b=%2f , other=1", "sentry-a = 1;p"],
-                "sentry-b=%2f,sentry-a=1;p",
-            ),
-            (
-                &["sentry-custom-key=1,sentry-release="],
-                "sentry-custom-key=1,sentry-release=",
-            ),
+            (&["sentry-b=%2f , other=1", "sentry-a = 1;p"], "sentry-b=%2f,sentry-a=1;p"),
+            (&["sentry-custom-key=1,sentry-release="], "sentry-custom-key=1,sentry-release="),
             (&["sentry-=v,sentry-a=%zz,sentry-b=1"], "sentry-b=1"),
         ];
         for (lines, expected) in table {
@@ -311,18 +296,13 @@ mod tests {
 
     #[test]
     fn every_listed_item_has_a_typed_reading() {
-        let dsc = dsc(&[
-            "sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-public_key=key,\
+        let dsc = dsc(&["sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-public_key=key,\
              sentry-sample_rate=2.5e-1,sentry-sample_rand=0.123456,sentry-sampled=true,\
              sentry-release=shop%401.4.0,sentry-environment=pre%20prod,\
              sentry-transaction=GET%20%2Fusers%2F%7Bid%7D,sentry-org_id=123,\
              sentry-replay_id=0af7651916cd43dd8448eb211c80319c,sentry-user_segment=beta,\
-             sentry-custom-key=x;p",
-        ]);
-        assert_eq!(
-            dsc.trace_id(),
-            Some("771a43a4192642f0b136d5159a501700".parse().unwrap())
-        );
+             sentry-custom-key=x;p"]);
+        assert_eq!(dsc.trace_id(), Some("771a43a4192642f0b136d5159a501700".parse().unwrap()));
         assert_eq!(dsc.public_key().as_deref(), Some("key"));
         assert_eq!(dsc.sample_rate().map(SampleRate::get), Some(0.25));
         assert_eq!(dsc.sample_rand().map(SampleRand::get), Some(0.123_456));
@@ -331,10 +311,7 @@ mod tests {
         assert_eq!(dsc.environment().as_deref(), Some("pre prod"));
         assert_eq!(dsc.transaction().as_deref(), Some("GET /users/{id}"));
         assert_eq!(dsc.org_id().as_deref(), Some("123"));
-        assert_eq!(
-            dsc.replay_id().as_deref(),
-            Some("0af7651916cd43dd8448eb211c80319c")
-        );
+        assert_eq!(dsc.replay_id().as_deref(), Some("0af7651916cd43dd8448eb211c80319c"));
         assert_eq!(dsc.user_segment().as_deref(), Some("beta"));
         assert_eq!(dsc.get("custom-key").as_deref(), Some("x"));
         assert_eq!(dsc.iter().count(), 12);
@@ -356,10 +333,7 @@ mod tests {
     fn an_item_is_set_where_it_stands_or_added_at_the_end() {
         let dsc = dsc(&["sentry-a=1,sentry-b=2"]);
         assert_eq!(dsc.with("a", "x/y").as_str(), "sentry-a=x%2Fy,sentry-b=2");
-        assert_eq!(
-            dsc.with("c", "3").as_str(),
-            "sentry-a=1,sentry-b=2,sentry-c=3"
-        );
+        assert_eq!(dsc.with("c", "3").as_str(), "sentry-a=1,sentry-b=2,sentry-c=3");
     }
 
     #[cfg(feature = "serde")]
@@ -367,19 +341,11 @@ mod tests {
     fn the_envelope_form_is_a_map_of_strings_without_the_prefix() {
         let dsc = dsc(&["sentry-release=shop%401.4.0,sentry-sampled=true,sentry-custom-key=x"]);
         let json = serde_json::to_string(&dsc).unwrap();
-        assert_eq!(
-            json,
-            r#"{"release":"shop@1.4.0","sampled":"true","custom-key":"x"}"#
-        );
-        assert_eq!(
-            serde_json::from_str::<DynamicSamplingContext>(&json).unwrap(),
-            dsc
-        );
+        assert_eq!(json, r#"{"release":"shop@1.4.0","sampled":"true","custom-key":"x"}"#);
+        assert_eq!(serde_json::from_str::<DynamicSamplingContext>(&json).unwrap(), dsc);
         let odd = r#"{"":"1","a b":"2","a":"3","a":"4"}"#;
         assert_eq!(
-            serde_json::from_str::<DynamicSamplingContext>(odd)
-                .unwrap()
-                .as_str(),
+            serde_json::from_str::<DynamicSamplingContext>(odd).unwrap().as_str(),
             "sentry-a=4"
         );
     }

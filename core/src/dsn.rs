@@ -90,16 +90,11 @@ impl FromStr for Dsn {
 
     fn from_str(text: &str) -> Result<Self, DsnError> {
         let (authority, path) = Authority::split(text).ok_or(DsnError::Url)?;
-        if !["http", "https"]
-            .iter()
-            .any(|scheme| authority.scheme.eq_ignore_ascii_case(scheme))
-        {
+        if !["http", "https"].iter().any(|scheme| authority.scheme.eq_ignore_ascii_case(scheme)) {
             return Err(DsnError::Scheme);
         }
         let userinfo = authority.userinfo.ok_or(DsnError::PublicKey)?;
-        let public_key = userinfo
-            .split_once(':')
-            .map_or(userinfo, |(key, _secret)| key);
+        let public_key = userinfo.split_once(':').map_or(userinfo, |(key, _secret)| key);
         let is_key_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         if public_key.is_empty() || !public_key.bytes().all(is_key_byte) {
             return Err(DsnError::PublicKey);
@@ -108,18 +103,13 @@ impl FromStr for Dsn {
         if path.rsplit('/').next().is_none_or(str::is_empty) {
             return Err(DsnError::ProjectId);
         }
-        Ok(Self {
-            public_key: public_key.into(),
-            host: authority.host.to_ascii_lowercase().into(),
-        })
+        Ok(Self { public_key: public_key.into(), host: authority.host.to_ascii_lowercase().into() })
     }
 }
 
 impl fmt::Debug for Dsn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dsn")
-            .field("host", &self.host)
-            .finish_non_exhaustive()
+        f.debug_struct("Dsn").field("host", &self.host).finish_non_exhaustive()
     }
 }
 
@@ -143,16 +133,8 @@ mod tests {
     fn key_and_organisation_are_read() {
         for (text, key, org) in [
             ("https://key@o123.ingest.sentry.io/42", "key", Some("123")),
-            (
-                "https://key@o123.ingest.us.sentry.io/42",
-                "key",
-                Some("123"),
-            ),
-            (
-                "HTTPS://key:secret@O123.ingest.sentry.io:443/42",
-                "key",
-                Some("123"),
-            ),
+            ("https://key@o123.ingest.us.sentry.io/42", "key", Some("123")),
+            ("HTTPS://key:secret@O123.ingest.sentry.io:443/42", "key", Some("123")),
             ("http://key@localhost:9000/base/42", "key", None),
             ("https://key@o.example.com/42", "key", None),
             ("https://key@o12x.example.com/42", "key", None),
@@ -173,10 +155,7 @@ mod tests {
             ("ftp://key@o1.ingest.sentry.io/42", DsnError::Scheme),
             ("https://o1.ingest.sentry.io/42", DsnError::PublicKey),
             ("https://@o1.ingest.sentry.io/42", DsnError::PublicKey),
-            (
-                "https://:secret@o1.ingest.sentry.io/42",
-                DsnError::PublicKey,
-            ),
+            ("https://:secret@o1.ingest.sentry.io/42", DsnError::PublicKey),
             ("https://k,y@o1.ingest.sentry.io/42", DsnError::PublicKey),
             ("https://key@o1.ingest.sentry.io", DsnError::ProjectId),
             ("https://key@o1.ingest.sentry.io/", DsnError::ProjectId),
@@ -188,9 +167,7 @@ mod tests {
 
     #[test]
     fn no_key_is_ever_shown() {
-        let dsn: Dsn = "https://hush1:hush2@o1.ingest.sentry.io/42"
-            .parse()
-            .unwrap();
+        let dsn: Dsn = "https://hush1:hush2@o1.ingest.sentry.io/42".parse().unwrap();
         assert!(!format!("{dsn:?}").contains("hush"));
         for text in [
             "https://hush1:hush2@o1.ingest.sentry.io/",

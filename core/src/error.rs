@@ -54,11 +54,7 @@ impl BuildError {
         value: impl Into<String>,
         cause: BuildErrorCause,
     ) -> Self {
-        Self {
-            option,
-            value: value.into(),
-            cause,
-        }
+        Self { option, value: value.into(), cause }
     }
 
     /// The option, or the environment variable that it was taken from.

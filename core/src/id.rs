@@ -34,10 +34,7 @@ impl fmt::Display for IdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Length { expected, found } => {
-                write!(
-                    f,
-                    "an id of {expected} hex digits was expected, {found} bytes were found"
-                )
+                write!(f, "an id of {expected} hex digits was expected, {found} bytes were found")
             }
             Self::Digit { position } => write!(f, "the byte at {position} is not a hex digit"),
             Self::Zero => f.write_str("an id must not be all zero"),
@@ -74,10 +71,7 @@ fn encode_hex(bytes: &[u8], text: &mut [u8]) {
 
 fn decode_hex<const N: usize>(text: &[u8]) -> Result<[u8; N], IdError> {
     if text.len() != 2 * N {
-        return Err(IdError::Length {
-            expected: 2 * N,
-            found: text.len(),
-        });
+        return Err(IdError::Length { expected: 2 * N, found: text.len() });
     }
     let mut bytes = [0; N];
     let mut seen = 0;
@@ -87,10 +81,8 @@ fn decode_hex<const N: usize>(text: &[u8]) -> Result<[u8; N], IdError> {
         *byte = (high << 4) | (low & 0x0f);
     }
     if seen & 0xf0 != 0 {
-        let position = text
-            .iter()
-            .position(|byte| VALUES[usize::from(*byte)] == NO_DIGIT)
-            .unwrap_or_default();
+        let position =
+            text.iter().position(|byte| VALUES[usize::from(*byte)] == NO_DIGIT).unwrap_or_default();
         return Err(IdError::Digit { position });
     }
     Ok(bytes)
@@ -255,16 +247,10 @@ mod tests {
 
     #[test]
     fn text_is_read_and_written_back() {
-        for text in [
-            "0123456789abcdeffedcba9876543210",
-            "00000000000000000000000000000001",
-        ] {
+        for text in ["0123456789abcdeffedcba9876543210", "00000000000000000000000000000001"] {
             assert_eq!(text.parse::<TraceId>().unwrap().to_string(), text);
         }
-        assert_eq!(
-            "00f067aa0ba902b7".parse::<SpanId>().unwrap().to_string(),
-            "00f067aa0ba902b7"
-        );
+        assert_eq!("00f067aa0ba902b7".parse::<SpanId>().unwrap().to_string(), "00f067aa0ba902b7");
     }
 
     #[test]
@@ -276,27 +262,9 @@ mod tests {
     #[test]
     fn errors_say_what_is_wrong_and_where() {
         let table: &[(&str, IdError)] = &[
-            (
-                "",
-                IdError::Length {
-                    expected: 16,
-                    found: 0,
-                },
-            ),
-            (
-                "00f067aa0ba902b",
-                IdError::Length {
-                    expected: 16,
-                    found: 15,
-                },
-            ),
-            (
-                "00f067aa0ba902b77",
-                IdError::Length {
-                    expected: 16,
-                    found: 17,
-                },
-            ),
+            ("", IdError::Length { expected: 16, found: 0 }),
+            ("00f067aa0ba902b", IdError::Length { expected: 16, found: 15 }),
+            ("00f067aa0ba902b77", IdError::Length { expected: 16, found: 17 }),
             ("00f067aa0ba902bg", IdError::Digit { position: 15 }),
             (" 0f067aa0ba902b7", IdError::Digit { position: 0 }),
             ("00f067aa0ba902é", IdError::Digit { position: 14 }),
@@ -323,9 +291,8 @@ mod tests {
 
     #[test]
     fn every_bit_of_a_random_span_id_varies() {
-        let ids: Vec<u64> = (0..256)
-            .map(|_| u64::from_be_bytes(SpanId::random().to_bytes()))
-            .collect();
+        let ids: Vec<u64> =
+            (0..256).map(|_| u64::from_be_bytes(SpanId::random().to_bytes())).collect();
         assert_eq!(ids.iter().fold(0, |bits, id| bits | id), u64::MAX);
         assert_eq!(ids.iter().fold(u64::MAX, |bits, id| bits & id), 0);
         assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());

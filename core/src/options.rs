@@ -54,11 +54,9 @@ impl PropagatorBuilder {
         let text = |name: &'static str| match variable(name).map(OsString::into_string) {
             None => Ok(None),
             Some(Ok(value)) => Ok(Some(value).filter(|value| !value.is_empty())),
-            Some(Err(value)) => Err(BuildError::new(
-                name,
-                value.to_string_lossy(),
-                BuildErrorCause::NotUnicode,
-            )),
+            Some(Err(value)) => {
+                Err(BuildError::new(name, value.to_string_lossy(), BuildErrorCause::NotUnicode))
+            }
         };
         let rate = "SENTRY_TRACES_SAMPLE_RATE";
         let traces_sample_rate = match text(rate)? {
@@ -185,11 +183,7 @@ impl PropagatorBuilder {
         };
         let release = given(self.release);
         let environment = given(self.environment).unwrap_or_else(|| "production".to_owned());
-        check_text(
-            "release",
-            release.as_deref().unwrap_or_default(),
-            MAX_RELEASE,
-        )?;
+        check_text("release", release.as_deref().unwrap_or_default(), MAX_RELEASE)?;
         check_text("environment", &environment, MAX_ENVIRONMENT)?;
         let traces_sample_rate = self
             .traces_sample_rate
@@ -230,30 +224,17 @@ fn targets(targets: Vec<Target>) -> Result<TracePropagationTargets, BuildError> 
     for target in &targets {
         if let Err(error) = TracePropagationTargets::new([target.clone()]) {
             let cause = BuildErrorCause::Target(error);
-            return Err(BuildError::new(
-                "trace_propagation_targets",
-                target.as_str(),
-                cause,
-            ));
+            return Err(BuildError::new("trace_propagation_targets", target.as_str(), cause));
         }
     }
-    let cause = |error| {
-        BuildError::new(
-            "trace_propagation_targets",
-            "",
-            BuildErrorCause::Target(error),
-        )
-    };
+    let cause =
+        |error| BuildError::new("trace_propagation_targets", "", BuildErrorCause::Target(error));
     TracePropagationTargets::new(targets).map_err(cause)
 }
 
 fn check_text(option: &'static str, value: &str, limit: usize) -> Result<(), BuildError> {
     if value.chars().count() > limit || value.chars().any(char::is_control) {
-        return Err(BuildError::new(
-            option,
-            value,
-            BuildErrorCause::Text { limit },
-        ));
+        return Err(BuildError::new(option, value, BuildErrorCause::Text { limit }));
     }
     Ok(())
 }
@@ -295,9 +276,7 @@ impl Options {
     }
 
     pub(crate) fn is_target(&self, url: &str) -> bool {
-        self.trace_propagation_targets
-            .as_ref()
-            .is_none_or(|targets| targets.matches(url))
+        self.trace_propagation_targets.as_ref().is_none_or(|targets| targets.matches(url))
     }
 }
 
@@ -306,10 +285,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("org_id", &self.org_id)
             .field("release", &self.constant_items.get("sentry-release"))
-            .field(
-                "environment",
-                &self.constant_items.get("sentry-environment"),
-            )
+            .field("environment", &self.constant_items.get("sentry-environment"))
             .field("traces_sample_rate", &self.traces_sample_rate)
             .field("traces_sampler", &self.traces_sampler.is_some())
             .field("strict_trace_continuation", &self.strict_trace_continuation)
@@ -328,31 +304,15 @@ mod tests {
     fn a_bad_option_is_named_with_its_value() {
         let new = PropagatorBuilder::default;
         let table = [
-            (
-                new().dsn("https://hush@o1.example/"),
-                "dsn",
-                "https://…@o1.example/",
-            ),
+            (new().dsn("https://hush@o1.example/"), "dsn", "https://…@o1.example/"),
             (new().dsn("nonsense"), "dsn", "nonsense"),
             (new().org_id("my-company"), "org_id", "my-company"),
             (new().org_id(""), "org_id", ""),
             (new().release("a\nb"), "release", "a\nb"),
-            (
-                new().environment("x".repeat(65)),
-                "environment",
-                &"x".repeat(65),
-            ),
+            (new().environment("x".repeat(65)), "environment", &"x".repeat(65)),
             (new().traces_sample_rate(1.5), "traces_sample_rate", "1.5"),
-            (
-                new().traces_sample_rate(f64::NAN),
-                "traces_sample_rate",
-                "NaN",
-            ),
-            (
-                new().trace_propagation_targets(["/api", ""]),
-                "trace_propagation_targets",
-                "",
-            ),
+            (new().traces_sample_rate(f64::NAN), "traces_sample_rate", "NaN"),
+            (new().trace_propagation_targets(["/api", ""]), "trace_propagation_targets", ""),
             (
                 new().trace_propagation_targets([Target::contains("/api"), Target::host("a/b")]),
                 "trace_propagation_targets",
@@ -363,9 +323,7 @@ mod tests {
             let error = builder.build().unwrap_err();
             assert_eq!((error.option(), error.value()), (option, value));
             assert!(
-                error
-                    .to_string()
-                    .starts_with(&format!("option {option} is {value:?}: ")),
+                error.to_string().starts_with(&format!("option {option} is {value:?}: ")),
                 "{error}"
             );
         }
@@ -379,10 +337,7 @@ mod tests {
         assert!(!format!("{propagator:?}").contains("hush"));
         let context = propagator.start_new_trace();
         assert!(!format!("{context:?}").contains("hush"));
-        let error = PropagatorBuilder::default()
-            .dsn("https://hush@/42")
-            .build()
-            .unwrap_err();
+        let error = PropagatorBuilder::default().dsn("https://hush@/42").build().unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hush"));
     }
 
@@ -390,10 +345,7 @@ mod tests {
     fn the_environment_variables_are_the_options_and_empty_ones_are_not_set() {
         let vars = |pairs: &'static [(&str, &str)]| {
             PropagatorBuilder::from_variables(|name| {
-                pairs
-                    .iter()
-                    .find(|(known, _)| *known == name)
-                    .map(|(_, value)| value.into())
+                pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
             })
         };
         let builder = vars(&[
@@ -418,17 +370,11 @@ mod tests {
         ])
         .unwrap();
         let dsc = empty.build().unwrap().start_new_trace().dsc().clone();
-        assert_eq!(
-            (dsc.public_key(), dsc.release(), dsc.sample_rate()),
-            (None, None, None)
-        );
+        assert_eq!((dsc.public_key(), dsc.release(), dsc.sample_rate()), (None, None, None));
         assert_eq!(dsc.environment().as_deref(), Some("production"));
 
         let error = vars(&[("SENTRY_TRACES_SAMPLE_RATE", "half")]).unwrap_err();
-        assert_eq!(
-            (error.option(), error.value()),
-            ("SENTRY_TRACES_SAMPLE_RATE", "half")
-        );
+        assert_eq!((error.option(), error.value()), ("SENTRY_TRACES_SAMPLE_RATE", "half"));
     }
 
     #[cfg(unix)]
@@ -449,10 +395,7 @@ mod tests {
     #[test]
     fn the_longest_options_fit_into_the_baggage() {
         let options = PropagatorBuilder::default()
-            .dsn(format!(
-                "https://{}@o123456789.ingest.sentry.io/1",
-                "k".repeat(32)
-            ))
+            .dsn(format!("https://{}@o123456789.ingest.sentry.io/1", "k".repeat(32)))
             .release("日".repeat(200))
             .environment("本".repeat(64))
             .traces_sample_rate(0.25)
@@ -460,11 +403,7 @@ mod tests {
             .unwrap();
         let context = options.start_new_trace();
         context.set_transaction("x".repeat(9_000));
-        let names: Vec<_> = context
-            .dsc()
-            .iter()
-            .map(|(name, _)| name.to_owned())
-            .collect();
+        let names: Vec<_> = context.dsc().iter().map(|(name, _)| name.to_owned()).collect();
         assert_eq!(
             names,
             [

@@ -56,9 +56,7 @@ impl Propagator {
     }
 
     pub(crate) fn new(options: Options) -> Self {
-        Self {
-            options: Arc::new(options),
-        }
+        Self { options: Arc::new(options) }
     }
 
     /// Continues the trace that a carrier holds, or starts a new one.
@@ -99,11 +97,7 @@ impl Propagator {
         };
         let dsc = DynamicSamplingContext::from_baggage(carrier.extract(Field::Baggage));
         self.check_organisation(&dsc)?;
-        Ok(Incoming {
-            sentry_trace,
-            tracestate,
-            dsc,
-        })
+        Ok(Incoming { sentry_trace, tracestate, dsc })
     }
 
     /// [Strict trace continuation](https://develop.sentry.dev/sdk/foundations/trace-propagation/#strict-trace-continuation)
@@ -169,10 +163,7 @@ impl fmt::Display for NotContinued {
             Self::Traceparent(error) => write_with_cause(f, error),
             // What came from outside is quoted, so that it cannot pass for a line of its own in a log.
             Self::OtherOrganisation { theirs, ours } => {
-                write!(
-                    f,
-                    "the trace belongs to organisation {theirs:?}, this service to {ours:?}"
-                )
+                write!(f, "the trace belongs to organisation {theirs:?}, this service to {ours:?}")
             }
             Self::UnknownOrganisation => f.write_str(
                 "only one of the organisations of trace and service is known, \
@@ -184,9 +175,7 @@ impl fmt::Display for NotContinued {
 
 fn write_with_cause(f: &mut fmt::Formatter<'_>, error: &dyn Error) -> fmt::Result {
     write!(f, "{error}")?;
-    error
-        .source()
-        .map_or(Ok(()), |cause| write!(f, ": {cause}"))
+    error.source().map_or(Ok(()), |cause| write!(f, ": {cause}"))
 }
 
 impl Error for NotContinued {

@@ -185,10 +185,7 @@ fn steps_below(rate: SampleRate) -> u32 {
     // The product is rounded, so that its ceiling may be one off to either side.
     let guess = (rate.0 * f64::from(STEPS)).ceil() as u32;
     let is_below = |step: u32| f64::from(step) / f64::from(STEPS) < rate.0;
-    (guess.saturating_sub(1)..=guess)
-        .find(|step| !is_below(*step))
-        .unwrap_or(guess + 1)
-        .min(STEPS)
+    (guess.saturating_sub(1)..=guess).find(|step| !is_below(*step)).unwrap_or(guess + 1).min(STEPS)
 }
 
 impl FromStr for SampleRand {
@@ -253,9 +250,7 @@ impl SamplingContext<'_> {
     pub fn inherit_or_sample_with(&self, fallback: f64) -> f64 {
         self.parent_sample_rate
             .map(SampleRate::get)
-            .or(self
-                .parent_sampled
-                .map(|sampled| f64::from(u8::from(sampled))))
+            .or(self.parent_sampled.map(|sampled| f64::from(u8::from(sampled))))
             .unwrap_or(fallback)
     }
 }
@@ -292,11 +287,7 @@ impl Decision {
                 by_rate(SampleRate::new(sampler(context)).unwrap_or(SampleRate::NEVER))
             }
             (None, None, Some(rate)) => by_rate(rate),
-            (None, parent, _) => Self {
-                sampled: parent,
-                sample_rand,
-                own_rate: None,
-            },
+            (None, parent, _) => Self { sampled: parent, sample_rand, own_rate: None },
         }
     }
 }
@@ -363,11 +354,7 @@ mod tests {
             ("771a43a4192642f0b136d5159a501700", "0.233266"),
             ("ffffffffffffffffffffffffffffffff", "0.883310"),
         ] {
-            assert_eq!(
-                SampleRand::from_trace_id(id(text)).to_string(),
-                rand,
-                "{text}"
-            );
+            assert_eq!(SampleRand::from_trace_id(id(text)).to_string(), rand, "{text}");
         }
     }
 
@@ -379,36 +366,19 @@ mod tests {
             tenths[(rand * 10.0) as usize] += 1;
         }
         // Five standard deviations of a binomial distribution around 10 000 are 474.
-        assert!(
-            tenths.iter().all(|count| (9_526..=10_474).contains(count)),
-            "{tenths:?}"
-        );
+        assert!(tenths.iter().all(|count| (9_526..=10_474).contains(count)), "{tenths:?}");
     }
 
     #[test]
     fn a_number_drawn_for_a_decision_agrees_with_it() {
-        let rates = [
-            1e-9,
-            1e-6,
-            0.000_001_5,
-            0.1,
-            0.25,
-            0.3,
-            0.7,
-            0.999_999,
-            0.999_999_5,
-            0.123_456_789,
-        ];
+        let rates =
+            [1e-9, 1e-6, 0.000_001_5, 0.1, 0.25, 0.3, 0.7, 0.999_999, 0.999_999_5, 0.123_456_789];
         for number in rates {
             for sampled in [true, false] {
                 for _ in 0..200 {
                     let rand = SampleRand::from_decision(TraceId::random(), sampled, rate(number));
                     let written: SampleRand = rand.to_string().parse().unwrap();
-                    assert_eq!(
-                        written.is_sampled_at(rate(number)),
-                        sampled,
-                        "{number} {rand}"
-                    );
+                    assert_eq!(written.is_sampled_at(rate(number)), sampled, "{number} {rand}");
                 }
             }
         }
@@ -438,13 +408,7 @@ mod tests {
     fn decisions_follow_the_precedence() {
         let half = "0.5".parse().unwrap();
         let sampler = |answer: f64| -> Option<Sampler> { Some(Arc::new(move |_: &_| answer)) };
-        let table: &[(
-            Option<Sampler>,
-            Option<bool>,
-            Option<f64>,
-            Option<bool>,
-            Option<f64>,
-        )] = &[
+        let table: &[(Option<Sampler>, Option<bool>, Option<f64>, Option<bool>, Option<f64>)] = &[
             (None, None, None, None, None),
             (None, Some(true), None, Some(true), None),
             (None, Some(false), None, Some(false), None),
@@ -455,21 +419,12 @@ mod tests {
             (None, Some(false), Some(1.0), Some(false), None),
             (sampler(1.0), Some(false), Some(0.0), Some(true), Some(1.0)),
             (sampler(0.0), Some(true), Some(1.0), Some(false), Some(0.0)),
-            (
-                sampler(f64::NAN),
-                Some(true),
-                Some(1.0),
-                Some(false),
-                Some(0.0),
-            ),
+            (sampler(f64::NAN), Some(true), Some(1.0), Some(false), Some(0.0)),
             (sampler(1.5), None, None, Some(false), Some(0.0)),
         ];
         for (sampler, parent, own, sampled, own_rate) in table {
-            let context = SamplingContext {
-                name: None,
-                parent_sampled: *parent,
-                parent_sample_rate: None,
-            };
+            let context =
+                SamplingContext { name: None, parent_sampled: *parent, parent_sample_rate: None };
             let decision = Decision::new(sampler.as_ref(), own.map(rate), &context, half);
             assert_eq!(decision.sampled, *sampled, "{parent:?} {own:?}");
             assert_eq!(decision.own_rate, own_rate.map(rate), "{parent:?} {own:?}");

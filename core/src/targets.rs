@@ -47,35 +47,23 @@ enum Kind {
 impl Target {
     /// Every URL with this text in it, anywhere.
     pub fn contains(text: impl Into<String>) -> Self {
-        Self {
-            kind: Kind::Contains,
-            text: text.into(),
-        }
+        Self { kind: Kind::Contains, text: text.into() }
     }
 
     /// Every URL with this scheme, host and port: `https://api.example.com:8443`. A port that is left out
     /// is the scheme's own.
     pub fn origin(origin: impl Into<String>) -> Self {
-        Self {
-            kind: Kind::Origin,
-            text: origin.into(),
-        }
+        Self { kind: Kind::Origin, text: origin.into() }
     }
 
     /// Every URL with this host, whatever its scheme and port: `api.example.com`, `127.0.0.1`, `[::1]`.
     pub fn host(host: impl Into<String>) -> Self {
-        Self {
-            kind: Kind::Host,
-            text: host.into(),
-        }
+        Self { kind: Kind::Host, text: host.into() }
     }
 
     /// Every URL whose host is this one or a subdomain of it: `example.com` matches `api.example.com` too.
     pub fn domain(domain: impl Into<String>) -> Self {
-        Self {
-            kind: Kind::Domain,
-            text: domain.into(),
-        }
+        Self { kind: Kind::Domain, text: domain.into() }
     }
 
     /// Every URL that this regular expression finds a match in, in the syntax of
@@ -83,10 +71,7 @@ impl Target {
     #[cfg(feature = "regex")]
     #[cfg_attr(docsrs, doc(cfg(feature = "regex")))]
     pub fn regex(pattern: impl Into<String>) -> Self {
-        Self {
-            kind: Kind::Regex,
-            text: pattern.into(),
-        }
+        Self { kind: Kind::Regex, text: pattern.into() }
     }
 
     /// What was given.
@@ -194,19 +179,9 @@ impl Matcher {
             Kind::Contains if text.is_empty() => return Err(TargetError::Empty),
             Kind::Contains => Self::Contains(text.into()),
             Kind::Origin => match Authority::split(text) {
-                Some((
-                    Authority {
-                        scheme,
-                        userinfo: None,
-                        host,
-                        port,
-                    },
-                    "" | "/",
-                )) => Self::Origin {
-                    scheme: scheme.into(),
-                    host: host.into(),
-                    port,
-                },
+                Some((Authority { scheme, userinfo: None, host, port }, "" | "/")) => {
+                    Self::Origin { scheme: scheme.into(), host: host.into(), port }
+                }
                 _ => return Err(TargetError::Origin),
             },
             Kind::Host | Kind::Domain if !is_host(text) => return Err(TargetError::Host),
@@ -254,10 +229,7 @@ mod tests {
 
     fn matching<'a>(target: Target, urls: &[&'a str]) -> Vec<&'a str> {
         let targets = TracePropagationTargets::new([target]).unwrap();
-        urls.iter()
-            .copied()
-            .filter(|url| targets.matches(url))
-            .collect()
+        urls.iter().copied().filter(|url| targets.matches(url)).collect()
     }
 
     const URLS: &[&str] = &[
@@ -280,13 +252,7 @@ mod tests {
     #[test]
     fn an_origin_matches_scheme_host_and_port() {
         let found = matching(Target::origin("HTTPS://api.example.com/"), URLS);
-        assert_eq!(
-            found,
-            [
-                "https://api.example.com/users",
-                "https://API.example.com:443"
-            ]
-        );
+        assert_eq!(found, ["https://api.example.com/users", "https://API.example.com:443"]);
         let found = matching(Target::origin("https://api.example.com:8443"), URLS);
         assert_eq!(found, ["https://api.example.com:8443/"]);
     }
@@ -294,14 +260,8 @@ mod tests {
     #[test]
     fn a_host_matches_every_scheme_and_port_and_nothing_but_the_host() {
         assert_eq!(matching(Target::host("api.example.com"), URLS), &URLS[..4]);
-        assert_eq!(
-            matching(Target::host("127.0.0.1"), URLS),
-            ["http://127.0.0.1:3000/"]
-        );
-        assert_eq!(
-            matching(Target::host("[::1]"), URLS),
-            ["http://[::1]:3000/"]
-        );
+        assert_eq!(matching(Target::host("127.0.0.1"), URLS), ["http://127.0.0.1:3000/"]);
+        assert_eq!(matching(Target::host("[::1]"), URLS), ["http://[::1]:3000/"]);
     }
 
     #[test]
@@ -311,14 +271,8 @@ mod tests {
 
     #[test]
     fn a_text_matches_anywhere_in_the_url() {
-        assert_eq!(
-            matching("/users".into(), URLS),
-            ["https://api.example.com/users", "/users"]
-        );
-        assert_eq!(
-            matching(Target::contains("to=https://api.example.com"), URLS).len(),
-            1
-        );
+        assert_eq!(matching("/users".into(), URLS), ["https://api.example.com/users", "/users"]);
+        assert_eq!(matching(Target::contains("to=https://api.example.com"), URLS).len(), 1);
     }
 
     #[cfg(feature = "regex")]
@@ -341,14 +295,8 @@ mod tests {
         for (target, error) in [
             (Target::contains(""), TargetError::Empty),
             (Target::origin("api.example.com"), TargetError::Origin),
-            (
-                Target::origin("https://api.example.com/users"),
-                TargetError::Origin,
-            ),
-            (
-                Target::origin("https://user@api.example.com"),
-                TargetError::Origin,
-            ),
+            (Target::origin("https://api.example.com/users"), TargetError::Origin),
+            (Target::origin("https://user@api.example.com"), TargetError::Origin),
             (Target::host("https://api.example.com"), TargetError::Host),
             (Target::host("api.example.com:443"), TargetError::Host),
             (Target::host(""), TargetError::Host),

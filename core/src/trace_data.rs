@@ -51,9 +51,7 @@ impl<'a> TraceData<'a> {
     /// The `tracestate` list, if one arrived beside the `traceparent` that the trace was continued from.
     /// Only together with a [`traceparent`](Self::traceparent).
     pub fn tracestate(&self) -> Option<&'a str> {
-        self.traceparent
-            .and(self.tracestate)
-            .map(Tracestate::as_str)
+        self.traceparent.and(self.tracestate).map(Tracestate::as_str)
     }
 
     /// All names, as headers and metadata keys have them, with their values.
@@ -138,34 +136,19 @@ mod tests {
             (&[b""], None),
             (&[b"sentry-release=old,sentry-old=1"], None),
             (&[b"a=1"], Some("a=1,sentry-x=1")),
-            (
-                &[b"b = 2;p , a=%zz", b"c"],
-                Some("b = 2;p,a=%zz,c,sentry-x=1"),
-            ),
-            (
-                &[b"a=1,sentry-x=0,b=2", b"sentry-y=0"],
-                Some("a=1,b=2,sentry-x=1"),
-            ),
+            (&[b"b = 2;p , a=%zz", b"c"], Some("b = 2;p,a=%zz,c,sentry-x=1")),
+            (&[b"a=1,sentry-x=0,b=2", b"sentry-y=0"], Some("a=1,b=2,sentry-x=1")),
             (&[b"a=\xff,b=2"], Some("b=2,sentry-x=1")),
             (&["a=é".as_bytes()], Some("a=é,sentry-x=1")),
         ];
         for (lines, expected) in table {
-            assert_eq!(
-                merged(lines, "sentry-x=1").as_deref(),
-                *expected,
-                "{lines:?}"
-            );
+            assert_eq!(merged(lines, "sentry-x=1").as_deref(), *expected, "{lines:?}");
         }
     }
 
     #[test]
     fn ours_is_dropped_by_whole_members_where_the_limits_end() {
-        let members = |n: usize| {
-            (0..n)
-                .map(|n| format!("k{n}=v"))
-                .collect::<Vec<_>>()
-                .join(",")
-        };
+        let members = |n: usize| (0..n).map(|n| format!("k{n}=v")).collect::<Vec<_>>().join(",");
         let filler = |bytes: usize| format!("k={}", "v".repeat(bytes - 2));
         let table = [
             (members(62), ",sentry-x=1,sentry-y=2"),

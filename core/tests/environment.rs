@@ -11,11 +11,8 @@ const ROLE: &str = "TRACEHOP_TEST_CHILD";
 
 #[test]
 fn a_child_process_continues_the_trace() {
-    let propagator = Propagator::builder()
-        .release("shop@1.4.0")
-        .traces_sample_rate(1.0)
-        .build()
-        .unwrap();
+    let propagator =
+        Propagator::builder().release("shop@1.4.0").traces_sample_rate(1.0).build().unwrap();
     if env::var_os(ROLE).is_some() {
         let context = propagator.continue_trace(&Environment::current());
         println!(
@@ -30,13 +27,7 @@ fn a_child_process_continues_the_trace() {
 
     let context = propagator.start_new_trace();
     let mut child = Command::new(env::current_exe().unwrap());
-    child
-        .args([
-            "--exact",
-            "a_child_process_continues_the_trace",
-            "--nocapture",
-        ])
-        .env(ROLE, "1");
+    child.args(["--exact", "a_child_process_continues_the_trace", "--nocapture"]).env(ROLE, "1");
     context.inject_always(&mut child);
     let output = child.output().unwrap();
     assert!(output.status.success());
@@ -53,9 +44,6 @@ fn a_child_process_continues_the_trace() {
 
 #[test]
 fn an_environment_without_a_trace_starts_one() {
-    let context = Propagator::builder()
-        .build()
-        .unwrap()
-        .continue_trace(&Environment::default());
+    let context = Propagator::builder().build().unwrap().continue_trace(&Environment::default());
     assert!(!context.is_continued());
 }

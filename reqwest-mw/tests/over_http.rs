@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use reqwest_retry::RetryTransientMiddleware;
 use reqwest_retry::policies::ExponentialBackoff;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tracehop_reqwest::tracehop::{InTrace as _, PropagationContext, Propagator, Target};
 use tracehop_reqwest::{RequestBuilderExt as _, TracePropagation};
 
@@ -27,11 +27,7 @@ impl Server {
     async fn start(failures: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let server = Self {
-            failures,
-            url,
-            ..Self::default()
-        };
+        let server = Self { failures, url, ..Self::default() };
         let router = Router::new().fallback(answer).with_state(server.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         server
@@ -44,42 +40,24 @@ impl Server {
     /// The lines of a header, for each request.
     fn lines(&self, name: &str) -> Vec<Vec<String>> {
         let lines = |headers: &HeaderMap| {
-            headers
-                .get_all(name)
-                .iter()
-                .map(|value| value.to_str().unwrap().to_owned())
-                .collect()
+            headers.get_all(name).iter().map(|value| value.to_str().unwrap().to_owned()).collect()
         };
-        self.received
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|(_, headers)| lines(headers))
-            .collect()
+        self.received.lock().unwrap().iter().map(|(_, headers)| lines(headers)).collect()
     }
 }
 
 async fn answer(State(server): State<Server>, uri: Uri, headers: HeaderMap) -> StatusCode {
     let mut received = server.received.lock().unwrap();
     received.push((uri, headers));
-    if received.len() <= server.failures {
-        StatusCode::SERVICE_UNAVAILABLE
-    } else {
-        StatusCode::OK
-    }
+    if received.len() <= server.failures { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
 }
 
 fn propagator() -> Propagator {
-    Propagator::builder()
-        .traces_sample_rate(1.0)
-        .build()
-        .unwrap()
+    Propagator::builder().traces_sample_rate(1.0).build().unwrap()
 }
 
 fn client(propagator: Propagator) -> ClientWithMiddleware {
-    ClientBuilder::new(reqwest::Client::new())
-        .with(TracePropagation::new(propagator))
-        .build()
+    ClientBuilder::new(reqwest::Client::new()).with(TracePropagation::new(propagator)).build()
 }
 
 fn sentry_trace(context: &PropagationContext) -> Vec<String> {
@@ -95,9 +73,7 @@ async fn a_request_carries_the_trace_that_it_is_made_in() {
     let server = Server::start(0).await;
     let client = client(propagator());
     let context = propagator().start_new_trace();
-    async { client.get(server.url("/")).send().await.unwrap() }
-        .in_trace(context.clone())
-        .await;
+    async { client.get(server.url("/")).send().await.unwrap() }.in_trace(context.clone()).await;
     assert_eq!(server.lines("sentry-trace"), [sentry_trace(&context)]);
     assert_eq!(server.lines("baggage"), [baggage(&context)]);
 }
@@ -118,23 +94,10 @@ async fn a_request_outside_of_any_trace_begins_one() {
 async fn a_request_can_be_told_its_trace_or_to_have_none() {
     let server = Server::start(0).await;
     let client = client(propagator());
-    let (current, told) = (
-        propagator().start_new_trace(),
-        propagator().start_new_trace(),
-    );
+    let (current, told) = (propagator().start_new_trace(), propagator().start_new_trace());
     async {
-        client
-            .get(server.url("/"))
-            .with_trace(&told)
-            .send()
-            .await
-            .unwrap();
-        client
-            .get(server.url("/"))
-            .without_trace()
-            .send()
-            .await
-            .unwrap();
+        client.get(server.url("/")).with_trace(&told).send().await.unwrap();
+        client.get(server.url("/")).without_trace().send().await.unwrap();
     }
     .in_trace(current)
     .await;
@@ -145,27 +108,11 @@ async fn a_request_can_be_told_its_trace_or_to_have_none() {
 #[tokio::test]
 async fn targets_are_compared_with_the_final_url() {
     let server = Server::start(0).await;
-    let targets = [
-        Target::contains("to=inventory"),
-        Target::origin("https://127.0.0.1"),
-    ];
-    let propagator = Propagator::builder()
-        .trace_propagation_targets(targets)
-        .build()
-        .unwrap();
+    let targets = [Target::contains("to=inventory"), Target::origin("https://127.0.0.1")];
+    let propagator = Propagator::builder().trace_propagation_targets(targets).build().unwrap();
     let client = client(propagator);
-    client
-        .get(server.url("/"))
-        .query(&[("to", "inventory")])
-        .send()
-        .await
-        .unwrap();
-    client
-        .get(server.url("/"))
-        .query(&[("to", "others")])
-        .send()
-        .await
-        .unwrap();
+    client.get(server.url("/")).query(&[("to", "inventory")]).send().await.unwrap();
+    client.get(server.url("/")).query(&[("to", "others")]).send().await.unwrap();
     let lines = server.lines("sentry-trace");
     assert_eq!((lines[0].len(), lines[1].len()), (1, 0));
 }
@@ -182,23 +129,12 @@ async fn what_the_application_set_is_kept() {
         .send()
         .await
         .unwrap();
-    get()
-        .header("sentry-trace", "by hand")
-        .header("baggage", "sentry-a=1")
-        .send()
-        .await
-        .unwrap();
+    get().header("sentry-trace", "by hand").header("baggage", "sentry-a=1").send().await.unwrap();
     assert_eq!(
         server.lines("baggage"),
-        [
-            vec![format!("mine=1;p,b=2,{}", context.dsc().as_str())],
-            vec!["sentry-a=1".to_owned()]
-        ]
+        [vec![format!("mine=1;p,b=2,{}", context.dsc().as_str())], vec!["sentry-a=1".to_owned()]]
     );
-    assert_eq!(
-        server.lines("sentry-trace"),
-        [sentry_trace(&context), vec!["by hand".to_owned()]]
-    );
+    assert_eq!(server.lines("sentry-trace"), [sentry_trace(&context), vec!["by hand".to_owned()]]);
 }
 
 #[tokio::test]
@@ -211,35 +147,21 @@ async fn every_attempt_carries_the_headers_once_whichever_middleware_is_first() 
     };
     let ours = || TracePropagation::new(propagator());
     let new = || ClientBuilder::new(reqwest::Client::new());
-    for client in [
-        new().with(retry()).with(ours()).build(),
-        new().with(ours()).with(retry()).build(),
-    ] {
+    for client in
+        [new().with(retry()).with(ours()).build(), new().with(ours()).with(retry()).build()]
+    {
         let server = Server::start(2).await;
         let context = propagator().start_new_trace();
-        let answer = client
-            .get(server.url("/"))
-            .with_trace(&context)
-            .send()
-            .await
-            .unwrap();
+        let answer = client.get(server.url("/")).with_trace(&context).send().await.unwrap();
         assert_eq!(answer.status(), 200);
-        assert_eq!(
-            server.lines("sentry-trace"),
-            vec![sentry_trace(&context); 3]
-        );
+        assert_eq!(server.lines("sentry-trace"), vec![sentry_trace(&context); 3]);
         assert_eq!(server.lines("baggage"), vec![baggage(&context); 3]);
 
         let server = Server::start(2).await;
         client.get(server.url("/")).send().await.unwrap();
         let lines = server.lines("sentry-trace");
         assert_eq!(lines.len(), 3);
-        assert!(
-            lines
-                .iter()
-                .all(|line| line.len() == 1 && *line == lines[0]),
-            "{lines:?}"
-        );
+        assert!(lines.iter().all(|line| line.len() == 1 && *line == lines[0]), "{lines:?}");
     }
 }
 
@@ -248,11 +170,7 @@ async fn a_plain_request_carries_what_it_was_given() {
     let server = Server::start(0).await;
     let context = propagator().start_new_trace();
     let client = reqwest::Client::new();
-    let mut request = client
-        .get(server.url("/stock?a=1"))
-        .header("accept", "*/*")
-        .build()
-        .unwrap();
+    let mut request = client.get(server.url("/stock?a=1")).header("accept", "*/*").build().unwrap();
     tracehop_reqwest::inject(&context, &mut request);
     client.execute(request).await.unwrap();
     assert_eq!(server.lines("sentry-trace"), [sentry_trace(&context)]);
@@ -262,9 +180,10 @@ async fn a_plain_request_carries_what_it_was_given() {
 
 #[tokio::test]
 async fn the_caller_sees_the_error_that_it_would_have_seen_without() {
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", closed.local_addr().unwrap());
-    drop(closed);
+    // Bound and not listened on: nobody answers there, and nobody else can take the port.
+    let nobody = TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}/", nobody.local_addr().unwrap());
     let plain = reqwest::get(&url).await.unwrap_err();
     let ours = client(propagator()).get(&url).send().await.unwrap_err();
     assert!(plain.is_connect());

@@ -7,9 +7,7 @@ use crate::{SENTRY_TRACE, TRACE_ID, body, header_lines, propagator, serve, statu
 async fn page(trace: Trace) -> actix_web::HttpResponse {
     let mut forwarded = Vec::<(String, String)>::new();
     trace.inject("https://api.example.com/", &mut forwarded);
-    actix_web::HttpResponse::Ok()
-        .content_type("text/html")
-        .json(forwarded)
+    actix_web::HttpResponse::Ok().content_type("text/html").json(forwarded)
 }
 
 #[actix_web::test]
@@ -34,10 +32,7 @@ async fn no_header_fails_a_request() {
             Some("sentry-sample_rand=0.5"),
         ),
         (
-            &[
-                good,
-                b"baggage: sentry-a=%ff,sentry-b=%,sentry-sample_rand=0.5",
-            ],
+            &[good, b"baggage: sentry-a=%ff,sentry-b=%,sentry-sample_rand=0.5"],
             true,
             Some("sentry-sample_rand=0.5"),
         ),
@@ -50,16 +45,13 @@ async fn no_header_fails_a_request() {
     ];
     for (lines, continued, baggage) in table {
         let response = server.get("/", lines).await;
-        let shown = lines
-            .iter()
-            .map(|line| String::from_utf8_lossy(&line[..line.len().min(80)]));
+        let shown = lines.iter().map(|line| String::from_utf8_lossy(&line[..line.len().min(80)]));
         let shown: Vec<_> = shown.collect();
         assert_eq!(status(&response), "200", "{shown:?}");
         assert_eq!(body(&response).contains(TRACE_ID), *continued, "{shown:?}");
         let timing = header_lines(&response, "server-timing")[0];
-        let in_timing = timing
-            .split_once(", baggage;desc=\"")
-            .map(|(_, text)| text.trim_end_matches('"'));
+        let in_timing =
+            timing.split_once(", baggage;desc=\"").map(|(_, text)| text.trim_end_matches('"'));
         if *continued {
             assert_eq!(in_timing, *baggage, "{shown:?}");
         }

@@ -37,10 +37,7 @@ async fn the_trace_is_current_while_a_body_is_streamed() {
     let server = serve!(move || {
         let handler = async |trace: Trace| {
             let expected = Some(trace.trace_id().to_string());
-            HttpResponse::Ok().body(Streamed {
-                chunks: 3,
-                expected,
-            })
+            HttpResponse::Ok().body(Streamed { chunks: 3, expected })
         };
         App::new()
             .wrap(TracePropagation::new(propagator.clone()))

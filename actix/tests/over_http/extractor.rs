@@ -5,11 +5,7 @@ use crate::{SENTRY_TRACE, TRACE_ID, body, propagator, serve, status};
 
 async fn report(trace: Trace, again: Trace) -> String {
     assert_eq!(trace.span_id(), again.span_id());
-    format!(
-        "{} {}",
-        trace.trace_id(),
-        trace.dsc().transaction().unwrap_or_default()
-    )
+    format!("{} {}", trace.trace_id(), trace.dsc().transaction().unwrap_or_default())
 }
 
 #[actix_web::test]
@@ -17,14 +13,10 @@ async fn it_continues_the_trace_without_the_middleware() {
     let propagator = propagator();
     let shared = propagator.clone();
     let as_data = serve!(move || {
-        App::new()
-            .app_data(web::Data::new(shared.clone()))
-            .route("/a/{b}", web::get().to(report))
+        App::new().app_data(web::Data::new(shared.clone())).route("/a/{b}", web::get().to(report))
     });
     let plain = serve!(move || {
-        App::new()
-            .app_data(propagator.clone())
-            .route("/a/{b}", web::get().to(report))
+        App::new().app_data(propagator.clone()).route("/a/{b}", web::get().to(report))
     });
     for server in [as_data, plain] {
         let response = server.get("/a/1", &[SENTRY_TRACE.as_bytes()]).await;

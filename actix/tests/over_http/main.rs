@@ -22,10 +22,7 @@ const SENTRY_TRACE: &str = "sentry-trace: 771a43a4192642f0b136d5159a501700-b72fa
 /// Serves the App that the function makes, on a free port, until the value is dropped.
 macro_rules! serve {
     ($app:expr) => {{
-        let server = actix_web::HttpServer::new($app)
-            .workers(1)
-            .bind("127.0.0.1:0")
-            .unwrap();
+        let server = actix_web::HttpServer::new($app).workers(1).bind("127.0.0.1:0").unwrap();
         let address = server.addrs()[0];
         let server = server.run();
         let handle = server.handle();
@@ -79,10 +76,7 @@ fn body(response: &str) -> &str {
 fn header_lines<'r>(response: &'r str, name: &str) -> Vec<&'r str> {
     let (head, _) = response.split_once("\r\n\r\n").unwrap();
     let fields = head.lines().filter_map(|line| line.split_once(": "));
-    fields
-        .filter(|(known, _)| known.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value)
-        .collect()
+    fields.filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value).collect()
 }
 
 fn options() -> PropagatorBuilder {

@@ -26,19 +26,10 @@ async fn html_gets_server_timing_if_asked_for() {
                     .route("/json", web::get().to(json))
                     .route("/none", web::get().to(async || HttpResponse::NoContent())),
             )
-            .service(
-                web::scope("/off")
-                    .wrap(off)
-                    .route("/html", web::get().to(html)),
-            )
+            .service(web::scope("/off").wrap(off).route("/html", web::get().to(html)))
     });
     let lines = [SENTRY_TRACE.as_bytes(), b"baggage: sentry-sample_rand=0.5"];
-    for (path, count) in [
-        ("/on/html", 2),
-        ("/on/json", 0),
-        ("/on/none", 0),
-        ("/off/html", 1),
-    ] {
+    for (path, count) in [("/on/html", 2), ("/on/json", 0), ("/on/none", 0), ("/off/html", 1)] {
         let response = server.get(path, &lines).await;
         let timings = header_lines(&response, "server-timing");
         assert_eq!(timings.len(), count, "{path}");

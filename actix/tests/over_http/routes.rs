@@ -25,10 +25,7 @@ async fn the_transaction_is_named_by_the_route_and_never_by_the_path() {
         ("/", "GET /"),
         ("/users/7", "GET /users/{id}"),
         ("/users/7?name=x", "GET /users/{id}"),
-        (
-            "/api/v1/orders/42",
-            "GET /api/{version}/orders/{order:\\d+}",
-        ),
+        ("/api/v1/orders/42", "GET /api/{version}/orders/{order:\\d+}"),
         ("/secret/of/somebody", ""),
     ] {
         assert_eq!(body(&server.get(path, &[]).await), name, "{path}");
@@ -38,13 +35,7 @@ async fn the_transaction_is_named_by_the_route_and_never_by_the_path() {
 #[actix_web::test]
 async fn the_sampler_sees_the_route() {
     let propagator = options()
-        .traces_sampler(|context| {
-            if context.name() == Some("GET /health") {
-                0.0
-            } else {
-                1.0
-            }
-        })
+        .traces_sampler(|context| if context.name() == Some("GET /health") { 0.0 } else { 1.0 })
         .build()
         .unwrap();
     let server = serve!(move || {
@@ -64,16 +55,9 @@ async fn a_request_continues_its_trace_from_all_header_lines() {
     let server = serve!(move || {
         let report = async |trace: Trace| {
             let parent = trace.parent_span_id().unwrap();
-            format!(
-                "{} {parent} {:?} {}",
-                trace.trace_id(),
-                trace.sampled(),
-                trace.dsc().as_str()
-            )
+            format!("{} {parent} {:?} {}", trace.trace_id(), trace.sampled(), trace.dsc().as_str())
         };
-        App::new()
-            .wrap(TracePropagation::new(propagator.clone()))
-            .route("/", web::get().to(report))
+        App::new().wrap(TracePropagation::new(propagator.clone())).route("/", web::get().to(report))
     });
     let lines = [
         SENTRY_TRACE.as_bytes(),

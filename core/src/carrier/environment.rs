@@ -31,15 +31,9 @@ impl Environment {
     /// What the environment of this process says now. A variable that is empty counts as not set.
     pub fn current() -> Self {
         let value = |field: Field| {
-            field
-                .environment_name()
-                .and_then(env::var_os)
-                .filter(|value| !value.is_empty())
+            field.environment_name().and_then(env::var_os).filter(|value| !value.is_empty())
         };
-        Self {
-            sentry_trace: value(Field::SentryTrace),
-            baggage: value(Field::Baggage),
-        }
+        Self { sentry_trace: value(Field::SentryTrace), baggage: value(Field::Baggage) }
     }
 }
 
@@ -87,16 +81,10 @@ mod tests {
         for field in Field::ALL {
             command.set(field, "x");
         }
-        let mut names: Vec<_> = command
-            .get_envs()
-            .map(|(name, _)| name.to_owned())
-            .collect();
+        let mut names: Vec<_> = command.get_envs().map(|(name, _)| name.to_owned()).collect();
         names.sort();
         assert_eq!(names, ["SENTRY_BAGGAGE", "SENTRY_TRACE"]);
-        assert_eq!(
-            command.extract(Field::SentryTrace).collect::<Vec<_>>(),
-            [b"x"]
-        );
+        assert_eq!(command.extract(Field::SentryTrace).collect::<Vec<_>>(), [b"x"]);
         assert_eq!(command.extract(Field::Traceparent).count(), 0);
     }
 
@@ -110,9 +98,6 @@ mod tests {
         let mut command = Command::new("true");
         command.env("SENTRY_BAGGAGE", "a=1");
         command.set(Field::SentryTrace, "x");
-        assert_eq!(
-            command.extract(Field::Baggage).collect::<Vec<_>>(),
-            [b"a=1"]
-        );
+        assert_eq!(command.extract(Field::Baggage).collect::<Vec<_>>(), [b"a=1"]);
     }
 }

@@ -18,9 +18,7 @@ fn header_name(field: Field) -> &'static HeaderName {
 
 impl Extractor for HeaderMap {
     fn extract(&self, field: Field) -> impl Iterator<Item = &[u8]> {
-        self.get_all(header_name(field))
-            .into_iter()
-            .map(HeaderValue::as_bytes)
+        self.get_all(header_name(field)).into_iter().map(HeaderValue::as_bytes)
     }
 }
 
@@ -47,10 +45,7 @@ mod tests {
         assert_eq!(values, [&b"a=1"[..], b"b=\xff"]);
 
         headers.set(Field::Baggage, "c=3");
-        assert_eq!(
-            headers.extract(Field::Baggage).collect::<Vec<_>>(),
-            [b"c=3"]
-        );
+        assert_eq!(headers.extract(Field::Baggage).collect::<Vec<_>>(), [b"c=3"]);
     }
 
     #[test]

@@ -15,9 +15,7 @@ fn matching<'a, K: AsRef<str> + 'a, V: AsRef<[u8]> + 'a>(
     pairs: impl Iterator<Item = (&'a K, &'a V)>,
     field: Field,
 ) -> impl Iterator<Item = &'a [u8]> {
-    pairs
-        .filter(move |(key, _)| is_name(field, key))
-        .map(|(_, value)| value.as_ref())
+    pairs.filter(move |(key, _)| is_name(field, key)).map(|(_, value)| value.as_ref())
 }
 
 impl<K: AsRef<str>, V: AsRef<[u8]>, S> Extractor for HashMap<K, V, S> {
@@ -87,14 +85,8 @@ mod tests {
         carrier.set(Field::Baggage, "a=1");
         carrier.set(Field::SentryTrace, "x");
         carrier.set(Field::Baggage, "b=2");
-        assert_eq!(
-            carrier.extract(Field::Baggage).collect::<Vec<_>>(),
-            [b"b=2"]
-        );
-        assert_eq!(
-            carrier.extract(Field::SentryTrace).collect::<Vec<_>>(),
-            [b"x"]
-        );
+        assert_eq!(carrier.extract(Field::Baggage).collect::<Vec<_>>(), [b"b=2"]);
+        assert_eq!(carrier.extract(Field::SentryTrace).collect::<Vec<_>>(), [b"x"]);
         assert_eq!(carrier.extract(Field::Traceparent).count(), 0);
     }
 
@@ -111,18 +103,12 @@ mod tests {
         let mut map = HashMap::from([("Sentry-Trace".to_owned(), "x".to_owned())]);
         assert_eq!(map.extract(Field::SentryTrace).collect::<Vec<_>>(), [b"x"]);
         map.set(Field::SentryTrace, "y");
-        assert_eq!(
-            map,
-            HashMap::from([("sentry-trace".to_owned(), "y".to_owned())])
-        );
+        assert_eq!(map, HashMap::from([("sentry-trace".to_owned(), "y".to_owned())]));
     }
 
     #[test]
     fn pairs_may_have_several_lines() {
         let pairs = [("baggage", "a=1"), ("other", "x"), ("BAGGAGE", "b=2")];
-        assert_eq!(
-            pairs[..].extract(Field::Baggage).collect::<Vec<_>>(),
-            [b"a=1", b"b=2"]
-        );
+        assert_eq!(pairs[..].extract(Field::Baggage).collect::<Vec<_>>(), [b"a=1", b"b=2"]);
     }
 }

@@ -64,10 +64,7 @@ impl Baggage {
 
     /// An empty list.
     pub const fn new() -> Self {
-        Self {
-            text: String::new(),
-            members: 0,
-        }
+        Self { text: String::new(), members: 0 }
     }
 
     /// Reads the values of header lines, which are one list, and leaves out what is malformed or over the
@@ -92,10 +89,7 @@ impl Baggage {
     /// A key that is not a token, and a list that would exceed one of the limits; the list is as it was.
     pub fn push(&mut self, key: &str, value: &str) -> Result<(), BaggageError> {
         if key.is_empty() || !key.bytes().all(is_token_byte) {
-            return Err(BaggageError {
-                position: 0,
-                kind: BaggageErrorKind::Key,
-            });
+            return Err(BaggageError { position: 0, kind: BaggageErrorKind::Key });
         }
         self.append(|text| {
             text.extend([key, "="]);
@@ -120,10 +114,7 @@ impl Baggage {
         write(&mut self.text);
         if self.text.len() > Self::MAX_BYTES || self.members == Self::MAX_MEMBERS {
             self.text.truncate(before);
-            return Err(BaggageError {
-                position: before,
-                kind: BaggageErrorKind::Limit,
-            });
+            return Err(BaggageError { position: before, kind: BaggageErrorKind::Limit });
         }
         self.members += 1;
         Ok(())
@@ -136,10 +127,7 @@ impl Baggage {
 
     /// The decoded value of the last member with this key, which is the one that counts.
     pub fn get(&self, key: &str) -> Option<Cow<'_, str>> {
-        self.members()
-            .filter(|member| member.key == key)
-            .last()
-            .map(|member| member.value())
+        self.members().filter(|member| member.key == key).last().map(|member| member.value())
     }
 
     /// How many members there are.
@@ -222,31 +210,17 @@ impl<'a> Member<'a> {
         if key.is_empty() || key == b"sentry-" || !key.iter().copied().all(is_token_byte) {
             return Err(BaggageErrorKind::Key);
         }
-        if !value
-            .iter()
-            .all(|byte| is_octet(*byte) || is_encoded_when_written(*byte))
-        {
+        if !value.iter().all(|byte| is_octet(*byte) || is_encoded_when_written(*byte)) {
             return Err(BaggageErrorKind::Value);
         }
         let properties = trim_blanks(properties.unwrap_or_default());
-        if !properties
-            .iter()
-            .all(|byte| is_octet(*byte) || matches!(byte, b';' | b' ' | b'\t'))
-        {
+        if !properties.iter().all(|byte| is_octet(*byte) || matches!(byte, b';' | b' ' | b'\t')) {
             return Err(BaggageErrorKind::Property);
         }
         // All three are ASCII by now.
         let text = |bytes| std::str::from_utf8(bytes).map_err(|_| BaggageErrorKind::Value);
-        let member = Self {
-            key: text(key)?,
-            value: text(value)?,
-            properties: text(properties)?,
-        };
-        if member.is_decodable() {
-            Ok(member)
-        } else {
-            Err(BaggageErrorKind::Encoding)
-        }
+        let member = Self { key: text(key)?, value: text(value)?, properties: text(properties)? };
+        if member.is_decodable() { Ok(member) } else { Err(BaggageErrorKind::Encoding) }
     }
 
     /// Whether every `%` begins an encoded byte and the bytes are UTF-8.
@@ -298,10 +272,7 @@ pub struct Members<'a> {
 impl<'a> Members<'a> {
     /// Goes through one line.
     pub fn new(line: &'a [u8]) -> Self {
-        Self {
-            rest: Some(line),
-            position: 0,
-        }
+        Self { rest: Some(line), position: 0 }
     }
 }
 
@@ -312,10 +283,7 @@ impl<'a> Iterator for Members<'a> {
         loop {
             let (bytes, rest) = split_at_byte(self.rest?, b',');
             self.rest = rest;
-            let blanks = bytes
-                .iter()
-                .take_while(|byte| matches!(byte, b' ' | b'\t'))
-                .count();
+            let blanks = bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
             let position = self.position + blanks;
             self.position += bytes.len() + 1;
             let bytes = trim_blanks(bytes);
@@ -374,11 +342,7 @@ const MENDED: &AsciiSet = &percent_encoding::CONTROLS.add(b' ').add(b'"').add(b'
 
 /// What values made here encode: all but the unreserved characters of
 /// [RFC 3986](https://www.rfc-editor.org/rfc/rfc3986#section-2.3).
-const WRITTEN: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const WRITTEN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What is wrong with a `baggage` member, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -485,14 +449,7 @@ mod tests {
         for (line, position, kind) in table {
             let shown = String::from_utf8_lossy(line);
             let errors: Vec<_> = Members::new(line).filter_map(Result::err).collect();
-            assert_eq!(
-                errors,
-                [BaggageError {
-                    position: *position,
-                    kind: *kind
-                }],
-                "{shown}"
-            );
+            assert_eq!(errors, [BaggageError { position: *position, kind: *kind }], "{shown}");
             let kept = Baggage::from_lines([*line, b"z=9"]);
             assert_eq!(
                 kept.as_str().strip_prefix("x=1,").unwrap_or(kept.as_str()),
@@ -534,10 +491,7 @@ mod tests {
         let baggage = Baggage::from_lines([members.join(",").as_bytes()]);
         assert_eq!(baggage.len(), 64);
         assert_eq!(baggage.as_str(), members[..64].join(","));
-        assert_eq!(
-            baggage.clone().push("k", "v").unwrap_err().kind(),
-            BaggageErrorKind::Limit
-        );
+        assert_eq!(baggage.clone().push("k", "v").unwrap_err().kind(), BaggageErrorKind::Limit);
         assert!(members.join(",").parse::<Baggage>().is_err());
     }
 

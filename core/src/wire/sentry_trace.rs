@@ -74,16 +74,10 @@ impl fmt::Display for SentryTraceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Length { found } => {
-                write!(
-                    f,
-                    "a sentry-trace value has 49 or 51 characters, {found} were found"
-                )
+                write!(f, "a sentry-trace value has 49 or 51 characters, {found} were found")
             }
             Self::Separator { position } => {
-                write!(
-                    f,
-                    "a `-` was expected at {position} of the sentry-trace value"
-                )
+                write!(f, "a `-` was expected at {position} of the sentry-trace value")
             }
             Self::TraceId(_) => f.write_str("the trace id of the sentry-trace value is malformed"),
             Self::SpanId(_) => f.write_str("the span id of the sentry-trace value is malformed"),
@@ -241,46 +235,22 @@ mod tests {
             (b"", E::Length { found: 0 }),
             (b"1", E::Length { found: 1 }),
             (b"771a43a4192642f0b136d5159a501700", E::Length { found: 32 }),
-            (
-                b"771a43a4192642f0b136d5159a501700-b72fa28504b07285-",
-                E::Length { found: 50 },
-            ),
-            (
-                b"771a43a4192642f0b136d5159a501700-b72fa28504b07285-11",
-                E::Length { found: 52 },
-            ),
-            (
-                b"771a43a4192642f0b136d5159a501700_b72fa28504b07285",
-                E::Separator { position: 32 },
-            ),
-            (
-                b"771a43a4192642f0b136d5159a501700-b72fa28504b07285_1",
-                E::Separator { position: 49 },
-            ),
-            (
-                b"771a43a4192642f0b136d5159a501700-b72fa28504b07285-2",
-                E::Sampled,
-            ),
+            (b"771a43a4192642f0b136d5159a501700-b72fa28504b07285-", E::Length { found: 50 }),
+            (b"771a43a4192642f0b136d5159a501700-b72fa28504b07285-11", E::Length { found: 52 }),
+            (b"771a43a4192642f0b136d5159a501700_b72fa28504b07285", E::Separator { position: 32 }),
+            (b"771a43a4192642f0b136d5159a501700-b72fa28504b07285_1", E::Separator { position: 49 }),
+            (b"771a43a4192642f0b136d5159a501700-b72fa28504b07285-2", E::Sampled),
             (
                 b"771a43a4192642f0b136d5159a50170x-b72fa28504b07285",
                 E::TraceId(IdError::Digit { position: 31 }),
             ),
-            (
-                b"00000000000000000000000000000000-b72fa28504b07285",
-                E::TraceId(IdError::Zero),
-            ),
-            (
-                b"771a43a4192642f0b136d5159a501700-0000000000000000-1",
-                E::SpanId(IdError::Zero),
-            ),
+            (b"00000000000000000000000000000000-b72fa28504b07285", E::TraceId(IdError::Zero)),
+            (b"771a43a4192642f0b136d5159a501700-0000000000000000-1", E::SpanId(IdError::Zero)),
             (
                 b"771a43a4192642f0b136d5159a501700-b72fa28504b0728\xff",
                 E::SpanId(IdError::Digit { position: 15 }),
             ),
-            (
-                b"771a43a4192642f0b136d5159a501700-b72fa28504b07285\n",
-                E::Length { found: 50 },
-            ),
+            (b"771a43a4192642f0b136d5159a501700-b72fa28504b07285\n", E::Length { found: 50 }),
         ];
         for (value, error) in table {
             let shown = String::from_utf8_lossy(value);

@@ -77,16 +77,10 @@ impl fmt::Display for TraceparentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Length { found } => {
-                write!(
-                    f,
-                    "a traceparent value of version 00 has 55 characters, {found} were found"
-                )
+                write!(f, "a traceparent value of version 00 has 55 characters, {found} were found")
             }
             Self::Separator { position } => {
-                write!(
-                    f,
-                    "a `-` was expected at {position} of the traceparent value"
-                )
+                write!(f, "a `-` was expected at {position} of the traceparent value")
             }
             Self::Digit { position } => {
                 write!(
@@ -138,19 +132,14 @@ impl Traceparent {
             (b"00", _) => return Err(TraceparentError::Length { found: value.len() }),
             (_, [b'-', ..]) => {}
             _ => {
-                return Err(TraceparentError::Separator {
-                    position: Self::LEN,
-                });
+                return Err(TraceparentError::Separator { position: Self::LEN });
             }
         }
         Ok(Self {
             trace_id: TraceId::parse(&head[3..35]).map_err(TraceparentError::TraceId)?,
             parent_id: SpanId::parse(&head[36..52]).map_err(TraceparentError::ParentId)?,
             // Bit 0 of the last digit.
-            sampled: matches!(
-                head[54],
-                b'1' | b'3' | b'5' | b'7' | b'9' | b'b' | b'd' | b'f'
-            ),
+            sampled: matches!(head[54], b'1' | b'3' | b'5' | b'7' | b'9' | b'b' | b'd' | b'f'),
         })
     }
 
@@ -216,19 +205,11 @@ mod tests {
 
     #[test]
     fn only_bit_0_of_the_flags_means_sampled() {
-        for (flags, sampled) in [
-            ("03", true),
-            ("02", false),
-            ("ff", true),
-            ("fe", false),
-            ("0b", true),
-            ("10", false),
-        ] {
+        for (flags, sampled) in
+            [("03", true), ("02", false), ("ff", true), ("fe", false), ("0b", true), ("10", false)]
+        {
             assert_eq!(
-                format!("00-{IDS}-{flags}")
-                    .parse::<Traceparent>()
-                    .unwrap()
-                    .sampled,
+                format!("00-{IDS}-{flags}").parse::<Traceparent>().unwrap().sampled,
                 sampled
             );
         }
@@ -237,11 +218,7 @@ mod tests {
     #[test]
     fn a_later_version_may_be_longer_but_only_behind_a_separator() {
         assert!(format!("cc-{IDS}-01").parse::<Traceparent>().is_ok());
-        assert!(
-            format!("cc-{IDS}-01-what-the-future-holds")
-                .parse::<Traceparent>()
-                .is_ok()
-        );
+        assert!(format!("cc-{IDS}-01-what-the-future-holds").parse::<Traceparent>().is_ok());
         assert_eq!(
             format!("cc-{IDS}-01.what").parse::<Traceparent>(),
             Err(TraceparentError::Separator { position: 55 })
@@ -253,46 +230,19 @@ mod tests {
         use TraceparentError as E;
         let table: &[(&str, TraceparentError)] = &[
             ("", E::Length { found: 0 }),
-            (
-                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0",
-                E::Length { found: 54 },
-            ),
-            (
-                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-",
-                E::Length { found: 56 },
-            ),
-            (
-                "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-                E::Version,
-            ),
-            (
-                "00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-                E::Digit { position: 4 },
-            ),
-            (
-                "0g-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-                E::Digit { position: 1 },
-            ),
-            (
-                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0.",
-                E::Digit { position: 54 },
-            ),
+            ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0", E::Length { found: 54 }),
+            ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-", E::Length { found: 56 }),
+            ("ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", E::Version),
+            ("00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", E::Digit { position: 4 }),
+            ("0g-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", E::Digit { position: 1 }),
+            ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0.", E::Digit { position: 54 }),
             (
                 "00-0af7651916cd43dd8448eb211c80319c b7ad6b7169203331-01",
                 E::Separator { position: 35 },
             ),
-            (
-                " 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-                E::Digit { position: 0 },
-            ),
-            (
-                "00-00000000000000000000000000000000-b7ad6b7169203331-01",
-                E::TraceId(IdError::Zero),
-            ),
-            (
-                "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
-                E::ParentId(IdError::Zero),
-            ),
+            (" 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", E::Digit { position: 0 }),
+            ("00-00000000000000000000000000000000-b7ad6b7169203331-01", E::TraceId(IdError::Zero)),
+            ("00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01", E::ParentId(IdError::Zero)),
         ];
         for (value, error) in table {
             assert_eq!(value.parse::<Traceparent>().as_ref(), Err(error), "{value}");
@@ -303,10 +253,7 @@ mod tests {
     fn more_than_one_line_is_malformed_even_if_equal() {
         let line = format!("00-{IDS}-01");
         let lines = [line.as_bytes(), line.as_bytes()];
-        assert_eq!(
-            Traceparent::parse_lines(lines),
-            Err(TraceparentError::Several)
-        );
+        assert_eq!(Traceparent::parse_lines(lines), Err(TraceparentError::Several));
         assert!(Traceparent::parse_lines([lines[0]]).unwrap().is_some());
         assert_eq!(Traceparent::parse_lines([]), Ok(None));
     }

@@ -66,23 +66,17 @@ impl fmt::Display for TracestateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooManyMembers => {
-                write!(
-                    f,
-                    "a tracestate list has at most {} members",
-                    Tracestate::MAX_MEMBERS
-                )
+                write!(f, "a tracestate list has at most {} members", Tracestate::MAX_MEMBERS)
             }
             Self::NoValue { member } => {
                 write!(f, "member {member} of the tracestate list has no `=`")
             }
-            Self::Key { member } => write!(
-                f,
-                "the key of member {member} of the tracestate list is malformed"
-            ),
-            Self::Value { member } => write!(
-                f,
-                "the value of member {member} of the tracestate list is malformed"
-            ),
+            Self::Key { member } => {
+                write!(f, "the key of member {member} of the tracestate list is malformed")
+            }
+            Self::Value { member } => {
+                write!(f, "the value of member {member} of the tracestate list is malformed")
+            }
         }
     }
 }
@@ -106,9 +100,7 @@ impl Tracestate {
         lines: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Option<Self>, TracestateError> {
         let mut text = String::new();
-        let members = lines
-            .into_iter()
-            .flat_map(|line| line.split(|byte| *byte == b','));
+        let members = lines.into_iter().flat_map(|line| line.split(|byte| *byte == b','));
         let members = members.map(trim_blanks).filter(|member| !member.is_empty());
         for (member, bytes) in members.enumerate() {
             if member == Self::MAX_MEMBERS {
@@ -185,10 +177,7 @@ mod tests {
             (&["", " ,\t, "], None),
             (&["foo=1"], Some("foo=1")),
             (&["foo=1,", ",bar=2 ,\tbaz=3"], Some("foo=1,bar=2,baz=3")),
-            (
-                &["a=b c", "0tenant@sys*/_-=~!"],
-                Some("a=b c,0tenant@sys*/_-=~!"),
-            ),
+            (&["a=b c", "0tenant@sys*/_-=~!"], Some("a=b c,0tenant@sys*/_-=~!")),
         ];
         for (lines, expected) in table {
             assert_eq!(read(lines), Ok(expected.map(str::to_owned)), "{lines:?}");

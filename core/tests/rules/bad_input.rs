@@ -28,10 +28,7 @@ fn malformed_sentry_trace_starts_a_new_trace_and_uses_nothing() {
         &[format!("{good}\0").leak().as_bytes()],
         &[format!("{good}, {good}").leak().as_bytes()],
         &[good.clone().leak().as_bytes(), b""],
-        &[
-            good.clone().leak().as_bytes(),
-            format!("{TRACE_ID}-{SPAN_ID}-0").leak().as_bytes(),
-        ],
+        &[good.clone().leak().as_bytes(), format!("{TRACE_ID}-{SPAN_ID}-0").leak().as_bytes()],
         &["7".repeat(1 << 20).leak().as_bytes()],
     ];
     let propagator = Propagator::builder().build().unwrap();
@@ -55,10 +52,7 @@ fn malformed_members_are_dropped_and_the_trace_continued() {
     }
     let table: &[(&[u8], usize)] = &[
         (b"sentry-a=1,sentry-b=\xc3\xa9,sentry-\xff=1", 1),
-        (
-            b"sentry-a=1,sentry-b=%,sentry-c=%z,sentry-d=%zz,sentry-e=%ff",
-            1,
-        ),
+        (b"sentry-a=1,sentry-b=%,sentry-c=%z,sentry-d=%zz,sentry-e=%ff", 1),
         (b"sentry-a=1,sentry-a=2,sentry-a=3", 1),
         (b"sentry-a=1\r\nevil: 1,sentry-b=2", 1),
         (b"sentry-a=\0,sentry-b=\x7f", 0),
@@ -67,23 +61,14 @@ fn malformed_members_are_dropped_and_the_trace_continued() {
         (&huge, 1),
         (&many, 64),
     ];
-    let propagator = Propagator::builder()
-        .traces_sample_rate(0.5)
-        .build()
-        .unwrap();
+    let propagator = Propagator::builder().traces_sample_rate(0.5).build().unwrap();
     let sentry_trace = format!("{TRACE_ID}-{SPAN_ID}");
     for (baggage, members) in table {
-        let headers: Lines = vec![
-            ("sentry-trace", sentry_trace.as_bytes()),
-            ("baggage", baggage),
-        ];
+        let headers: Lines = vec![("sentry-trace", sentry_trace.as_bytes()), ("baggage", baggage)];
         let context = propagator.continue_trace(&headers);
         assert!(context.is_continued());
-        let received = context
-            .dsc()
-            .iter()
-            .filter(|(name, _)| !name.starts_with("sample_"))
-            .count();
+        let received =
+            context.dsc().iter().filter(|(name, _)| !name.starts_with("sample_")).count();
         let shown = String::from_utf8_lossy(&baggage[..baggage.len().min(100)]).into_owned();
         assert_eq!(received, *members, "{shown}");
         leaves_valid_headers(&context);
@@ -96,10 +81,7 @@ fn a_thousand_lines_are_read_as_far_as_the_limits() {
     let mut headers: Lines = vec![("sentry-trace", sentry_trace.as_bytes()); 1_000];
     let members: Vec<String> = (0..1_000).map(|n| format!("sentry-k{n}=v")).collect();
     headers.extend(members.iter().map(|member| ("baggage", member.as_bytes())));
-    let context = Propagator::builder()
-        .build()
-        .unwrap()
-        .continue_trace(&headers);
+    let context = Propagator::builder().build().unwrap().continue_trace(&headers);
     assert!(context.is_continued());
     assert_eq!(context.dsc().iter().count(), 64);
     leaves_valid_headers(&context);

@@ -15,10 +15,8 @@ struct Row {
 #[test]
 fn every_row_of_the_continuation_table_holds() {
     let table = include_str!("../data/continuation.csv");
-    let rows: Vec<Row> = csv::Reader::from_reader(table.as_bytes())
-        .deserialize()
-        .collect::<Result<_, _>>()
-        .unwrap();
+    let rows: Vec<Row> =
+        csv::Reader::from_reader(table.as_bytes()).deserialize().collect::<Result<_, _>>().unwrap();
     assert_eq!(rows.len(), 10);
     for row in &rows {
         let builder =
@@ -30,10 +28,7 @@ fn every_row_of_the_continuation_table_holds() {
             check(row, builder().org_id(&row.sdk_org_id));
             check(
                 row,
-                builder().dsn(format!(
-                    "https://key@o{}.ingest.sentry.io/1",
-                    row.sdk_org_id
-                )),
+                builder().dsn(format!("https://key@o{}.ingest.sentry.io/1", row.sdk_org_id)),
             );
             let other = builder().dsn("https://key@o99.ingest.sentry.io/1");
             check(row, other.org_id(&row.sdk_org_id));
@@ -46,20 +41,13 @@ fn check(row: &Row, builder: PropagatorBuilder) {
         "" => "sentry-release=theirs".to_owned(),
         id => format!("sentry-release=theirs,sentry-org_id={id}"),
     };
-    let context = builder
-        .build()
-        .unwrap()
-        .continue_trace(&incoming("-1", &baggage));
+    let context = builder.build().unwrap().continue_trace(&incoming("-1", &baggage));
     match &*row.result {
         "continue" => {
             assert!(context.is_continued(), "{row:?}");
             assert_eq!(context.not_continued(), None);
             assert_eq!(context.trace_id().to_string(), TRACE_ID, "{row:?}");
-            assert_eq!(
-                context.parent_span_id().unwrap().to_string(),
-                SPAN_ID,
-                "{row:?}"
-            );
+            assert_eq!(context.parent_span_id().unwrap().to_string(), SPAN_ID, "{row:?}");
             assert_eq!(context.sampled(), Some(true), "{row:?}");
         }
         "new_trace" => {
@@ -79,21 +67,13 @@ fn is_head_of_a_new_trace(context: &PropagationContext) {
     assert_eq!(context.dsc().trace_id(), Some(context.trace_id()));
     assert_eq!(context.dsc().release(), None);
     let sent = outgoing(context);
-    assert!(
-        !sent
-            .iter()
-            .any(|(_, value)| value.contains(TRACE_ID) || value.contains("theirs"))
-    );
+    assert!(!sent.iter().any(|(_, value)| value.contains(TRACE_ID) || value.contains("theirs")));
     assert_eq!(value(&sent, "baggage"), Some(context.dsc().as_str()));
 }
 
 #[test]
 fn the_context_says_why_it_was_not_continued() {
-    let ours = Propagator::builder()
-        .org_id(1)
-        .strict_trace_continuation(true)
-        .build()
-        .unwrap();
+    let ours = Propagator::builder().org_id(1).strict_trace_continuation(true).build().unwrap();
     let table = [
         (incoming("-1", "sentry-org_id=1"), None),
         (vec![], Some("there was no trace to continue")),
@@ -113,27 +93,15 @@ fn the_context_says_why_it_was_not_continued() {
             Some("a sentry-trace value has 49 or 51 characters, 1 were found"),
         ),
         (
-            vec![(
-                "sentry-trace".to_owned(),
-                format!("{}-{SPAN_ID}", "0".repeat(32)),
-            )],
+            vec![("sentry-trace".to_owned(), format!("{}-{SPAN_ID}", "0".repeat(32)))],
             Some("the trace id of the sentry-trace value is malformed: an id must not be all zero"),
         ),
     ];
     for (headers, reason) in table {
         let context = ours.continue_trace(&headers);
-        assert_eq!(
-            context
-                .not_continued()
-                .map(NotContinued::to_string)
-                .as_deref(),
-            reason
-        );
+        assert_eq!(context.not_continued().map(NotContinued::to_string).as_deref(), reason);
     }
-    assert_eq!(
-        ours.start_new_trace().not_continued(),
-        Some(&NotContinued::NoTrace)
-    );
+    assert_eq!(ours.start_new_trace().not_continued(), Some(&NotContinued::NoTrace));
 }
 
 #[test]
@@ -144,10 +112,7 @@ fn every_continued_trace_gets_a_span_of_this_service() {
     assert_ne!(first.span_id(), second.span_id());
     assert_ne!(first.span_id().to_string(), SPAN_ID);
     let sent = outgoing(&first);
-    assert_eq!(
-        value(&sent, "sentry-trace"),
-        Some(&*format!("{TRACE_ID}-{}-1", first.span_id()))
-    );
+    assert_eq!(value(&sent, "sentry-trace"), Some(&*format!("{TRACE_ID}-{}-1", first.span_id())));
 }
 
 #[test]
@@ -159,8 +124,6 @@ fn a_child_is_below_its_parent_in_the_same_trace() {
     assert_ne!(child.span_id(), context.span_id());
     assert_eq!(child.dsc(), context.dsc());
     assert!(
-        value(&outgoing(&child), "sentry-trace")
-            .unwrap()
-            .contains(&child.span_id().to_string())
+        value(&outgoing(&child), "sentry-trace").unwrap().contains(&child.span_id().to_string())
     );
 }

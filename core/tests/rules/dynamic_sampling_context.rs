@@ -35,11 +35,7 @@ fn the_head_of_the_trace_writes_what_it_knows() {
 fn tracing_without_performance_writes_no_decision_and_no_transaction() {
     let context = Propagator::builder().build().unwrap().start_new_trace();
     context.set_transaction("GET /");
-    let names: Vec<_> = context
-        .dsc()
-        .iter()
-        .map(|(name, _)| name.to_owned())
-        .collect();
+    let names: Vec<_> = context.dsc().iter().map(|(name, _)| name.to_owned()).collect();
     assert_eq!(names, ["trace_id", "environment", "sample_rand"]);
     assert_eq!(
         value(&outgoing(&context), "sentry-trace").unwrap(),
@@ -49,11 +45,7 @@ fn tracing_without_performance_writes_no_decision_and_no_transaction() {
 
 #[test]
 fn a_rate_of_zero_is_a_decision_and_no_rate_is_none() {
-    let never = Propagator::builder()
-        .traces_sample_rate(0.0)
-        .build()
-        .unwrap()
-        .start_new_trace();
+    let never = Propagator::builder().traces_sample_rate(0.0).build().unwrap().start_new_trace();
     assert_eq!(never.sampled(), Some(false));
     assert_eq!(never.dsc().sampled(), Some(false));
     assert_eq!(never.dsc().sample_rate(), Some(SampleRate::NEVER));
@@ -62,49 +54,31 @@ fn a_rate_of_zero_is_a_decision_and_no_rate_is_none() {
 #[test]
 fn what_the_head_decides_agrees_with_what_it_writes() {
     for rate in [0.0, 1e-7, 0.1, 0.3, 0.5, 0.999_999_5, 1.0] {
-        let propagator = Propagator::builder()
-            .traces_sample_rate(rate)
-            .build()
-            .unwrap();
+        let propagator = Propagator::builder().traces_sample_rate(rate).build().unwrap();
         for _ in 0..200 {
             let context = propagator.start_new_trace();
             let dsc = context.dsc();
-            let sampled = dsc
-                .sample_rand()
-                .unwrap()
-                .is_sampled_at(dsc.sample_rate().unwrap());
-            assert_eq!(
-                (dsc.sampled(), context.sampled()),
-                (Some(sampled), Some(sampled))
-            );
+            let sampled = dsc.sample_rand().unwrap().is_sampled_at(dsc.sample_rate().unwrap());
+            assert_eq!((dsc.sampled(), context.sampled()), (Some(sampled), Some(sampled)));
         }
     }
 }
 
 #[test]
 fn the_name_can_be_set_until_the_trace_leaves() {
-    let propagator = Propagator::builder()
-        .traces_sample_rate(1.0)
-        .build()
-        .unwrap();
+    let propagator = Propagator::builder().traces_sample_rate(1.0).build().unwrap();
     let context = propagator.start_new_trace();
     context.set_transaction("first");
     context.clone().set_transaction("second");
     let before = outgoing(&context.child());
     context.set_transaction("third");
     assert_eq!(context.dsc().transaction().as_deref(), Some("second"));
-    assert_eq!(
-        value(&outgoing(&context), "baggage"),
-        value(&before, "baggage")
-    );
+    assert_eq!(value(&outgoing(&context), "baggage"), value(&before, "baggage"));
 }
 
 #[test]
 fn every_departure_freezes() {
-    let propagator = Propagator::builder()
-        .traces_sample_rate(1.0)
-        .build()
-        .unwrap();
+    let propagator = Propagator::builder().traces_sample_rate(1.0).build().unwrap();
     let departures: [fn(&tracehop::PropagationContext); 4] = [
         |context| assert!(context.trace_data().baggage().is_some()),
         |context| assert!(!context.dsc().is_empty()),
@@ -122,31 +96,18 @@ fn every_departure_freezes() {
 #[test]
 fn looking_at_a_context_settles_nothing() {
     let context = Propagator::builder()
-        .traces_sampler(|context| {
-            if context.name() == Some("yes") {
-                1.0
-            } else {
-                0.0
-            }
-        })
+        .traces_sampler(|context| if context.name() == Some("yes") { 1.0 } else { 0.0 })
         .build()
         .unwrap()
         .start_new_trace();
-    let _ = format!(
-        "{context:?} {:?} {}",
-        context.parent_span_id(),
-        context.is_continued()
-    );
+    let _ = format!("{context:?} {:?} {}", context.parent_span_id(), context.is_continued());
     context.set_transaction("yes");
     assert_eq!(context.sampled(), Some(true));
 }
 
 #[test]
 fn whichever_thread_is_first_freezes_for_all() {
-    let propagator = Propagator::builder()
-        .traces_sample_rate(1.0)
-        .build()
-        .unwrap();
+    let propagator = Propagator::builder().traces_sample_rate(1.0).build().unwrap();
     for _ in 0..50 {
         let context = propagator.start_new_trace();
         let barrier = Barrier::new(8);
@@ -161,10 +122,7 @@ fn whichever_thread_is_first_freezes_for_all() {
                     })
                 })
                 .collect();
-            threads
-                .into_iter()
-                .map(|thread| thread.join().unwrap())
-                .collect()
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert!(seen.iter().all(|text| *text == seen[0]), "{seen:?}");
     }
@@ -179,11 +137,8 @@ fn an_incoming_one_is_handed_on_as_it_was() {
         (Propagator::builder().traces_sample_rate(0.1), "-1"),
         (Propagator::builder().traces_sample_rate(0.1), "-0"),
     ] {
-        let propagator = options
-            .release("ours")
-            .dsn("https://ours@sentry.example/1")
-            .build()
-            .unwrap();
+        let propagator =
+            options.release("ours").dsn("https://ours@sentry.example/1").build().unwrap();
         let context = propagator.continue_trace(&incoming(decision, COMPLETE));
         context.set_transaction("ours");
         let sent = outgoing(&context);
@@ -200,25 +155,16 @@ fn an_incoming_one_is_handed_on_as_it_was() {
 fn several_lines_are_one_list_and_other_vendors_members_are_not_sent_on() {
     let mut headers = incoming("-1", "other=1, sentry-a = 1 ,sentry-sample_rand=0.5");
     headers.push(("baggage".to_owned(), "sentry-b=%2f;p,another=2".to_owned()));
-    let context = Propagator::builder()
-        .build()
-        .unwrap()
-        .continue_trace(&headers);
+    let context = Propagator::builder().build().unwrap().continue_trace(&headers);
     let sent = outgoing(&context);
-    assert_eq!(
-        value(&sent, "baggage"),
-        Some("sentry-a=1,sentry-sample_rand=0.5,sentry-b=%2f;p")
-    );
+    assert_eq!(value(&sent, "baggage"), Some("sentry-a=1,sentry-sample_rand=0.5,sentry-b=%2f;p"));
 }
 
 #[test]
 fn a_trace_of_an_old_sdk_without_one_stays_without_one() {
     for baggage in ["", "other=1", "sentry-=x"] {
-        let propagator = Propagator::builder()
-            .traces_sample_rate(1.0)
-            .release("ours")
-            .build()
-            .unwrap();
+        let propagator =
+            Propagator::builder().traces_sample_rate(1.0).release("ours").build().unwrap();
         let context = propagator.continue_trace(&incoming("", baggage));
         assert_eq!(context.sampled(), Some(true));
         assert!(context.dsc().is_empty());
@@ -229,11 +175,9 @@ fn a_trace_of_an_old_sdk_without_one_stays_without_one() {
 
 #[test]
 fn a_missing_random_number_is_added_and_agrees_with_the_head() {
-    for (decision, sampled, rate) in [
-        ("-1", true, "0.25"),
-        ("-0", false, "0.25"),
-        ("-1", true, "0.000001"),
-    ] {
+    for (decision, sampled, rate) in
+        [("-1", true, "0.25"), ("-0", false, "0.25"), ("-1", true, "0.000001")]
+    {
         let baggage = format!("sentry-sample_rate={rate}");
         let propagator = Propagator::builder().build().unwrap();
         let context = propagator.continue_trace(&incoming(decision, &baggage));
@@ -242,12 +186,7 @@ fn a_missing_random_number_is_added_and_agrees_with_the_head() {
         let expected = format!("{baggage},sentry-sample_rand={rand}");
         assert_eq!(value(&outgoing(&context), "baggage"), Some(&*expected));
         // Another machine that sees the same trace draws the same number.
-        assert_eq!(
-            propagator
-                .continue_trace(&incoming(decision, &baggage))
-                .sample_rand(),
-            rand
-        );
+        assert_eq!(propagator.continue_trace(&incoming(decision, &baggage)).sample_rand(), rand);
     }
 }
 
@@ -263,10 +202,7 @@ fn a_random_number_that_is_none_is_replaced_where_it_stands() {
 
 #[test]
 fn a_received_random_number_decides_and_keeps_its_digits() {
-    let propagator = Propagator::builder()
-        .traces_sample_rate(0.123_456_785)
-        .build()
-        .unwrap();
+    let propagator = Propagator::builder().traces_sample_rate(0.123_456_785).build().unwrap();
     for (rand, sampled) in [("0.12345678", true), ("0.12345679", false)] {
         let baggage = format!("sentry-trace_id={TRACE_ID},sentry-sample_rand={rand}");
         let context = propagator.continue_trace(&incoming("", &baggage));
@@ -288,33 +224,12 @@ fn the_rate_is_written_where_a_rate_of_this_service_decided() {
         (rate(), "-0", theirs, theirs.to_owned(), Some(false)),
         (sampler(), "-0", theirs, ours.to_owned(), Some(true)),
         (parents(), "-0", theirs, theirs.to_owned(), Some(false)),
-        (
-            rate(),
-            "",
-            deferred,
-            format!("{deferred},sentry-sample_rate=0.75"),
-            Some(true),
-        ),
-        (
-            sampler(),
-            "",
-            deferred,
-            format!("{deferred},sentry-sample_rate=0.75"),
-            Some(true),
-        ),
-        (
-            parents(),
-            "",
-            deferred,
-            format!("{deferred},sentry-sample_rate=0.1"),
-            Some(false),
-        ),
+        (rate(), "", deferred, format!("{deferred},sentry-sample_rate=0.75"), Some(true)),
+        (sampler(), "", deferred, format!("{deferred},sentry-sample_rate=0.75"), Some(true)),
+        (parents(), "", deferred, format!("{deferred},sentry-sample_rate=0.1"), Some(false)),
     ];
     for (options, decision, arrived, expected, sampled) in table {
-        let context = options
-            .build()
-            .unwrap()
-            .continue_trace(&incoming(decision, arrived));
+        let context = options.build().unwrap().continue_trace(&incoming(decision, arrived));
         assert_eq!(context.sampled(), sampled, "{arrived}");
         assert_eq!(value(&outgoing(&context), "baggage"), Some(&*expected));
     }

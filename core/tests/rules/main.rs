@@ -19,9 +19,7 @@ const SPAN_ID: &str = "b72fa28504b07285";
 type Headers = Vec<(String, String)>;
 
 fn headers<const N: usize>(lines: [(&str, &str); N]) -> Headers {
-    lines
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into()
+    lines.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
 
 /// The other trace, with its decision behind the ids (`""`, `"-0"`, `"-1"`), and a baggage unless empty.
@@ -41,8 +39,5 @@ fn outgoing(context: &PropagationContext) -> Headers {
 }
 
 fn value<'h>(headers: &'h Headers, name: &str) -> Option<&'h str> {
-    headers
-        .iter()
-        .find(|(known, _)| known == name)
-        .map(|(_, value)| value.as_str())
+    headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }

@@ -12,46 +12,28 @@ fn propagator() -> Propagator {
 #[test]
 fn the_applications_own_baggage_is_kept_first() {
     let context = propagator().continue_trace(&incoming("-1", "sentry-sample_rand=0.5,foreign=1"));
-    let mut request = headers([
-        ("baggage", "mine = 1;p, sentry-release=old"),
-        ("baggage", "b=2"),
-    ]);
+    let mut request = headers([("baggage", "mine = 1;p, sentry-release=old"), ("baggage", "b=2")]);
     context.inject("https://api.example.com/", &mut request);
-    assert_eq!(
-        value(&request, "baggage"),
-        Some("mine = 1;p,b=2,sentry-sample_rand=0.5")
-    );
+    assert_eq!(value(&request, "baggage"), Some("mine = 1;p,b=2,sentry-sample_rand=0.5"));
     assert_eq!(request.len(), 2);
 }
 
 #[test]
 fn the_applications_own_baggage_is_untouched_if_there_is_nothing_to_add() {
     let context = propagator().continue_trace(&incoming("-1", ""));
-    let mut request = headers([
-        ("baggage", "mine=1,sentry-release=mine"),
-        ("baggage", "b=2"),
-    ]);
+    let mut request = headers([("baggage", "mine=1,sentry-release=mine"), ("baggage", "b=2")]);
     context.inject("https://api.example.com/", &mut request);
     assert_eq!(
         request[..2],
-        headers([
-            ("baggage", "mine=1,sentry-release=mine"),
-            ("baggage", "b=2")
-        ])
+        headers([("baggage", "mine=1,sentry-release=mine"), ("baggage", "b=2")])
     );
 }
 
 #[test]
 fn a_trace_that_the_application_set_by_hand_is_left_alone_with_its_baggage() {
-    let context = Propagator::builder()
-        .propagate_traceparent(true)
-        .build()
-        .unwrap()
-        .start_new_trace();
-    let by_hand = headers([
-        ("Sentry-Trace", "whatever"),
-        ("baggage", "sentry-release=mine"),
-    ]);
+    let context =
+        Propagator::builder().propagate_traceparent(true).build().unwrap().start_new_trace();
+    let by_hand = headers([("Sentry-Trace", "whatever"), ("baggage", "sentry-release=mine")]);
     let mut request = by_hand.clone();
     context.inject("https://api.example.com/", &mut request);
     assert_eq!(request, by_hand);
@@ -62,9 +44,7 @@ fn injecting_twice_is_injecting_once() {
     let context = propagator().start_new_trace();
     let once = outgoing(&context);
     let mut twice = once.clone();
-    context
-        .child()
-        .inject("https://api.example.com/", &mut twice);
+    context.child().inject("https://api.example.com/", &mut twice);
     assert_eq!(twice, once);
 }
 
@@ -77,13 +57,7 @@ fn requests_to_others_get_nothing() {
     for (propagator, sent) in [
         (targets(vec![]), 0),
         (targets(vec![Target::host("other.example.com")]), 0),
-        (
-            targets(vec![
-                Target::host("other.example.com"),
-                Target::contains("/stock"),
-            ]),
-            3,
-        ),
+        (targets(vec![Target::host("other.example.com"), Target::contains("/stock")]), 3),
     ] {
         assert_eq!(outgoing(&propagator.start_new_trace()).len(), sent);
     }
@@ -94,11 +68,7 @@ fn what_has_no_url_has_no_target() {
     let builder =
         Propagator::builder().trace_propagation_targets([Target::host("api.example.com")]);
     let mut message = Vec::<(String, String)>::new();
-    builder
-        .build()
-        .unwrap()
-        .start_new_trace()
-        .inject_always(&mut message);
+    builder.build().unwrap().start_new_trace().inject_always(&mut message);
     assert_eq!(message.len(), 2);
 }
 
@@ -111,10 +81,7 @@ fn the_sampler_is_told_what_is_known_and_asked_once() {
             counter.fetch_add(1, Ordering::Relaxed);
             assert_eq!(context.name(), Some("GET /"));
             assert_eq!(context.parent_sampled(), Some(true));
-            assert_eq!(
-                context.parent_sample_rate().map(|rate| rate.get()),
-                Some(0.25)
-            );
+            assert_eq!(context.parent_sample_rate().map(|rate| rate.get()), Some(0.25));
             0.0
         })
         .build()
@@ -123,26 +90,17 @@ fn the_sampler_is_told_what_is_known_and_asked_once() {
     context.set_transaction("GET /");
     assert_eq!(context.child().sampled(), Some(false));
     assert_eq!(context.sampled(), Some(false));
-    assert!(
-        value(&outgoing(&context), "sentry-trace")
-            .unwrap()
-            .ends_with("-0")
-    );
+    assert!(value(&outgoing(&context), "sentry-trace").unwrap().ends_with("-0"));
     assert_eq!(calls.load(Ordering::Relaxed), 1);
 }
 
 #[test]
 fn trace_data_has_what_headers_have() {
     let builder = Propagator::builder().propagate_traceparent(true);
-    let context = builder
-        .build()
-        .unwrap()
-        .continue_trace(&incoming("-1", "sentry-sample_rand=0.5"));
-    let pairs: Vec<(String, String)> = context
-        .trace_data()
-        .iter()
-        .map(|(name, value)| (name.into(), value.into()))
-        .collect();
+    let context =
+        builder.build().unwrap().continue_trace(&incoming("-1", "sentry-sample_rand=0.5"));
+    let pairs: Vec<(String, String)> =
+        context.trace_data().iter().map(|(name, value)| (name.into(), value.into())).collect();
     assert_eq!(pairs, outgoing(&context));
     assert_eq!(
         context.trace_data().server_timing(),

@@ -6,26 +6,16 @@ const SAMPLED: &str = "00-771a43a4192642f0b136d5159a501700-b72fa28504b07285-01";
 const NOT_SAMPLED: &str = "00-771a43a4192642f0b136d5159a501700-b72fa28504b07285-00";
 
 fn both_ways() -> Propagator {
-    Propagator::builder()
-        .continue_traceparent(true)
-        .propagate_traceparent(true)
-        .build()
-        .unwrap()
+    Propagator::builder().continue_traceparent(true).propagate_traceparent(true).build().unwrap()
 }
 
 #[test]
 fn it_is_sent_only_if_asked_for_and_says_sampled_only_if_sampled() {
     for (decision, flags) in [("-1", "01"), ("-0", "00"), ("", "00")] {
         let headers = incoming(decision, "");
-        let off = Propagator::builder()
-            .build()
-            .unwrap()
-            .continue_trace(&headers);
+        let off = Propagator::builder().build().unwrap().continue_trace(&headers);
         assert_eq!(value(&outgoing(&off), "traceparent"), None);
-        let on = Propagator::builder()
-            .propagate_traceparent(true)
-            .build()
-            .unwrap();
+        let on = Propagator::builder().propagate_traceparent(true).build().unwrap();
         let on = on.continue_trace(&headers);
         let expected = format!("00-{TRACE_ID}-{}-{flags}", on.span_id());
         assert_eq!(value(&outgoing(&on), "traceparent"), Some(&*expected));
@@ -35,10 +25,7 @@ fn it_is_sent_only_if_asked_for_and_says_sampled_only_if_sampled() {
 #[test]
 fn a_trace_is_continued_from_it_only_if_asked_for() {
     let off = Propagator::builder().build().unwrap();
-    assert!(
-        !off.continue_trace(&headers([("traceparent", SAMPLED)]))
-            .is_continued()
-    );
+    assert!(!off.continue_trace(&headers([("traceparent", SAMPLED)])).is_continued());
 
     for (line, sampled) in [(SAMPLED, Some(true)), (NOT_SAMPLED, None)] {
         let context = both_ways().continue_trace(&headers([("traceparent", line)]));
@@ -73,23 +60,13 @@ fn sentry_trace_wins() {
 fn a_malformed_one_starts_a_new_trace_without_tracestate() {
     for lines in [
         headers([
-            (
-                "traceparent",
-                "00-771a43a4192642f0b136d5159a501700-b72fa28504b07285",
-            ),
+            ("traceparent", "00-771a43a4192642f0b136d5159a501700-b72fa28504b07285"),
             ("tracestate", "a=1"),
         ]),
-        headers([
-            ("traceparent", SAMPLED),
-            ("traceparent", SAMPLED),
-            ("tracestate", "a=1"),
-        ]),
+        headers([("traceparent", SAMPLED), ("traceparent", SAMPLED), ("tracestate", "a=1")]),
     ] {
         let context = both_ways().continue_trace(&lines);
-        assert!(matches!(
-            context.not_continued(),
-            Some(NotContinued::Traceparent(_))
-        ));
+        assert!(matches!(context.not_continued(), Some(NotContinued::Traceparent(_))));
         assert_eq!(value(&outgoing(&context), "tracestate"), None);
     }
 }
@@ -97,10 +74,7 @@ fn a_malformed_one_starts_a_new_trace_without_tracestate() {
 #[test]
 fn its_tracestate_is_passed_on_as_one_line_and_dropped_if_malformed() {
     let table: [(Headers, Option<&str>); 3] = [
-        (
-            headers([("tracestate", "a=1, b=2"), ("tracestate", "c=3")]),
-            Some("a=1,b=2,c=3"),
-        ),
+        (headers([("tracestate", "a=1, b=2"), ("tracestate", "c=3")]), Some("a=1,b=2,c=3")),
         (headers([("tracestate", "a=1,B=2")]), None),
         (headers([]), None),
     ];
@@ -112,34 +86,19 @@ fn its_tracestate_is_passed_on_as_one_line_and_dropped_if_malformed() {
         assert_eq!(value(&outgoing(&context), "tracestate"), expected);
 
         // Alone it would mean nothing.
-        let read_only = Propagator::builder()
-            .continue_traceparent(true)
-            .build()
-            .unwrap();
-        assert_eq!(
-            value(&outgoing(&read_only.continue_trace(&lines)), "tracestate"),
-            None
-        );
+        let read_only = Propagator::builder().continue_traceparent(true).build().unwrap();
+        assert_eq!(value(&outgoing(&read_only.continue_trace(&lines)), "tracestate"), None);
     }
 }
 
 #[test]
 fn baggage_and_organisation_count_as_with_sentry_trace() {
-    let lines = headers([
-        ("traceparent", SAMPLED),
-        ("baggage", "sentry-sample_rand=0.5,sentry-org_id=2"),
-    ]);
+    let lines =
+        headers([("traceparent", SAMPLED), ("baggage", "sentry-sample_rand=0.5,sentry-org_id=2")]);
     let context = both_ways().continue_trace(&lines);
-    assert_eq!(
-        context.dsc().as_str(),
-        "sentry-sample_rand=0.5,sentry-org_id=2"
-    );
+    assert_eq!(context.dsc().as_str(), "sentry-sample_rand=0.5,sentry-org_id=2");
 
-    let ours = Propagator::builder()
-        .continue_traceparent(true)
-        .org_id(1)
-        .build()
-        .unwrap();
+    let ours = Propagator::builder().continue_traceparent(true).org_id(1).build().unwrap();
     assert!(!ours.continue_trace(&lines).is_continued());
 }
 
