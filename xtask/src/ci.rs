@@ -1,0 +1,105 @@
+//! `cargo xtask ci`: what a change has to pass.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::process::Process;
+use crate::steps::Steps;
+use crate::test::Test;
+use crate::workspace::Workspace;
+
+/// Run all checks: format, lints, documentation, tests and packaging.
+#[derive(Debug, Args)]
+pub(crate) struct Ci {
+    #[command(flatten)]
+    test: Test,
+}
+
+impl Ci {
+    pub(crate) fn run(self) -> Result<()> {
+        let workspace = Workspace::load()?;
+        let mut steps = Steps::default();
+        add_components(&mut steps, &workspace);
+        add_lints(&mut steps, &workspace);
+        add_documentation(&mut steps, &workspace);
+        self.test.add_to(&mut steps, &workspace);
+        add_packages(&mut steps, &workspace);
+        steps.run()
+    }
+}
+
+fn add_components(steps: &mut Steps, workspace: &Workspace) {
+    for (component, subcommand) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
+        let workspace = workspace.clone();
+        steps.function(
+            format!("component {component}"),
+            format!("cargo {subcommand} --version"),
+            move || ensure_component(&workspace, component, subcommand),
+        );
+    }
+}
+
+fn ensure_component(workspace: &Workspace, component: &str, subcommand: &str) -> Result<()> {
+    if succeeds(workspace.cargo([subcommand, "--version"]).stderr(Stdio::null())) {
+        return Ok(());
+    }
+    let mut install = Command::new("rustup");
+    if succeeds(install.args(["component", "add", component])) {
+        return Ok(());
+    }
+    bail!(
+        "`cargo {subcommand}` is missing: get it with `rustup component add {component}`, or, \
+         without rustup, from where this Rust came from"
+    );
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    let name = command.get_program().display().to_string();
+    let status = Process::spawn(name, command).and_then(Process::wait);
+    status.is_ok_and(|status| status.success())
+}
+
+fn add_lints(steps: &mut Steps, workspace: &Workspace) {
+    steps.command("format", workspace.cargo(["fmt", "--all", "--check"]));
+    steps.command("clippy, all features", clippy(workspace, &["--workspace", "--all-features"]));
+    for package in workspace.published() {
+        let name = package.name.as_str();
+        let alone = ["--package", name, "--no-default-features"];
+        steps.command(format!("clippy, {name} without features"), clippy(workspace, &alone));
+        for feature in &package.features {
+            let with_feature = [&alone[..], &["--features", feature]].concat();
+            steps.command(
+                format!("clippy, {name} with {feature} alone"),
+                clippy(workspace, &with_feature),
+            );
+        }
+    }
+}
+
+fn clippy(workspace: &Workspace, selection: &[&str]) -> Command {
+    let mut command = workspace.cargo(["clippy"]);
+    command.args(selection).args(["--all-targets", "--", "-D", "warnings"]);
+    command
+}
+
+fn add_documentation(steps: &mut Steps, workspace: &Workspace) {
+    let mut command = workspace.cargo(["doc", "--workspace", "--no-deps", "--all-features"]);
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    steps.command("documentation", command);
+}
+
+/// Needs cargo 1.90: older ones look up the crates of this workspace in the registry, where a
+/// version that is not published yet cannot be found.
+fn add_packages(steps: &mut Steps, workspace: &Workspace) {
+    let mut command = workspace.cargo(["package", "--workspace"]);
+    for package in workspace.unpublished() {
+        command.args(["--exclude", &package.name]);
+    }
+    // CI checks what was committed, a person also what is about to be.
+    if std::env::var("CI").as_deref() != Ok("true") {
+        command.arg("--allow-dirty");
+    }
+    steps.command("packages", command);
+}

@@ -1,0 +1,167 @@
+//! `cargo xtask demo`: two services, a browser, and the trace that goes through them.
+
+mod build;
+pub(crate) mod chromium;
+mod hop;
+mod page;
+mod script;
+mod service;
+mod storefront;
+#[cfg(test)]
+mod test_server;
+mod tree;
+mod wait;
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+
+use self::build::Executables;
+use self::chromium::Chromium;
+use self::service::Service;
+use self::storefront::Storefront;
+use crate::interrupt;
+use crate::process::Process;
+use crate::workspace::Workspace;
+
+/// Run two services, load a page from them and show the trace.
+///
+/// Builds and starts the example services, loads the storefront's page, waits until the trace is
+/// whole and prints its tree. Serves until ctrl-c, so that the trace can be looked at in a
+/// browser as well.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Stop after printing the tree.
+    #[arg(long)]
+    pub(crate) once: bool,
+
+    /// What loads the page.
+    #[arg(long, value_enum, default_value_t = Browser::Auto)]
+    pub(crate) browser: Browser,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Browser {
+    /// Chromium if there is one, else plain HTTP.
+    Auto,
+    /// A headless Chromium.
+    Chromium,
+    /// No browser: the steps of the page's script are taken over HTTP.
+    Http,
+}
+
+/// A page that was loaded, or is being loaded.
+enum Visit {
+    Chromium(Chromium),
+    Http { trace_id: String },
+}
+
+impl Demo {
+    pub(crate) fn run(self) -> Result<()> {
+        // First, as it takes no time and may fail.
+        let chromium = self.browser.program()?;
+
+        let executables = Executables::build(&Workspace::load()?)?;
+        let program = executables.get("inventory")?;
+        let mut inventory = Service::start("inventory", program, &[])?;
+        let program = executables.get("storefront")?;
+        let arguments = ["--inventory", inventory.url()];
+        let mut storefront_service = Service::start("storefront", program, &arguments)?;
+        let storefront = Storefront::new(storefront_service.url());
+        let mut services = [inventory.process(), storefront_service.process()];
+
+        let visit = Visit::start(chromium, self.browser, &storefront)
+            .map_err(|error| with_stderr(error, &services))?;
+        let trace_id = visit.wait_for_trace(&storefront, &mut services)?;
+        show(&storefront, &trace_id)?;
+        if !self.once {
+            serve(&mut services)?;
+        }
+        Ok(())
+    }
+}
+
+impl Browser {
+    /// The Chromium to use, `None` for none.
+    fn program(self) -> Result<Option<PathBuf>> {
+        match self {
+            Self::Http => Ok(None),
+            Self::Auto => chromium::find(),
+            Self::Chromium => {
+                let program = chromium::find()?.with_context(|| {
+                    let how = chromium::HOW_TO_GET;
+                    format!("no Chromium found: {how}, or pass `--browser http`")
+                })?;
+                Ok(Some(program))
+            }
+        }
+    }
+}
+
+impl Visit {
+    fn start(program: Option<PathBuf>, browser: Browser, storefront: &Storefront) -> Result<Self> {
+        if let Some(program) = program {
+            let url = format!("{}/", storefront.url());
+            return Ok(Self::Chromium(Chromium::open(&program, &url)?));
+        }
+        let trace_id = script::load_page(storefront).context("cannot load the page")?;
+        let why = match browser {
+            Browser::Auto => "no Chromium found: ",
+            Browser::Chromium | Browser::Http => "",
+        };
+        eprintln!("{why}the page script's steps were taken over HTTP");
+        Ok(Self::Http { trace_id })
+    }
+
+    /// Waits until the trace is whole, and closes the browser. Returns the trace's id.
+    fn wait_for_trace(
+        self,
+        storefront: &Storefront,
+        services: &mut [&mut Process],
+    ) -> Result<String> {
+        match self {
+            Self::Http { trace_id } => {
+                wait::until_whole(storefront, || Ok(Some(trace_id.clone())), services)
+            }
+            Self::Chromium(mut browser) => {
+                let mut processes = Vec::new();
+                processes.extend(services.iter_mut().map(|service| &mut **service));
+                processes.push(browser.process());
+                let find = || storefront.largest_trace();
+                let trace_id = wait::until_whole(storefront, find, &mut processes)?;
+                eprintln!("page loaded by {} (headless)", browser.version());
+                Ok(trace_id)
+            }
+        }
+    }
+}
+
+fn show(storefront: &Storefront, trace_id: &str) -> Result<()> {
+    let text = storefront.trace_as_text(trace_id)?;
+    let url = storefront.trace_url(trace_id);
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "\n{}\n\n{url}", text.trim_end())?;
+    stdout.flush()?;
+    Ok(())
+}
+
+/// Returns when interrupted, which is how this is meant to end.
+fn serve(services: &mut [&mut Process]) -> Result<()> {
+    eprintln!("serving until ctrl-c");
+    loop {
+        let mut services = services.iter_mut();
+        let running = services.try_for_each(|service| service.ensure_running());
+        let result = running.and_then(|()| interrupt::pause());
+        if interrupt::is_set() {
+            return Ok(());
+        }
+        result?;
+    }
+}
+
+fn with_stderr(error: anyhow::Error, processes: &[&mut Process]) -> anyhow::Error {
+    let stderr: String = processes.iter().map(|process| process.stderr()).collect();
+    anyhow::anyhow!("{error:#}{stderr}")
+}

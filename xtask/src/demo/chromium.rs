@@ -1,0 +1,185 @@
+//! A headless Chromium.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+use crate::process::Process;
+
+/// The names that Chromium's builds are installed under.
+const PROGRAMS: [&str; 5] =
+    ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
+
+/// The variables that name the Chromium to use.
+const VARIABLES: [&str; 2] = ["CHROMIUM", "CHROME"];
+
+/// How to get one, as the end of a sentence.
+pub(crate) const HOW_TO_GET: &str =
+    "install one (for example with `apt-get install chromium`), or set CHROMIUM to its path";
+
+/// Without the traffic of its own that a browser makes, and without what a machine without a
+/// screen lacks.
+const ARGUMENTS: [&str; 8] = [
+    "--headless=new",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-default-apps",
+];
+
+/// A running Chromium, ended when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Chromium {
+    // Dropped in this order: the profile is removed when nothing writes to it any more.
+    process: Process,
+    _profile: TempDir,
+    version: String,
+}
+
+impl Chromium {
+    /// Opens `url` in a new Chromium with a new profile.
+    pub(crate) fn open(program: &Path, url: &str) -> Result<Self> {
+        let profile = TempDir::with_prefix("chromium-profile-")
+            .context("cannot make a directory for Chromium's profile")?;
+        let mut profile_argument = OsString::from("--user-data-dir=");
+        profile_argument.push(profile.path());
+
+        let mut command = Command::new(program);
+        command
+            .args(ARGUMENTS)
+            .arg(profile_argument)
+            // Its crash reporter keeps its files here, whatever the profile.
+            .env("XDG_CONFIG_HOME", profile.path());
+        if is_root() {
+            // Chromium refuses to run as root with its sandbox.
+            command.arg("--no-sandbox");
+        }
+        command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        Ok(Self {
+            process: Process::spawn("Chromium", &mut command)?,
+            _profile: profile,
+            version: version(program),
+        })
+    }
+
+    pub(crate) fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Its name and version, as it gives them.
+    pub(crate) fn version(&self) -> &str {
+        &self.version
+    }
+}
+
+/// The Chromium to use, if there is one. It is an error to name one that is not there.
+pub(crate) fn find() -> Result<Option<PathBuf>> {
+    find_with(|variable| std::env::var_os(variable), |program| which::which(program).ok())
+}
+
+fn find_with(
+    variable: impl Fn(&str) -> Option<OsString>,
+    look_up: impl Fn(&OsString) -> Option<PathBuf>,
+) -> Result<Option<PathBuf>> {
+    for name in VARIABLES {
+        let Some(program) = variable(name).filter(|value| !value.is_empty()) else {
+            continue;
+        };
+        let Some(path) = look_up(&program) else {
+            bail!("{name} is set to {}, which is not a program", program.display());
+        };
+        return Ok(Some(path));
+    }
+    Ok(PROGRAMS.iter().find_map(|name| look_up(&name.into())))
+}
+
+/// On Windows Chromium does not print its version.
+fn version(program: &Path) -> String {
+    let output = Command::new(program).arg("--version").output();
+    let output = output.map(|output| output.stdout).unwrap_or_default();
+    let version = name_and_number(&String::from_utf8_lossy(&output));
+    version.unwrap_or_else(|| "Chromium".to_owned())
+}
+
+/// Leaves out what distributions add after the number.
+fn name_and_number(text: &str) -> Option<String> {
+    let words: Vec<_> = text.split_whitespace().collect();
+    let number = words.iter().position(|word| word.starts_with(|it: char| it.is_ascii_digit()))?;
+    Some(words.get(..=number)?.join(" "))
+}
+
+#[cfg(unix)]
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_root() -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find_in(variables: &[(&str, &str)], programs: &[&str]) -> Result<Option<PathBuf>> {
+        find_with(
+            |name| {
+                let variable = variables.iter().find(|(variable, _)| *variable == name);
+                variable.map(|(_, value)| value.into())
+            },
+            |program| {
+                let is_there = programs.iter().any(|name| name == program);
+                is_there.then(|| Path::new("/bin").join(program))
+            },
+        )
+    }
+
+    #[test]
+    fn is_searched_for_by_its_names() {
+        assert_eq!(find_in(&[], &["firefox"]).unwrap(), None);
+        for name in PROGRAMS {
+            let found = find_in(&[], &["firefox", name]).unwrap();
+            assert_eq!(found, Some(Path::new("/bin").join(name)));
+        }
+    }
+
+    #[test]
+    fn a_variable_comes_first() {
+        for name in VARIABLES {
+            let found = find_in(&[(name, "brave")], &["chromium", "brave"]).unwrap();
+            assert_eq!(found, Some(PathBuf::from("/bin/brave")), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_empty_variable_is_as_none() {
+        let found = find_in(&[("CHROMIUM", "")], &["chromium"]).unwrap();
+        assert_eq!(found, Some(PathBuf::from("/bin/chromium")));
+    }
+
+    #[test]
+    fn a_variable_that_names_no_program_is_an_error() {
+        let error = find_in(&[("CHROME", "/opt/chrome")], &["chromium"]).unwrap_err();
+        assert_eq!(error.to_string(), "CHROME is set to /opt/chrome, which is not a program");
+    }
+
+    #[test]
+    fn the_version_ends_after_its_number() {
+        let table = [
+            ("Chromium 140.0.7339.80 built on Debian\n", Some("Chromium 140.0.7339.80")),
+            ("Google Chrome 140.0.7339.80 ", Some("Google Chrome 140.0.7339.80")),
+            ("Opening in existing browser session.", None),
+            ("", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(name_and_number(text).as_deref(), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What the storefront's page tells its script.
+
+use anyhow::{Context, Result, bail};
+use scraper::{ElementRef, Html, Selector};
+
+const TRACE_TAG: &str = "meta[name='sentry-trace']";
+const BAGGAGE_TAG: &str = "meta[name='baggage']";
+const SHOP: &str = "#shop";
+
+/// The values that the page's script works with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Page {
+    pub(crate) trace: TraceTag,
+    /// The content of the `baggage` tag, byte for byte.
+    pub(crate) baggage: Option<String>,
+    /// The inventory's base URL, without a slash at the end.
+    pub(crate) inventory: String,
+    pub(crate) sku: String,
+}
+
+/// The content of the `sentry-trace` tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TraceTag {
+    pub(crate) trace_id: String,
+    pub(crate) span_id: String,
+    /// `None` leaves the decision to whoever continues the trace.
+    pub(crate) sampled: Option<bool>,
+}
+
+impl Page {
+    pub(crate) fn read(html: &str) -> Result<Self> {
+        let document = Html::parse_document(html);
+        let trace = required(&document, TRACE_TAG, "content")?;
+        let inventory = required(&document, SHOP, "data-inventory")?;
+        Ok(Self {
+            trace: TraceTag::parse(trace)?,
+            baggage: element(&document, BAGGAGE_TAG)?
+                .map(|tag| attribute(tag, BAGGAGE_TAG, "content").map(str::to_owned))
+                .transpose()?,
+            inventory: inventory.trim_end_matches('/').to_owned(),
+            sku: required(&document, SHOP, "data-sku")?.to_owned(),
+        })
+    }
+}
+
+impl TraceTag {
+    fn parse(content: &str) -> Result<Self> {
+        let mut parts = content.split('-');
+        let tag = match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some(trace_id), Some(span_id), sampled, None)
+                if is_lower_hex(trace_id, 32) && is_lower_hex(span_id, 16) =>
+            {
+                let sampled = match sampled {
+                    None => Some(None),
+                    Some("1") => Some(Some(true)),
+                    Some("0") => Some(Some(false)),
+                    Some(_) => None,
+                };
+                sampled.map(|sampled| Self {
+                    trace_id: trace_id.to_owned(),
+                    span_id: span_id.to_owned(),
+                    sampled,
+                })
+            }
+            _ => None,
+        };
+        tag.with_context(|| format!("the sentry-trace tag is malformed: {content:?}"))
+    }
+
+    /// The `sentry-trace` header of a request made under `span_id`, a span of this trace.
+    pub(crate) fn header(&self, span_id: &str) -> String {
+        let sampled = match self.sampled {
+            Some(true) => "-1",
+            Some(false) => "-0",
+            None => "",
+        };
+        format!("{}-{span_id}{sampled}", self.trace_id)
+    }
+}
+
+fn is_lower_hex(text: &str, length: usize) -> bool {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    text.len() == length && text.bytes().all(is_digit)
+}
+
+/// The only element that `selector` finds. A second tag would hide a mistake: a script takes the
+/// first without a word.
+fn element<'a>(document: &'a Html, selector: &'static str) -> Result<Option<ElementRef<'a>>> {
+    let parsed = Selector::parse(selector);
+    let parsed = parsed.with_context(|| format!("malformed selector {selector}"))?;
+    let mut elements = document.select(&parsed);
+    let first = elements.next();
+    if elements.next().is_some() {
+        bail!("the page has more than one {selector}");
+    }
+    Ok(first)
+}
+
+fn required<'a>(document: &'a Html, selector: &'static str, name: &str) -> Result<&'a str> {
+    let element = element(document, selector)?;
+    let element = element.with_context(|| format!("the page has no {selector}"))?;
+    attribute(element, selector, name)
+}
+
+fn attribute<'a>(element: ElementRef<'a>, selector: &str, name: &str) -> Result<&'a str> {
+    let value = element.value().attr(name);
+    value.with_context(|| format!("the page's {selector} has no {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACE_ID: &str = "771a43a4192642f0b136d5159a501700";
+    const SPAN_ID: &str = "2b11dafbc1cd4d3f";
+
+    fn html(head: &str, body: &str) -> String {
+        format!("<!doctype html><html><head>{head}</head><body>{body}</body></html>")
+    }
+
+    fn trace_tag() -> String {
+        format!(r#"<meta name="sentry-trace" content="{TRACE_ID}-{SPAN_ID}-1">"#)
+    }
+
+    const SHOP_HTML: &str =
+        r#"<main id="shop" data-inventory="http://127.0.0.1:4000" data-sku="mug">shop</main>"#;
+
+    #[test]
+    fn reads_all_values() {
+        let baggage = r#"<meta name="baggage" content="sentry-release=a%201&amp;b,&quot;x&quot;">"#;
+        let page = Page::read(&html(&format!("{}{baggage}", trace_tag()), SHOP_HTML)).unwrap();
+        assert_eq!(
+            page,
+            Page {
+                trace: TraceTag {
+                    trace_id: TRACE_ID.to_owned(),
+                    span_id: SPAN_ID.to_owned(),
+                    sampled: Some(true),
+                },
+                baggage: Some(r#"sentry-release=a%201&b,"x""#.to_owned()),
+                inventory: "http://127.0.0.1:4000".to_owned(),
+                sku: "mug".to_owned(),
+            }
+        );
+    }
+
+    #[test]
+    fn baggage_may_be_absent() {
+        let page = Page::read(&html(&trace_tag(), SHOP_HTML)).unwrap();
+        assert_eq!(page.baggage, None);
+    }
+
+    #[test]
+    fn a_slash_after_the_base_url_is_dropped() {
+        let shop = SHOP_HTML.replace("4000", "4000/");
+        let page = Page::read(&html(&trace_tag(), &shop)).unwrap();
+        assert_eq!(page.inventory, "http://127.0.0.1:4000");
+    }
+
+    #[test]
+    fn says_what_the_page_lacks() {
+        let tag = trace_tag();
+        let table = [
+            ("", SHOP_HTML, "the page has no meta[name='sentry-trace']"),
+            (&tag, "", "the page has no #shop"),
+            (&tag, r#"<p id="shop" data-sku="mug">"#, "the page's #shop has no data-inventory"),
+            (
+                &tag,
+                r#"<p id="shop" data-inventory="http://127.0.0.1">"#,
+                "the page's #shop has no data-sku",
+            ),
+            (
+                &format!("{tag}<meta name=\"baggage\">"),
+                SHOP_HTML,
+                "the page's meta[name='baggage'] has no content",
+            ),
+            (
+                &format!("{tag}{tag}"),
+                SHOP_HTML,
+                "the page has more than one meta[name='sentry-trace']",
+            ),
+        ];
+        for (head, body, expected) in table {
+            let error = Page::read(&html(head, body)).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn the_sampled_flag_is_kept_as_it_is() {
+        for (flag, sampled) in [("-1", Some(true)), ("-0", Some(false)), ("", None)] {
+            let content = format!("{TRACE_ID}-{SPAN_ID}{flag}");
+            let tag = TraceTag::parse(&content).unwrap();
+            assert_eq!(tag.sampled, sampled, "{content}");
+            assert_eq!(
+                tag.header("00f067aa0ba902b7"),
+                format!("{TRACE_ID}-00f067aa0ba902b7{flag}")
+            );
+        }
+    }
+
+    #[test]
+    fn malformed_trace_tags_are_refused() {
+        let upper = TRACE_ID.to_uppercase();
+        for content in [
+            "",
+            TRACE_ID,
+            &format!("{TRACE_ID}-"),
+            &format!("{TRACE_ID}-{SPAN_ID}-"),
+            &format!("{TRACE_ID}-{SPAN_ID}-2"),
+            &format!("{TRACE_ID}-{SPAN_ID}-1-1"),
+            &format!("{TRACE_ID}-{SPAN_ID}0-1"),
+            &format!("{upper}-{SPAN_ID}-1"),
+            &format!(" {TRACE_ID}-{SPAN_ID}-1"),
+        ] {
+            assert!(TraceTag::parse(content).is_err(), "{content:?}");
+        }
+    }
+}

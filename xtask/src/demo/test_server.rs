@@ -1,0 +1,100 @@
+//! A small HTTP server for tests that plays the demo's services.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+use std::thread::{self, JoinHandle};
+
+use tiny_http::{Header, Response, Server, StatusCode};
+
+pub(crate) type Reply = Response<std::io::Cursor<Vec<u8>>>;
+
+/// A request that the server got.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) method: String,
+    pub(crate) url: String,
+    headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+impl Seen {
+    /// The header's only value; `None` if it is not there.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        let (_, value) = headers.find(|(given, _)| given.eq_ignore_ascii_case(name))?;
+        let again = headers.any(|(given, _)| given.eq_ignore_ascii_case(name));
+        assert!(!again, "{name} was sent more than once");
+        Some(value)
+    }
+}
+
+/// Listens on a free port of the loopback address until it is dropped.
+pub(crate) struct TestServer {
+    url: String,
+    server: Arc<Server>,
+    seen: Receiver<Seen>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl TestServer {
+    pub(crate) fn start(reply: impl Fn(&Seen) -> Reply + Send + 'static) -> Self {
+        let server = Arc::new(Server::http("127.0.0.1:0").unwrap());
+        let url = format!("http://{}", server.server_addr());
+        let (sender, seen) = mpsc::channel();
+        let listener = Arc::clone(&server);
+        let thread = thread::spawn(move || {
+            for mut request in listener.incoming_requests() {
+                let headers = request.headers().iter();
+                let mut seen = Seen {
+                    method: request.method().to_string(),
+                    url: request.url().to_owned(),
+                    headers: headers
+                        .map(|header| (header.field.to_string(), header.value.to_string()))
+                        .collect(),
+                    body: String::new(),
+                };
+                request.as_reader().read_to_string(&mut seen.body).unwrap();
+                let response = reply(&seen);
+                // Before the response: whoever got that may look at the request.
+                let _ = sender.send(seen);
+                let _ = request.respond(response);
+            }
+        });
+        Self { url, server, seen, thread: Some(thread) }
+    }
+
+    /// Its origin, without a slash at the end.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The requests that came since this was last called.
+    pub(crate) fn requests(&self) -> Vec<Seen> {
+        self.seen.try_iter().collect()
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.server.unblock();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+pub(crate) fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Reply {
+    let mut response = Response::from_string(body).with_status_code(StatusCode(status));
+    for (name, value) in headers {
+        response.add_header(Header::from_bytes(*name, *value).unwrap());
+    }
+    response
+}
+
+pub(crate) fn json_reply(body: &str) -> Reply {
+    reply(200, &[("Content-Type", "application/json")], body)
+}
+
+pub(crate) fn not_found() -> Reply {
+    reply(404, &[], "not found")
+}

@@ -1,0 +1,63 @@
+//! The chores of the tracehop workspace: `cargo xtask --help` lists them.
+
+mod ci;
+mod demo;
+mod interrupt;
+mod process;
+mod steps;
+mod tail;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The chores of the tracehop workspace.
+#[derive(Parser)]
+#[command(name = "xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    Demo(demo::Demo),
+    Test(test::Test),
+    Ci(ci::Ci),
+}
+
+impl Chore {
+    fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Demo(chore) => chore.run(),
+            Self::Test(chore) => chore.run(),
+            Self::Ci(chore) => chore.run(),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match interrupt::install().and_then(|()| arguments.chore.run()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let label = console::style("error:").red().bold().for_stderr();
+            eprintln!("{label} {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+}
