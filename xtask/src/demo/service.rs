@@ -153,7 +153,7 @@ mod tests {
         #[test]
         fn a_service_that_is_not_ready_in_time_is_reported_with_stderr() {
             for close_stdout in ["", "exec >&-;"] {
-                let script = format!("{close_stdout} echo no database >&2; exec tail -f /dev/null");
+                let script = format!("{close_stdout} echo no database >&2; exec sleep 100000");
                 let error = spawn(&script, Duration::from_millis(500)).unwrap_err();
                 let message = error.to_string();
                 assert!(message.starts_with("shop was not ready after 0.5 s"), "{message}");
