@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use crate::carrier::{Field, Injector};
 use crate::dsc::DynamicSamplingContext;
 use crate::id::{SpanId, TraceId};
+use crate::incoming::{Incoming, NotContinued};
 use crate::options::Options;
-use crate::propagator::NotContinued;
 use crate::sampling::{Decision, SampleRand, SampleRate, SamplingContext};
 use crate::trace_data::{TraceData, merge_baggage};
-use crate::wire::{Baggage, SentryTrace, Traceparent, Tracestate};
+use crate::wire::{Baggage, SentryTrace, Traceparent};
 
 /// A position in a trace: what a service knows of the trace that it takes part in, and what it hands on.
 ///
@@ -66,13 +66,6 @@ enum Origin {
         reason: NotContinued,
         dsc: OnceLock<DynamicSamplingContext>,
     },
-}
-
-/// What arrived, once it is sure that the trace is continued.
-pub(crate) struct Incoming {
-    pub(crate) sentry_trace: SentryTrace,
-    pub(crate) tracestate: Option<Tracestate>,
-    pub(crate) dsc: DynamicSamplingContext,
 }
 
 impl PropagationContext {

@@ -61,6 +61,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod authority;
+mod builder;
 mod carrier;
 mod context;
 #[cfg(feature = "tokio")]
@@ -70,6 +71,7 @@ mod dsc;
 mod dsn;
 mod error;
 mod id;
+mod incoming;
 mod options;
 mod propagator;
 mod sampling;
@@ -78,6 +80,7 @@ mod text;
 mod trace_data;
 pub mod wire;
 
+pub use builder::PropagatorBuilder;
 pub use carrier::{Environment, Extractor, Field, Injector};
 pub use context::PropagationContext;
 #[cfg(feature = "tokio")]
@@ -87,8 +90,8 @@ pub use dsc::DynamicSamplingContext;
 pub use dsn::{Dsn, DsnError};
 pub use error::{BuildError, BuildErrorCause};
 pub use id::{IdError, SpanId, TraceId};
-pub use options::PropagatorBuilder;
-pub use propagator::{NotContinued, Propagator};
+pub use incoming::NotContinued;
+pub use propagator::Propagator;
 pub use sampling::{SampleError, SampleRand, SampleRate, SamplingContext};
 pub use targets::{Target, TargetError, TracePropagationTargets};
 pub use trace_data::TraceData;

@@ -9,7 +9,7 @@ use crate::authority::{Authority, is_host};
 ///
 /// The typed targets look at whom the URL addresses, and are what a service should use.
 /// [`contains`](Self::contains) and [`regex`](Self::regex) are the
-/// [`tracePropagationTargets`](https://develop.sentry.dev/sdk/foundations/trace-propagation/#trace_propagation_targets)
+/// [`tracePropagationTargets`](https://develop.sentry.dev/sdk/foundations/trace-propagation/)
 /// of the other SDKs. They look at the URL's text, so that a listed host also matches in the query of
 /// somebody else's URL.
 ///

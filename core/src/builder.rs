@@ -1,0 +1,400 @@
+//! Setting options.
+
+use std::env;
+use std::ffi::OsString;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::dsn::{Dsn, redacted};
+use crate::error::{BuildError, BuildErrorCause};
+use crate::options::Options;
+use crate::propagator::Propagator;
+use crate::sampling::{SampleError, SampleRate, Sampler, SamplingContext};
+use crate::targets::{Target, TracePropagationTargets};
+use crate::wire::Baggage;
+
+/// Characters of a [release](https://docs.sentry.io/product/releases/naming-releases/) that Sentry keeps.
+const MAX_RELEASE: usize = 200;
+
+/// Characters of an [environment](https://docs.sentry.io/concepts/key-terms/environments/) that Sentry keeps.
+const MAX_ENVIRONMENT: usize = 64;
+
+impl Propagator {
+    /// Begins with no options set.
+    pub fn builder() -> PropagatorBuilder {
+        PropagatorBuilder::default()
+    }
+
+    /// A propagator with the options in the environment. To set more,
+    /// use [`PropagatorBuilder::from_env`].
+    ///
+    /// # Errors
+    ///
+    /// The first variable whose value cannot be used.
+    pub fn from_env() -> Result<Self, BuildError> {
+        PropagatorBuilder::from_env()?.build()
+    }
+}
+
+/// Collects the options of a [`Propagator`]; [`build`](Self::build) checks them.
+///
+/// Options have the names that they have in the other
+/// [SDKs](https://develop.sentry.dev/sdk/foundations/client/configuration/).
+/// None is needed: without any, traces are continued and handed on, and decisions deferred.
+#[derive(Clone, Default)]
+#[must_use = "nothing is propagated until the propagator is built and used"]
+pub struct PropagatorBuilder {
+    dsn: Option<String>,
+    org_id: Option<String>,
+    release: Option<String>,
+    environment: Option<String>,
+    traces_sample_rate: Option<f64>,
+    traces_sampler: Option<Sampler>,
+    strict_trace_continuation: bool,
+    trace_propagation_targets: Option<Vec<Target>>,
+    propagate_traceparent: bool,
+    continue_traceparent: bool,
+}
+
+impl PropagatorBuilder {
+    /// The options in `SENTRY_DSN`, `SENTRY_RELEASE`, `SENTRY_ENVIRONMENT` and
+    /// `SENTRY_TRACES_SAMPLE_RATE`. A variable that is empty counts as not set.
+    ///
+    /// # Errors
+    ///
+    /// A variable that is not UTF-8, or a rate that is not a number. All else is checked by
+    /// [`build`](Self::build).
+    pub fn from_env() -> Result<Self, BuildError> {
+        Self::from_variables(|name| env::var_os(name))
+    }
+
+    fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, BuildError> {
+        let text = |name: &'static str| match variable(name).map(OsString::into_string) {
+            None => Ok(None),
+            Some(Ok(value)) => Ok(Some(value).filter(|value| !value.is_empty())),
+            Some(Err(value)) => {
+                let value = redacted(&value.to_string_lossy());
+                Err(BuildError::new(name, value, BuildErrorCause::NotUnicode))
+            }
+        };
+        let rate = "SENTRY_TRACES_SAMPLE_RATE";
+        let traces_sample_rate = match text(rate)? {
+            None => None,
+            Some(value) => Some(value.parse().map_err(|error| {
+                BuildError::new(
+                    rate,
+                    &value,
+                    BuildErrorCause::SampleRate(SampleError::Number(error)),
+                )
+            })?),
+        };
+        Ok(Self {
+            dsn: text("SENTRY_DSN")?,
+            release: text("SENTRY_RELEASE")?,
+            environment: text("SENTRY_ENVIRONMENT")?,
+            traces_sample_rate,
+            ..Self::default()
+        })
+    }
+
+    /// The [DSN](Dsn) of the project. Its public key goes into the dynamic sampling context, and its
+    /// organisation decides which traces are continued. An empty text is no DSN.
+    pub fn dsn(mut self, dsn: impl Into<String>) -> Self {
+        self.dsn = Some(dsn.into());
+        self
+    }
+
+    /// The number of the Sentry organisation. Beats the one in the DSN; self-hosted installations and
+    /// relays have none there and should set it.
+    pub fn org_id(mut self, org_id: impl ToString) -> Self {
+        self.org_id = Some(org_id.to_string());
+        self
+    }
+
+    /// The release of the application, such as `shop@1.4.0`: at most 200 characters. An empty text is none.
+    pub fn release(mut self, release: impl Into<String>) -> Self {
+        self.release = Some(release.into());
+        self
+    }
+
+    /// The environment that the application runs in: at most 64 characters. `production` if not set or
+    /// empty.
+    pub fn environment(mut self, environment: impl Into<String>) -> Self {
+        self.environment = Some(environment.into());
+        self
+    }
+
+    /// The share of traces to sample, from 0 to 1, where neither a sampler nor the calling service decides.
+    ///
+    /// Not set, decisions are deferred (*tracing without performance*). That is not a rate of 0, which
+    /// decides "no".
+    pub fn traces_sample_rate(mut self, rate: f64) -> Self {
+        self.traces_sample_rate = Some(rate);
+        self
+    }
+
+    /// A function that gives the rate for each trace. Beats the calling service's decision and
+    /// [`traces_sample_rate`](Self::traces_sample_rate).
+    ///
+    /// It is called at most once a trace, when the decision is first asked for, by whoever asks. It must
+    /// not ask for the decision itself. An answer that is not from 0 to 1 means 0.
+    pub fn traces_sampler<F>(mut self, sampler: F) -> Self
+    where
+        F: Fn(&SamplingContext<'_>) -> f64 + Send + Sync + 'static,
+    {
+        self.traces_sampler = Some(Arc::new(sampler));
+        self
+    }
+
+    /// Whether a trace is only continued if both services, or neither, say which organisation is theirs.
+    /// Off by default.
+    pub fn strict_trace_continuation(mut self, strict: bool) -> Self {
+        self.strict_trace_continuation = strict;
+        self
+    }
+
+    /// The requests that get trace headers, by their URL. Not set: every request; set and empty: none.
+    pub fn trace_propagation_targets<T: Into<Target>>(
+        mut self,
+        targets: impl IntoIterator<Item = T>,
+    ) -> Self {
+        self.trace_propagation_targets = Some(targets.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Whether requests get a [W3C `traceparent`](https://www.w3.org/TR/trace-context-2/) as well. Off by
+    /// default.
+    pub fn propagate_traceparent(mut self, propagate: bool) -> Self {
+        self.propagate_traceparent = propagate;
+        self
+    }
+
+    /// Whether a request without `sentry-trace` is continued from its
+    /// [W3C `traceparent`](https://www.w3.org/TR/trace-context-2/). Off by default.
+    ///
+    /// Its `tracestate` is then passed on, beside the `traceparent` that
+    /// [`propagate_traceparent`](Self::propagate_traceparent) writes; alone it would mean nothing.
+    pub fn continue_traceparent(mut self, continue_: bool) -> Self {
+        self.continue_traceparent = continue_;
+        self
+    }
+
+    /// Checks the options.
+    ///
+    /// # Errors
+    ///
+    /// The first option whose value cannot be used, with the value and what is allowed.
+    pub fn build(self) -> Result<Propagator, BuildError> {
+        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let dsn = given(self.dsn)
+            .map(|text| {
+                text.parse::<Dsn>().map_err(|error| {
+                    BuildError::new("dsn", redacted(&text), BuildErrorCause::Dsn(error))
+                })
+            })
+            .transpose()?;
+        let org_id = match self.org_id {
+            Some(id) if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) => {
+                return Err(BuildError::new("org_id", id, BuildErrorCause::OrgId));
+            }
+            Some(id) => Some(id),
+            None => dsn.as_ref().and_then(|dsn| dsn.org_id().map(str::to_owned)),
+        };
+        let release = given(self.release);
+        let environment = given(self.environment).unwrap_or_else(|| "production".to_owned());
+        check_text("release", release.as_deref().unwrap_or_default(), MAX_RELEASE)?;
+        check_text("environment", &environment, MAX_ENVIRONMENT)?;
+        let traces_sample_rate = self
+            .traces_sample_rate
+            .map(|rate| {
+                SampleRate::new(rate).map_err(|error| {
+                    let cause = BuildErrorCause::SampleRate(error);
+                    BuildError::new("traces_sample_rate", rate.to_string(), cause)
+                })
+            })
+            .transpose()?;
+
+        let mut constant_items = Baggage::new();
+        for (key, value) in [
+            ("sentry-public_key", dsn.as_ref().map(Dsn::public_key)),
+            ("sentry-release", release.as_deref()),
+            ("sentry-environment", Some(&*environment)),
+            ("sentry-org_id", org_id.as_deref()),
+        ] {
+            if let Some(value) = value {
+                // The lengths checked above leave no room for exceeding a limit.
+                let _ = constant_items.push(key, value);
+            }
+        }
+        Ok(Propagator::new(Options {
+            constant_items,
+            org_id: org_id.map(Into::into),
+            traces_sample_rate,
+            traces_sampler: self.traces_sampler,
+            strict_trace_continuation: self.strict_trace_continuation,
+            trace_propagation_targets: self.trace_propagation_targets.map(targets).transpose()?,
+            propagate_traceparent: self.propagate_traceparent,
+            continue_traceparent: self.continue_traceparent,
+        }))
+    }
+}
+
+fn targets(targets: Vec<Target>) -> Result<TracePropagationTargets, BuildError> {
+    for target in &targets {
+        if let Err(error) = TracePropagationTargets::new([target.clone()]) {
+            let cause = BuildErrorCause::Target(error);
+            return Err(BuildError::new("trace_propagation_targets", target.as_str(), cause));
+        }
+    }
+    let cause =
+        |error| BuildError::new("trace_propagation_targets", "", BuildErrorCause::Target(error));
+    TracePropagationTargets::new(targets).map_err(cause)
+}
+
+fn check_text(option: &'static str, value: &str, limit: usize) -> Result<(), BuildError> {
+    if value.chars().count() > limit || value.chars().any(char::is_control) {
+        return Err(BuildError::new(option, value, BuildErrorCause::Text { limit }));
+    }
+    Ok(())
+}
+
+impl fmt::Debug for PropagatorBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PropagatorBuilder")
+            .field("dsn", &self.dsn.as_deref().map(redacted))
+            .field("org_id", &self.org_id)
+            .field("release", &self.release)
+            .field("environment", &self.environment)
+            .field("traces_sample_rate", &self.traces_sample_rate)
+            .field("traces_sampler", &self.traces_sampler.is_some())
+            .field("strict_trace_continuation", &self.strict_trace_continuation)
+            .field("trace_propagation_targets", &self.trace_propagation_targets)
+            .field("propagate_traceparent", &self.propagate_traceparent)
+            .field("continue_traceparent", &self.continue_traceparent)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_option_is_named_with_its_value() {
+        let new = PropagatorBuilder::default;
+        let table = [
+            (new().dsn("https://hush@o1.example/"), "dsn", "https://…@o1.example/"),
+            (new().dsn("nonsense"), "dsn", "nonsense"),
+            (new().org_id("my-company"), "org_id", "my-company"),
+            (new().org_id(""), "org_id", ""),
+            (new().release("a\nb"), "release", "a\nb"),
+            (new().environment("x".repeat(65)), "environment", &"x".repeat(65)),
+            (new().traces_sample_rate(1.5), "traces_sample_rate", "1.5"),
+            (new().traces_sample_rate(f64::NAN), "traces_sample_rate", "NaN"),
+            (new().trace_propagation_targets(["/api", ""]), "trace_propagation_targets", ""),
+            (
+                new().trace_propagation_targets([Target::contains("/api"), Target::host("a/b")]),
+                "trace_propagation_targets",
+                "a/b",
+            ),
+        ];
+        for (builder, option, value) in table {
+            let error = builder.build().unwrap_err();
+            assert_eq!((error.option(), error.value()), (option, value));
+            assert!(
+                error.to_string().starts_with(&format!("option {option} is {value:?}: ")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_key_is_ever_shown() {
+        let builder = PropagatorBuilder::default().dsn("https://hush1:hush2@o1.example/42");
+        assert!(!format!("{builder:?}").contains("hush"));
+        let propagator = builder.build().unwrap();
+        assert!(!format!("{propagator:?}").contains("hush"));
+        let context = propagator.start_new_trace();
+        assert!(!format!("{context:?}").contains("hush"));
+        let error = PropagatorBuilder::default().dsn("https://hush@/42").build().unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hush"));
+    }
+
+    #[test]
+    fn the_environment_variables_are_the_options_and_empty_ones_are_not_set() {
+        let vars = |pairs: &'static [(&str, &str)]| {
+            PropagatorBuilder::from_variables(|name| {
+                pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
+            })
+        };
+        let builder = vars(&[
+            ("SENTRY_DSN", "https://key@o7.ingest.sentry.io/1"),
+            ("SENTRY_RELEASE", "shop@1"),
+            ("SENTRY_ENVIRONMENT", "stage"),
+            ("SENTRY_TRACES_SAMPLE_RATE", "0.5"),
+        ])
+        .unwrap();
+        let dsc = builder.build().unwrap().start_new_trace().dsc().clone();
+        assert_eq!(dsc.public_key().as_deref(), Some("key"));
+        assert_eq!(dsc.org_id().as_deref(), Some("7"));
+        assert_eq!(dsc.release().as_deref(), Some("shop@1"));
+        assert_eq!(dsc.environment().as_deref(), Some("stage"));
+        assert_eq!(dsc.sample_rate().map(SampleRate::get), Some(0.5));
+
+        let empty = vars(&[
+            ("SENTRY_DSN", ""),
+            ("SENTRY_RELEASE", ""),
+            ("SENTRY_ENVIRONMENT", ""),
+            ("SENTRY_TRACES_SAMPLE_RATE", ""),
+        ])
+        .unwrap();
+        let dsc = empty.build().unwrap().start_new_trace().dsc().clone();
+        assert_eq!((dsc.public_key(), dsc.release(), dsc.sample_rate()), (None, None, None));
+        assert_eq!(dsc.environment().as_deref(), Some("production"));
+
+        let error = vars(&[("SENTRY_TRACES_SAMPLE_RATE", "half")]).unwrap_err();
+        assert_eq!((error.option(), error.value()), ("SENTRY_TRACES_SAMPLE_RATE", "half"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_environment_variable_that_is_not_utf_8_is_named() {
+        use std::os::unix::ffi::OsStringExt;
+
+        let error = PropagatorBuilder::from_variables(|name| {
+            (name == "SENTRY_RELEASE").then(|| OsString::from_vec(vec![b'x', 0xff]))
+        })
+        .unwrap_err();
+        assert_eq!(
+            (error.option(), error.cause()),
+            ("SENTRY_RELEASE", &BuildErrorCause::NotUnicode)
+        );
+    }
+
+    #[test]
+    fn the_longest_options_fit_into_the_baggage() {
+        let options = PropagatorBuilder::default()
+            .dsn(format!("https://{}@o123456789.ingest.sentry.io/1", "k".repeat(32)))
+            .release("日".repeat(200))
+            .environment("本".repeat(64))
+            .traces_sample_rate(0.25)
+            .build()
+            .unwrap();
+        let context = options.start_new_trace();
+        context.set_transaction("x".repeat(9_000));
+        let names: Vec<_> = context.dsc().iter().map(|(name, _)| name.to_owned()).collect();
+        assert_eq!(
+            names,
+            [
+                "trace_id",
+                "public_key",
+                "release",
+                "environment",
+                "org_id",
+                "sample_rand",
+                "sample_rate",
+                "sampled"
+            ]
+        );
+    }
+}

@@ -1,0 +1,123 @@
+//! What arrives, and whether it is continued.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::carrier::{Extractor, Field};
+use crate::dsc::DynamicSamplingContext;
+use crate::options::Options;
+use crate::wire::{SentryTrace, SentryTraceError, Traceparent, TraceparentError, Tracestate};
+
+/// A trace that is to be continued.
+pub(crate) struct Incoming {
+    pub(crate) sentry_trace: SentryTrace,
+    pub(crate) tracestate: Option<Tracestate>,
+    pub(crate) dsc: DynamicSamplingContext,
+}
+
+impl Incoming {
+    /// Reads the trace in a carrier, or finds out why there is none to continue.
+    pub(crate) fn read<E: Extractor + ?Sized>(
+        carrier: &E,
+        options: &Options,
+    ) -> Result<Self, NotContinued> {
+        let sentry_trace = SentryTrace::parse_lines(carrier.extract(Field::SentryTrace))
+            .map_err(NotContinued::SentryTrace)?;
+        let (sentry_trace, tracestate) = match sentry_trace {
+            Some(sentry_trace) => (sentry_trace, None),
+            None if options.continue_traceparent => read_traceparent(carrier)?,
+            None => return Err(NotContinued::NoTrace),
+        };
+        let dsc = DynamicSamplingContext::from_baggage(carrier.extract(Field::Baggage));
+        check_organisation(&dsc, options)?;
+        Ok(Self { sentry_trace, tracestate, dsc })
+    }
+}
+
+/// What a `traceparent` says, in the words of `sentry-trace`.
+fn read_traceparent<E: Extractor + ?Sized>(
+    carrier: &E,
+) -> Result<(SentryTrace, Option<Tracestate>), NotContinued> {
+    let traceparent = Traceparent::parse_lines(carrier.extract(Field::Traceparent))
+        .map_err(NotContinued::Traceparent)?
+        .ok_or(NotContinued::NoTrace)?;
+    let sentry_trace = SentryTrace {
+        trace_id: traceparent.trace_id,
+        span_id: traceparent.parent_id,
+        // SDKs leave the bit out for "not sampled" and for "not decided".
+        sampled: traceparent.sampled.then_some(true),
+    };
+    // A malformed list is dropped, and the traceparent kept, as the recommendation wants it.
+    let tracestate =
+        Tracestate::parse_lines(carrier.extract(Field::Tracestate)).unwrap_or_default();
+    Ok((sentry_trace, tracestate))
+}
+
+/// A trace of another organisation is not continued; with strict continuation, neither is one of which only
+/// one side says whose it is.
+fn check_organisation(dsc: &DynamicSamplingContext, options: &Options) -> Result<(), NotContinued> {
+    match (dsc.org_id(), options.org_id.as_deref()) {
+        (Some(theirs), Some(ours)) if theirs != ours => Err(NotContinued::OtherOrganisation {
+            theirs: theirs.into_owned(),
+            ours: ours.to_owned(),
+        }),
+        (Some(_), None) | (None, Some(_)) if options.strict_trace_continuation => {
+            Err(NotContinued::UnknownOrganisation)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Why a context began a new trace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotContinued {
+    /// There was no trace to continue.
+    NoTrace,
+    /// The `sentry-trace` value is malformed.
+    SentryTrace(SentryTraceError),
+    /// There was no `sentry-trace`, and the `traceparent` value is malformed.
+    Traceparent(TraceparentError),
+    /// The trace belongs to another Sentry organisation.
+    OtherOrganisation {
+        /// The organisation in the incoming baggage.
+        theirs: String,
+        /// The organisation of this service.
+        ours: String,
+    },
+    /// Only one of the two organisations is known, and `strict_trace_continuation` is on.
+    UnknownOrganisation,
+}
+
+impl fmt::Display for NotContinued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoTrace => f.write_str("there was no trace to continue"),
+            Self::SentryTrace(error) => write_with_cause(f, error),
+            Self::Traceparent(error) => write_with_cause(f, error),
+            // What came from outside is quoted, so that it cannot pass for a line of its own in a log.
+            Self::OtherOrganisation { theirs, ours } => {
+                write!(f, "the trace belongs to organisation {theirs:?}, this service to {ours:?}")
+            }
+            Self::UnknownOrganisation => f.write_str(
+                "only one of the organisations of trace and service is known, \
+                 and strict_trace_continuation is on",
+            ),
+        }
+    }
+}
+
+fn write_with_cause(f: &mut fmt::Formatter<'_>, error: &dyn Error) -> fmt::Result {
+    write!(f, "{error}")?;
+    error.source().map_or(Ok(()), |cause| write!(f, ": {cause}"))
+}
+
+impl Error for NotContinued {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::SentryTrace(error) => Some(error),
+            Self::Traceparent(error) => Some(error),
+            _ => None,
+        }
+    }
+}
