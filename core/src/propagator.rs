@@ -67,4 +67,14 @@ impl Propagator {
     pub fn start_new_trace(&self) -> PropagationContext {
         PropagationContext::started(Arc::clone(&self.options), NotContinued::NoTrace)
     }
+
+    /// Whether requests to this URL, which is absolute, get trace headers by the
+    /// [`trace_propagation_targets`](crate::PropagatorBuilder::trace_propagation_targets).
+    ///
+    /// [`PropagationContext::inject`] asks the propagator that the context came from. An adapter that has a
+    /// propagator of its own asks that one as well, so that a client which was given targets keeps to them,
+    /// whichever trace it is used in.
+    pub fn is_target(&self, url: impl AsRef<str>) -> bool {
+        self.options.is_target(url.as_ref())
+    }
 }

@@ -118,6 +118,28 @@ async fn targets_are_compared_with_the_final_url() {
 }
 
 #[tokio::test]
+async fn the_targets_of_the_client_and_of_the_trace_both_count() {
+    let with = |targets: &[&str]| {
+        let builder = Propagator::builder().trace_propagation_targets(targets.iter().copied());
+        builder.build().unwrap()
+    };
+    for (clients, traces, sent) in [
+        (with(&["127.0.0.1"]), with(&["/stock"]), 1),
+        (with(&[]), propagator(), 0),
+        (propagator(), with(&[]), 0),
+    ] {
+        let server = Server::start(0).await;
+        let client = client(clients);
+        let get = || client.get(server.url("/stock"));
+        let told = traces.start_new_trace();
+        get().with_trace(&told).send().await.unwrap();
+        async { get().send().await.unwrap() }.in_trace(traces.start_new_trace()).await;
+        let lines = server.lines("sentry-trace");
+        assert_eq!((lines[0].len(), lines[1].len()), (sent, sent));
+    }
+}
+
+#[tokio::test]
 async fn what_the_application_set_is_kept() {
     let server = Server::start(0).await;
     let client = client(propagator());
