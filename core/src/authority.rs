@@ -5,6 +5,8 @@
 //! repairs: what [RFC 3986](https://www.rfc-editor.org/rfc/rfc3986#section-3) does not have is no URL here,
 //! and so is no target either. What a client has parsed and written again is always plain.
 
+use std::net::Ipv6Addr;
+
 /// The part of a URL in front of its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Authority<'a> {
@@ -68,14 +70,19 @@ fn default_port(scheme: &str) -> Option<u16> {
 }
 
 /// Whether a text is a host name, an IPv4 address, or an IPv6 address in brackets.
-pub(crate) fn is_host(host: &str) -> bool {
-    match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => {
-            !host.is_empty()
-                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
-        }
-    }
+fn is_host(host: &str) -> bool {
+    let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    ipv6(host).is_some() || !host.is_empty() && host.bytes().all(is_name_byte)
+}
+
+/// The address in a host that is one in brackets. It has several spellings.
+pub(crate) fn ipv6(host: &str) -> Option<Ipv6Addr> {
+    host.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
+}
+
+/// Whether a host can be somebody's: one that [`is_host`], and has no empty label.
+pub(crate) fn is_named_host(host: &str) -> bool {
+    is_host(host) && host.split('.').all(|label| !label.is_empty())
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::dsn::{Dsn, redacted};
-use crate::error::{BuildError, BuildErrorCause};
+use crate::dsn::{Dsn, is_org_id, redacted};
+use crate::error::{BuildError, BuildErrorKind};
 use crate::options::Options;
 use crate::propagator::Propagator;
 use crate::sampling::{SampleError, SampleRate, Sampler, SamplingContext};
@@ -44,16 +44,30 @@ impl Propagator {
 #[derive(Clone, Default)]
 #[must_use = "nothing is propagated until the propagator is built and used"]
 pub struct PropagatorBuilder {
-    dsn: Option<String>,
+    dsn: Option<Given<String>>,
     org_id: Option<String>,
-    release: Option<String>,
-    environment: Option<String>,
-    traces_sample_rate: Option<f64>,
+    release: Option<Given<String>>,
+    environment: Option<Given<String>>,
+    traces_sample_rate: Option<Given<f64>>,
     traces_sampler: Option<Sampler>,
     strict_trace_continuation: bool,
     trace_propagation_targets: Option<Vec<Target>>,
     propagate_traceparent: bool,
     continue_traceparent: bool,
+}
+
+/// A value, and the option or environment variable that it was given as.
+#[derive(Debug, Clone)]
+struct Given<T> {
+    by: &'static str,
+    value: T,
+}
+
+impl Given<String> {
+    /// An empty text is none.
+    fn non_empty(self) -> Option<Self> {
+        Some(self).filter(|given| !given.value.is_empty())
+    }
 }
 
 impl PropagatorBuilder {
@@ -69,30 +83,26 @@ impl PropagatorBuilder {
     }
 
     fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, BuildError> {
-        let text = |name: &'static str| match variable(name).map(OsString::into_string) {
+        let text = |by: &'static str| match variable(by).map(OsString::into_string) {
             None => Ok(None),
-            Some(Ok(value)) => Ok(Some(value).filter(|value| !value.is_empty())),
+            Some(Ok(value)) => Ok(Given { by, value }.non_empty()),
             Some(Err(value)) => {
                 let value = redacted(&value.to_string_lossy());
-                Err(BuildError::new(name, value, BuildErrorCause::NotUnicode))
+                Err(BuildError::new(by, value, BuildErrorKind::NotUnicode))
             }
         };
-        let rate = "SENTRY_TRACES_SAMPLE_RATE";
-        let traces_sample_rate = match text(rate)? {
-            None => None,
-            Some(value) => Some(value.parse().map_err(|error| {
-                BuildError::new(
-                    rate,
-                    &value,
-                    BuildErrorCause::SampleRate(SampleError::Number(error)),
-                )
-            })?),
+        let rate = |Given { by, value }: Given<String>| match value.parse() {
+            Ok(value) => Ok(Given { by, value }),
+            Err(error) => {
+                let kind = BuildErrorKind::SampleRate(SampleError::Number(error));
+                Err(BuildError::new(by, value, kind))
+            }
         };
         Ok(Self {
             dsn: text("SENTRY_DSN")?,
             release: text("SENTRY_RELEASE")?,
             environment: text("SENTRY_ENVIRONMENT")?,
-            traces_sample_rate,
+            traces_sample_rate: text("SENTRY_TRACES_SAMPLE_RATE")?.map(rate).transpose()?,
             ..Self::default()
         })
     }
@@ -100,11 +110,11 @@ impl PropagatorBuilder {
     /// The [DSN](Dsn) of the project. Its public key goes into the dynamic sampling context, and its
     /// organisation decides which traces are continued. An empty text is no DSN.
     pub fn dsn(mut self, dsn: impl Into<String>) -> Self {
-        self.dsn = Some(dsn.into());
+        self.dsn = Some(Given { by: "dsn", value: dsn.into() });
         self
     }
 
-    /// The number of the Sentry organisation. Beats the one in the DSN; self-hosted installations and
+    /// The number of the Sentry organisation, of at most 20 digits. Beats the one in the DSN; self-hosted installations and
     /// relays have none there and should set it.
     pub fn org_id(mut self, org_id: impl ToString) -> Self {
         self.org_id = Some(org_id.to_string());
@@ -113,14 +123,14 @@ impl PropagatorBuilder {
 
     /// The release of the application, such as `shop@1.4.0`: at most 200 characters. An empty text is none.
     pub fn release(mut self, release: impl Into<String>) -> Self {
-        self.release = Some(release.into());
+        self.release = Some(Given { by: "release", value: release.into() });
         self
     }
 
     /// The environment that the application runs in: at most 64 characters. `production` if not set or
     /// empty.
     pub fn environment(mut self, environment: impl Into<String>) -> Self {
-        self.environment = Some(environment.into());
+        self.environment = Some(Given { by: "environment", value: environment.into() });
         self
     }
 
@@ -129,15 +139,17 @@ impl PropagatorBuilder {
     /// Not set, decisions are deferred (*tracing without performance*). That is not a rate of 0, which
     /// decides "no".
     pub fn traces_sample_rate(mut self, rate: f64) -> Self {
-        self.traces_sample_rate = Some(rate);
+        self.traces_sample_rate = Some(Given { by: "traces_sample_rate", value: rate });
         self
     }
 
     /// A function that gives the rate for each trace. Beats the calling service's decision and
     /// [`traces_sample_rate`](Self::traces_sample_rate).
     ///
-    /// It is called at most once a trace, when the decision is first asked for, by whoever asks. It must
-    /// not ask for the decision itself. An answer that is not from 0 to 1 means 0.
+    /// It is called when the decision is first asked for, by whoever asks, and once a trace unless it
+    /// panics. It is in no trace itself: the current one is none. It must not ask the
+    /// context that it decides for about anything that its decision settles, as it would wait for itself.
+    /// An answer that is not from 0 to 1 means 0.
     pub fn traces_sampler<F>(mut self, sampler: F) -> Self
     where
         F: Fn(&SamplingContext<'_>) -> f64 + Send + Sync + 'static,
@@ -154,11 +166,8 @@ impl PropagatorBuilder {
     }
 
     /// The requests that get trace headers, by their URL. Not set: every request; set and empty: none.
-    pub fn trace_propagation_targets<T: Into<Target>>(
-        mut self,
-        targets: impl IntoIterator<Item = T>,
-    ) -> Self {
-        self.trace_propagation_targets = Some(targets.into_iter().map(Into::into).collect());
+    pub fn trace_propagation_targets(mut self, targets: impl IntoIterator<Item = Target>) -> Self {
+        self.trace_propagation_targets = Some(targets.into_iter().collect());
         self
     }
 
@@ -185,51 +194,36 @@ impl PropagatorBuilder {
     ///
     /// The first option whose value cannot be used, with the value and what is allowed.
     pub fn build(self) -> Result<Propagator, BuildError> {
-        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-        let dsn = given(self.dsn)
-            .map(|text| {
-                text.parse::<Dsn>().map_err(|error| {
-                    BuildError::new("dsn", redacted(&text), BuildErrorCause::Dsn(error))
-                })
-            })
-            .transpose()?;
+        let dsn = self.dsn.and_then(Given::non_empty).map(parse_dsn).transpose()?;
         let org_id = match self.org_id {
-            Some(id) if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) => {
-                return Err(BuildError::new("org_id", id, BuildErrorCause::OrgId));
+            Some(id) if !is_org_id(&id) => {
+                return Err(BuildError::new("org_id", id, BuildErrorKind::OrgId));
             }
             Some(id) => Some(id),
             None => dsn.as_ref().and_then(|dsn| dsn.org_id().map(str::to_owned)),
         };
-        let release = given(self.release);
-        let environment = given(self.environment).unwrap_or_else(|| "production".to_owned());
-        check_text("release", release.as_deref().unwrap_or_default(), MAX_RELEASE)?;
-        check_text("environment", &environment, MAX_ENVIRONMENT)?;
-        let traces_sample_rate = self
-            .traces_sample_rate
-            .map(|rate| {
-                SampleRate::new(rate).map_err(|error| {
-                    let cause = BuildErrorCause::SampleRate(error);
-                    BuildError::new("traces_sample_rate", rate.to_string(), cause)
-                })
-            })
-            .transpose()?;
+        let text = |given: Option<Given<String>>, limit| {
+            given.and_then(Given::non_empty).map(|given| check_text(given, limit)).transpose()
+        };
+        let release = text(self.release, MAX_RELEASE)?;
+        let environment = text(self.environment, MAX_ENVIRONMENT)?;
 
         let mut constant_items = Baggage::new();
         for (key, value) in [
             ("sentry-public_key", dsn.as_ref().map(Dsn::public_key)),
-            ("sentry-release", release.as_deref()),
-            ("sentry-environment", Some(&*environment)),
             ("sentry-org_id", org_id.as_deref()),
+            ("sentry-release", release.as_deref()),
+            ("sentry-environment", Some(environment.as_deref().unwrap_or("production"))),
         ] {
             if let Some(value) = value {
-                // The lengths checked above leave no room for exceeding a limit.
+                // All lengths are checked by now, and far from a limit.
                 let _ = constant_items.push(key, value);
             }
         }
         Ok(Propagator::new(Options {
             constant_items,
             org_id: org_id.map(Into::into),
-            traces_sample_rate,
+            traces_sample_rate: self.traces_sample_rate.map(check_rate).transpose()?,
             traces_sampler: self.traces_sampler,
             strict_trace_continuation: self.strict_trace_continuation,
             trace_propagation_targets: self.trace_propagation_targets.map(targets).transpose()?,
@@ -239,33 +233,41 @@ impl PropagatorBuilder {
     }
 }
 
-fn targets(targets: Vec<Target>) -> Result<TracePropagationTargets, BuildError> {
-    for target in &targets {
-        if let Err(error) = TracePropagationTargets::new([target.clone()]) {
-            let cause = BuildErrorCause::Target(error);
-            return Err(BuildError::new("trace_propagation_targets", target.as_str(), cause));
-        }
-    }
-    let cause =
-        |error| BuildError::new("trace_propagation_targets", "", BuildErrorCause::Target(error));
-    TracePropagationTargets::new(targets).map_err(cause)
+fn parse_dsn(Given { by, value }: Given<String>) -> Result<Dsn, BuildError> {
+    let dsn = value.parse();
+    dsn.map_err(|error| BuildError::new(by, redacted(&value), BuildErrorKind::Dsn(error)))
 }
 
-fn check_text(option: &'static str, value: &str, limit: usize) -> Result<(), BuildError> {
+fn check_text(Given { by, value }: Given<String>, limit: usize) -> Result<String, BuildError> {
     if value.chars().count() > limit || value.chars().any(char::is_control) {
-        return Err(BuildError::new(option, value, BuildErrorCause::Text { limit }));
+        return Err(BuildError::new(by, value, BuildErrorKind::Text { limit }));
     }
-    Ok(())
+    Ok(value)
+}
+
+fn check_rate(Given { by, value }: Given<f64>) -> Result<SampleRate, BuildError> {
+    let rate = SampleRate::new(value);
+    rate.map_err(|error| BuildError::new(by, value.to_string(), BuildErrorKind::SampleRate(error)))
+}
+
+fn targets(targets: Vec<Target>) -> Result<TracePropagationTargets, BuildError> {
+    TracePropagationTargets::compile(targets).map_err(|(target, error)| {
+        let kind = BuildErrorKind::Target(error);
+        BuildError::new("trace_propagation_targets", target.as_str(), kind)
+    })
 }
 
 impl fmt::Debug for PropagatorBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PropagatorBuilder")
-            .field("dsn", &self.dsn.as_deref().map(redacted))
+            .field("dsn", &self.dsn.as_ref().map(|given| redacted(&given.value)))
             .field("org_id", &self.org_id)
-            .field("release", &self.release)
-            .field("environment", &self.environment)
-            .field("traces_sample_rate", &self.traces_sample_rate)
+            .field("release", &self.release.as_ref().map(|given| &given.value))
+            .field("environment", &self.environment.as_ref().map(|given| &given.value))
+            .field(
+                "traces_sample_rate",
+                &self.traces_sample_rate.as_ref().map(|given| &given.value),
+            )
             .field("traces_sampler", &self.traces_sampler.is_some())
             .field("strict_trace_continuation", &self.strict_trace_continuation)
             .field("trace_propagation_targets", &self.trace_propagation_targets)
@@ -283,15 +285,20 @@ mod tests {
     fn a_bad_option_is_named_with_its_value() {
         let new = PropagatorBuilder::default;
         let table = [
-            (new().dsn("https://hush@o1.example/"), "dsn", "https://…@o1.example/"),
-            (new().dsn("nonsense"), "dsn", "nonsense"),
+            (new().dsn("https://hush@o1.example/"), "dsn", "https://…@o1.example"),
+            (new().dsn("nonsense"), "dsn", "…"),
+            (new().org_id("1".repeat(21)), "org_id", &"1".repeat(21)),
             (new().org_id("my-company"), "org_id", "my-company"),
             (new().org_id(""), "org_id", ""),
             (new().release("a\nb"), "release", "a\nb"),
             (new().environment("x".repeat(65)), "environment", &"x".repeat(65)),
             (new().traces_sample_rate(1.5), "traces_sample_rate", "1.5"),
             (new().traces_sample_rate(f64::NAN), "traces_sample_rate", "NaN"),
-            (new().trace_propagation_targets(["/api", ""]), "trace_propagation_targets", ""),
+            (
+                new().trace_propagation_targets(["/api", ""].map(Target::contains)),
+                "trace_propagation_targets",
+                "",
+            ),
             (
                 new().trace_propagation_targets([Target::contains("/api"), Target::host("a/b")]),
                 "trace_propagation_targets",
@@ -352,8 +359,18 @@ mod tests {
         assert_eq!((dsc.public_key(), dsc.release(), dsc.sample_rate()), (None, None, None));
         assert_eq!(dsc.environment().as_deref(), Some("production"));
 
-        let error = vars(&[("SENTRY_TRACES_SAMPLE_RATE", "half")]).unwrap_err();
-        assert_eq!((error.option(), error.value()), ("SENTRY_TRACES_SAMPLE_RATE", "half"));
+        for (name, value, shown) in [
+            ("SENTRY_DSN", "hush", "…"),
+            ("SENTRY_RELEASE", "a\tb", "a\tb"),
+            ("SENTRY_ENVIRONMENT", "a\tb", "a\tb"),
+            ("SENTRY_TRACES_SAMPLE_RATE", "half", "half"),
+            ("SENTRY_TRACES_SAMPLE_RATE", "25", "25"),
+        ] {
+            let builder =
+                PropagatorBuilder::from_variables(|known| (known == name).then(|| value.into()));
+            let error = builder.and_then(PropagatorBuilder::build).unwrap_err();
+            assert_eq!((error.option(), error.value()), (name, shown));
+        }
     }
 
     #[cfg(unix)]
@@ -365,16 +382,14 @@ mod tests {
             (name == "SENTRY_RELEASE").then(|| OsString::from_vec(vec![b'x', 0xff]))
         })
         .unwrap_err();
-        assert_eq!(
-            (error.option(), error.cause()),
-            ("SENTRY_RELEASE", &BuildErrorCause::NotUnicode)
-        );
+        assert_eq!((error.option(), error.kind()), ("SENTRY_RELEASE", &BuildErrorKind::NotUnicode));
     }
 
     #[test]
     fn the_longest_options_fit_into_the_baggage() {
         let options = PropagatorBuilder::default()
-            .dsn(format!("https://{}@o123456789.ingest.sentry.io/1", "k".repeat(32)))
+            .dsn(format!("https://{}@{}.example/1", "k".repeat(128), "h".repeat(200)))
+            .org_id(u64::MAX)
             .release("日".repeat(200))
             .environment("本".repeat(64))
             .traces_sample_rate(0.25)
@@ -387,13 +402,13 @@ mod tests {
             names,
             [
                 "trace_id",
-                "public_key",
-                "release",
-                "environment",
-                "org_id",
                 "sample_rand",
                 "sample_rate",
-                "sampled"
+                "sampled",
+                "public_key",
+                "org_id",
+                "release",
+                "environment"
             ]
         );
     }

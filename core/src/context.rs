@@ -135,9 +135,10 @@ impl PropagationContext {
     /// requested.
     ///
     /// The name is told to the sampler, and goes into the dynamic sampling context if the trace began here
-    /// and a decision is made here. It has no effect on what is settled already.
+    /// and a decision is made here. It has no effect on what is settled already. An empty name is none.
     pub fn set_transaction(&self, name: impl Into<Cow<'static, str>>) {
-        *self.trace.transaction.lock().unwrap_or_else(PoisonError::into_inner) = Some(name.into());
+        let name = Some(name.into()).filter(|name| !name.is_empty());
+        *self.trace.transaction.lock().unwrap_or_else(PoisonError::into_inner) = name;
     }
 
     /// The sampling decision; `None` if it is deferred to the services further on. Asking settles it.
@@ -178,17 +179,12 @@ impl PropagationContext {
     /// }
     /// # Ok::<(), tracehop::BuildError>(())
     /// ```
+    #[must_use]
     pub fn trace_data(&self) -> TraceData<'_> {
-        let sentry_trace = SentryTrace {
-            trace_id: self.trace.trace_id,
-            span_id: self.span_id,
-            sampled: self.sampled(),
-        };
-        let traceparent = self.trace.options.propagate_traceparent.then_some(Traceparent {
-            trace_id: sentry_trace.trace_id,
-            parent_id: sentry_trace.span_id,
-            sampled: sentry_trace.sampled == Some(true),
-        });
+        let (trace_id, span_id, sampled) = (self.trace_id(), self.span_id, self.sampled());
+        let sentry_trace = SentryTrace::new(trace_id, span_id, sampled);
+        let traceparent = Traceparent::new(trace_id, span_id, sampled == Some(true));
+        let traceparent = self.trace.options.propagate_traceparent.then_some(traceparent);
         let tracestate = match &self.trace.origin {
             Origin::Continued { incoming, .. } => incoming.tracestate.as_ref(),
             Origin::Started { .. } => None,
@@ -205,7 +201,8 @@ impl PropagationContext {
     /// * if there is a `sentry-trace` already, nothing is written at all;
     /// * other vendors' members of its `baggage` are kept, unchanged and first; `sentry-` members are
     ///   replaced, if there are any to send;
-    /// * a `traceparent` of its own is left alone, with its `tracestate`.
+    /// * a `traceparent` of its own is left alone, with its `tracestate`; a `tracestate` without one, which
+    ///   means nothing, gives way to ours.
     pub fn inject<I: Injector + ?Sized>(&self, url: impl AsRef<str>, carrier: &mut I) {
         if self.trace.options.is_target(url.as_ref()) {
             self.inject_always(carrier);
@@ -282,7 +279,14 @@ impl Trace {
             let context =
                 SamplingContext { name: name.as_deref(), parent_sampled, parent_sample_rate };
             let Options { traces_sampler, traces_sample_rate, .. } = &*self.options;
-            Decision::new(traces_sampler.as_ref(), *traces_sample_rate, &context, sample_rand)
+            let decide = || {
+                Decision::new(traces_sampler.as_ref(), *traces_sample_rate, &context, sample_rand)
+            };
+            // A client or a logger that a sampler uses would ask the current trace for the decision that is
+            // being made, and wait for ever.
+            #[cfg(feature = "tokio")]
+            let decide = || crate::current::outside_of_any(decide);
+            decide()
         })
     }
 
@@ -300,31 +304,33 @@ impl Trace {
         }
     }
 
-    /// The dynamic sampling context of a trace that began here. The transaction comes last: it is the only
-    /// item whose length nobody has checked, and the last is dropped where the limit is exceeded.
+    /// The dynamic sampling context of a trace that began here. What services decide by comes first, and the
+    /// transaction, whose length nobody has checked, last: where a limit is exceeded, the last are dropped.
     fn own_dsc(&self) -> DynamicSamplingContext {
         let decision = self.decision();
-        let mut items = Baggage::new();
-        // A list at its limit takes no more, and needs no more.
+        let constant_items = &self.options.constant_items;
+        let mut items = Baggage::with_capacity(constant_items.as_str().len() + OWN_ITEMS);
+        // Only the transaction can be too long, and is left out then.
         let mut push = |key, value: &str| drop(items.push(key, value));
         push("sentry-trace_id", self.trace_id.encode(&mut [0; TraceId::DIGITS]));
-        for member in self.options.constant_items.members() {
-            push(member.key(), &member.value());
-        }
         push("sentry-sample_rand", &decision.sample_rand.to_string());
         if let (Some(sampled), Some(rate)) = (decision.sampled, decision.own_rate) {
             push("sentry-sample_rate", &rate.to_string());
             push("sentry-sampled", if sampled { "true" } else { "false" });
-            if let Some(name) = self.transaction() {
-                push("sentry-transaction", &name);
-            }
+        }
+        let _ = items.push_list(constant_items);
+        if let (Some(_), Some(name)) = (decision.sampled, self.transaction()) {
+            let _ = items.push("sentry-transaction", &name);
         }
         DynamicSamplingContext::from_items(items)
     }
 }
 
+/// Room for the items that differ from trace to trace, with a transaction of common length.
+const OWN_ITEMS: usize = 256;
+
 /// A dynamic sampling context that arrived, with the two items that may be set on the way; `None` if it
-/// stays as it is.
+/// stays as it is, which it also does where an item would not fit.
 ///
 /// A `sample_rand` that is missing, or is none, is added, or else every service would draw its own. The
 /// `sample_rate` becomes the one that this service decided at, so that a sampler further on that follows
@@ -336,14 +342,16 @@ fn with_what_is_missing(
     if arrived.is_empty() {
         return None;
     }
-    let with_rand = arrived
-        .sample_rand()
-        .is_none()
-        .then(|| arrived.with("sample_rand", &decision.sample_rand.to_string()));
-    match decision.own_rate {
-        Some(rate) if arrived.sample_rate() != Some(rate) => {
-            Some(with_rand.as_ref().unwrap_or(arrived).with("sample_rate", &rate.to_string()))
+    let with_rand = match arrived.sample_rand() {
+        Some(_) => None,
+        None => arrived.with("sample_rand", &decision.sample_rand.to_string()),
+    };
+    let so_far = with_rand.as_ref().unwrap_or(arrived);
+    let with_rate = match decision.own_rate {
+        Some(rate) if so_far.sample_rate() != Some(rate) => {
+            so_far.with("sample_rate", &rate.to_string())
         }
-        _ => with_rand,
-    }
+        _ => None,
+    };
+    with_rate.or(with_rand)
 }

@@ -61,6 +61,11 @@ impl PropagationContext {
     }
 }
 
+/// Calls a function in no context.
+pub(crate) fn outside_of_any<R>(f: impl FnOnce() -> R) -> R {
+    CURRENT.sync_scope(None, f)
+}
+
 /// Puts futures into a trace.
 ///
 /// See the [module's documentation](crate::current).
@@ -163,6 +168,20 @@ mod tests {
         }
         .in_trace(outer)
         .await;
+    }
+
+    #[test]
+    fn a_sampler_is_in_no_trace_so_that_it_cannot_wait_for_itself() {
+        let propagator = Propagator::builder()
+            .traces_sampler(|_| {
+                let decision = PropagationContext::current().and_then(|context| context.sampled());
+                assert_eq!(decision, None);
+                1.0
+            })
+            .build()
+            .unwrap();
+        let context = propagator.start_new_trace();
+        assert_eq!(context.in_scope(|| context.sampled()), Some(true));
     }
 
     #[tokio::test]

@@ -5,8 +5,7 @@ use std::fmt;
 
 use crate::id::TraceId;
 use crate::sampling::{SampleRand, SampleRate};
-use crate::wire::Baggage;
-use crate::wire::baggage::{BaggageError, Member, readable_members};
+use crate::wire::{Baggage, BaggageMember, readable_members};
 
 /// The
 /// [dynamic sampling context](https://develop.sentry.dev/sdk/foundations/trace-propagation/dynamic-sampling-context/)
@@ -31,7 +30,7 @@ use crate::wire::baggage::{BaggageError, Member, readable_members};
 ///
 /// With the feature `serde` it is a map of strings without the prefix, which is the form of the `trace`
 /// header of an [envelope](https://develop.sentry.dev/sdk/data-model/envelopes/).
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct DynamicSamplingContext {
     baggage: Baggage,
 }
@@ -40,18 +39,32 @@ impl DynamicSamplingContext {
     /// The items among the members of `baggage` header lines.
     ///
     /// Members of other vendors are left out, as are malformed ones and what is over the limits of
-    /// [`Baggage`]. Of equal names the last counts.
+    /// [`Baggage`]. Of equal names the last counts, in the place of the first.
     pub fn from_baggage<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut items = Items::default();
+        let mut items = [None; Baggage::MAX_MEMBERS];
+        let mut len = 0;
         for member in readable_members(lines) {
-            let Some(name) = member.sentry_name() else {
+            if member.sentry_name().is_none() || member.max_len() > Baggage::MAX_BYTES {
                 continue;
-            };
-            if items.push(name, &member).is_err() {
+            }
+            let known = items[..len]
+                .iter()
+                .flatten()
+                .position(|item: &BaggageMember<'_>| item.key() == member.key());
+            if let Some(item) = items.get_mut(known.unwrap_or(len)) {
+                *item = Some(member);
+                len += usize::from(known.is_none());
+            }
+        }
+        let items = items[..len].iter().flatten();
+        let bytes = items.clone().map(|item| item.max_len() + 1).sum();
+        let mut baggage = Baggage::with_capacity(bytes);
+        for item in items {
+            if baggage.push_member(item).is_err() {
                 break;
             }
         }
-        Self { baggage: items.baggage }
+        Self { baggage }
     }
 
     /// The items of a list that holds nothing else.
@@ -59,26 +72,24 @@ impl DynamicSamplingContext {
         Self { baggage }
     }
 
-    /// The same with an item set to another value where it stands, or added at the end.
-    pub(crate) fn with(&self, name: &str, value: &str) -> Self {
-        let mut baggage = Baggage::new();
+    /// The same with an item set to another value where it stands, or added at the end; `None` if that does
+    /// not fit into a list.
+    pub(crate) fn with(&self, name: &str, value: &str) -> Option<Self> {
+        let key = ["sentry-", name].concat();
+        let mut baggage = Baggage::with_capacity(self.as_str().len() + key.len() + value.len() + 2);
         let mut found = false;
         for member in self.baggage.members() {
-            let pushed = if member.sentry_name() == Some(name) {
+            if member.key() == key {
                 found = true;
-                baggage.push(member.key(), value)
+                baggage.push(&key, value).ok()?;
             } else {
-                baggage.push_member(&member)
-            };
-            if pushed.is_err() {
-                return Self { baggage };
+                baggage.push_member(&member).ok()?;
             }
         }
         if !found {
-            // A list that is full stays as it is.
-            let _ = baggage.push(&["sentry-", name].concat(), value);
+            baggage.push(&key, value).ok()?;
         }
-        Self { baggage }
+        Some(Self { baggage })
     }
 
     /// The decoded value of the item with this name, without the prefix `sentry-`.
@@ -165,7 +176,7 @@ impl DynamicSamplingContext {
         &self.baggage
     }
 
-    fn find(&self, name: &str) -> Option<Member<'_>> {
+    fn find(&self, name: &str) -> Option<BaggageMember<'_>> {
         self.baggage.members().find(|member| member.sentry_name() == Some(name))
     }
 }
@@ -176,40 +187,9 @@ impl fmt::Debug for DynamicSamplingContext {
     }
 }
 
-/// A list in the making, with the names that are in it, so that a name is found without a second look at
-/// the text.
-struct Items<'a> {
-    baggage: Baggage,
-    names: [&'a str; Baggage::MAX_MEMBERS],
-}
-
-impl Default for Items<'_> {
-    fn default() -> Self {
-        Self { baggage: Baggage::new(), names: [""; Baggage::MAX_MEMBERS] }
-    }
-}
-
-impl<'a> Items<'a> {
-    fn push(&mut self, name: &'a str, member: &Member<'a>) -> Result<(), BaggageError> {
-        let len = self.baggage.len();
-        if let Some(at) = self.names[..len].iter().position(|known| *known == name) {
-            self.remove(at);
-        }
-        let free = self.baggage.len();
-        self.baggage.push_member(member)?;
-        self.names[free] = name;
-        Ok(())
-    }
-
-    /// Rare, so that simple is better than fast.
-    fn remove(&mut self, at: usize) {
-        let mut kept = Baggage::new();
-        for (_, member) in self.baggage.members().enumerate().filter(|(n, _)| *n != at) {
-            // Less than what was in a list already.
-            let _ = kept.push_member(&member);
-        }
-        self.names.copy_within(at + 1.., at);
-        self.baggage = kept;
+impl fmt::Display for DynamicSamplingContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.baggage.fmt(f)
     }
 }
 
@@ -280,7 +260,7 @@ mod tests {
     fn the_last_of_equal_names_is_kept() {
         for (line, expected) in [
             ("sentry-a=1,sentry-a=2", "sentry-a=2"),
-            ("sentry-a=1,sentry-b=2,sentry-a=3", "sentry-b=2,sentry-a=3"),
+            ("sentry-a=1,sentry-b=2,sentry-a=3", "sentry-a=3,sentry-b=2"),
             (
                 "sentry-a=1,sentry-b=2,sentry-c=3,sentry-b=4,sentry-c=5",
                 "sentry-a=1,sentry-b=4,sentry-c=5",
@@ -291,7 +271,14 @@ mod tests {
         let full: Vec<String> = (0..64).map(|n| format!("sentry-k{n}=1")).collect();
         let again = dsc(&[&full.join(","), "sentry-k0=2,sentry-new=1"]);
         assert_eq!(again.get("k0").as_deref(), Some("2"));
+        assert_eq!(again.get("new"), None);
         assert_eq!(again.as_baggage().len(), 64);
+    }
+
+    #[test]
+    fn a_member_that_fits_no_list_does_not_replace_one_that_does() {
+        let huge = format!("sentry-a=1,sentry-a=x{}x", "\"".repeat(4_000));
+        assert_eq!(dsc(&[&huge]).as_str(), "sentry-a=1");
     }
 
     #[test]
@@ -332,8 +319,20 @@ mod tests {
     #[test]
     fn an_item_is_set_where_it_stands_or_added_at_the_end() {
         let dsc = dsc(&["sentry-a=1,sentry-b=2"]);
-        assert_eq!(dsc.with("a", "x/y").as_str(), "sentry-a=x%2Fy,sentry-b=2");
-        assert_eq!(dsc.with("c", "3").as_str(), "sentry-a=1,sentry-b=2,sentry-c=3");
+        let with = |name, value| dsc.with(name, value).unwrap().to_string();
+        assert_eq!(with("a", "x/y"), "sentry-a=x%2Fy,sentry-b=2");
+        assert_eq!(with("c", "3"), "sentry-a=1,sentry-b=2,sentry-c=3");
+    }
+
+    #[test]
+    fn an_item_that_does_not_fit_is_not_set_at_the_cost_of_others() {
+        let full = dsc(&[&format!("sentry-a=1,sentry-b={}", "x".repeat(8_172))]);
+        assert_eq!(full.as_str().len(), 8_192);
+        assert_eq!(full.with("a", "12"), None);
+        assert_eq!(full.with("c", ""), None);
+        assert!(full.with("a", "2").is_some());
+        let many: Vec<String> = (0..64).map(|n| format!("sentry-k{n}=1")).collect();
+        assert_eq!(dsc(&[&many.join(",")]).with("new", "1"), None);
     }
 
     #[cfg(feature = "serde")]

@@ -42,7 +42,8 @@ pub enum DsnError {
     Url,
     /// The scheme is neither `http` nor `https`.
     Scheme,
-    /// There is no public key, or it has a character other than letters, digits, `-` and `_`.
+    /// There is no public key, or it is longer than 128 characters, or has other characters than letters,
+    /// digits, `-` and `_`.
     PublicKey,
     /// There is no project id behind the last `/`.
     ProjectId,
@@ -65,6 +66,14 @@ impl fmt::Display for DsnError {
 
 impl Error for DsnError {}
 
+/// Far more than the 32 characters of Sentry's own keys.
+const MAX_PUBLIC_KEY: usize = 128;
+
+/// Whether a text is the number of an organisation, which has 64 bits.
+pub(crate) fn is_org_id(text: &str) -> bool {
+    (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 impl Dsn {
     /// The key that Sentry knows the project by. Not a secret, but not for logs either.
     pub fn public_key(&self) -> &str {
@@ -81,7 +90,7 @@ impl Dsn {
     pub fn org_id(&self) -> Option<&str> {
         let (first, _) = self.host.split_once('.')?;
         let id = first.strip_prefix('o')?;
-        (!id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())).then_some(id)
+        is_org_id(id).then_some(id)
     }
 }
 
@@ -96,7 +105,8 @@ impl FromStr for Dsn {
         let userinfo = authority.userinfo.ok_or(DsnError::PublicKey)?;
         let public_key = userinfo.split_once(':').map_or(userinfo, |(key, _secret)| key);
         let is_key_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        if public_key.is_empty() || !public_key.bytes().all(is_key_byte) {
+        let has_a_keys_length = (1..=MAX_PUBLIC_KEY).contains(&public_key.len());
+        if !has_a_keys_length || !public_key.bytes().all(is_key_byte) {
             return Err(DsnError::PublicKey);
         }
         let path = path.split(['?', '#']).next().unwrap_or_default();
@@ -113,16 +123,14 @@ impl fmt::Debug for Dsn {
     }
 }
 
-/// A text that should have been a DSN, fit to be shown: without what stands where the keys do.
+/// A text that should have been a DSN, fit to be shown: nothing but the parts that can hold no key.
 pub(crate) fn redacted(text: &str) -> String {
-    let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
-    match text.rsplit_once('@') {
-        Some((_, host)) if scheme.is_empty() => format!("…@{host}"),
-        Some((_, host)) => format!("{scheme}://…@{host}"),
-        // Whoever forgot the `@` may have written the keys all the same.
-        None if text.contains(':') => "…".to_owned(),
-        None => text.to_owned(),
-    }
+    let scheme = ["https://", "http://"].into_iter().find(|scheme| text.starts_with(scheme));
+    let behind_keys = text.rsplit_once('@').map(|(_, behind)| behind);
+    let host = behind_keys.and_then(|behind| behind.split('/').next()).unwrap_or_default();
+    let is_shown = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte);
+    let host = if host.bytes().all(is_shown) { host } else { "…" };
+    [scheme.unwrap_or_default(), "…", if host.is_empty() { "" } else { "@" }, host].concat()
 }
 
 #[cfg(test)]
@@ -157,6 +165,7 @@ mod tests {
             ("https://@o1.ingest.sentry.io/42", DsnError::PublicKey),
             ("https://:secret@o1.ingest.sentry.io/42", DsnError::PublicKey),
             ("https://k,y@o1.ingest.sentry.io/42", DsnError::PublicKey),
+            (&format!("https://{}@o1.ingest.sentry.io/42", "k".repeat(129)), DsnError::PublicKey),
             ("https://key@o1.ingest.sentry.io", DsnError::ProjectId),
             ("https://key@o1.ingest.sentry.io/", DsnError::ProjectId),
             ("https://key@o1.ingest.sentry.io/?42", DsnError::ProjectId),
@@ -169,16 +178,19 @@ mod tests {
     fn no_key_is_ever_shown() {
         let dsn: Dsn = "https://hush1:hush2@o1.ingest.sentry.io/42".parse().unwrap();
         assert!(!format!("{dsn:?}").contains("hush"));
-        for text in [
-            "https://hush1:hush2@o1.ingest.sentry.io/",
-            "hush1:hush2@o1.ingest.sentry.io/42",
-            "https://hush1:hush2/42",
-            "https://hush1:hush2@hush3@host/1",
-            "hush1:hush2",
-        ] {
-            assert!(!redacted(text).contains("hush"), "{text}");
+        let table = [
+            ("https://hush1:hush2@o1.ingest.sentry.io/", "https://…@o1.ingest.sentry.io"),
+            ("hush1:hush2@o1.ingest.sentry.io:8443/42", "…@o1.ingest.sentry.io:8443"),
+            ("https://hush1:hush2/42", "https://…"),
+            ("https://hush1:hush2@hush3@host/1", "https://…@host"),
+            ("hush@https://o1.example/42", "…@https:"),
+            ("https%3A%2F%2Fhush%40o1.example%2F42", "…"),
+            ("https://o1.example/42?key=@hush=", "https://…@…"),
+            ("hush1:hush2", "…"),
+            ("hush", "…"),
+        ];
+        for (text, shown) in table {
+            assert_eq!(redacted(text), shown);
         }
-        assert_eq!(redacted("https://key@host/"), "https://…@host/");
-        assert_eq!(redacted("my dsn"), "my dsn");
     }
 }

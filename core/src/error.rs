@@ -17,27 +17,27 @@ use crate::targets::TargetError;
 /// let error = Propagator::builder().traces_sample_rate(25.0).build().unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "option traces_sample_rate is \"25\": 25 is out of range: it must be from 0 to 1"
+///     "option traces_sample_rate is \"25\": 25 is not a sample rate, which is from 0 to 1"
 /// );
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct BuildError {
     option: &'static str,
     value: String,
-    cause: BuildErrorCause,
+    kind: BuildErrorKind,
 }
 
 /// What is wrong with an option's value.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub enum BuildErrorCause {
+pub enum BuildErrorKind {
     /// It is not a DSN.
     Dsn(DsnError),
     /// It is not a sample rate.
     SampleRate(SampleError),
     /// It is not a target that headers can be sent to.
     Target(TargetError),
-    /// It is not an organisation id, which is a number.
+    /// It is not an organisation id, which is a number of at most 20 digits.
     OrgId,
     /// It is longer than Sentry keeps such a text, or has a control character.
     Text {
@@ -52,9 +52,9 @@ impl BuildError {
     pub(crate) fn new(
         option: &'static str,
         value: impl Into<String>,
-        cause: BuildErrorCause,
+        kind: BuildErrorKind,
     ) -> Self {
-        Self { option, value: value.into(), cause }
+        Self { option, value: value.into(), kind }
     }
 
     /// The option, or the environment variable that it was taken from.
@@ -68,38 +68,39 @@ impl BuildError {
     }
 
     /// What is wrong with it.
-    pub fn cause(&self) -> &BuildErrorCause {
-        &self.cause
+    pub fn kind(&self) -> &BuildErrorKind {
+        &self.kind
     }
 }
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "option {} is {:?}: ", self.option, self.value)?;
-        match &self.cause {
-            BuildErrorCause::Dsn(error) => error.fmt(f),
-            BuildErrorCause::SampleRate(error) => error.fmt(f),
-            BuildErrorCause::Target(error) => error.fmt(f),
-            BuildErrorCause::OrgId => {
-                f.write_str("an organisation id is a number; the organisation's name is not its id")
+        match &self.kind {
+            BuildErrorKind::Dsn(error) => error.fmt(f),
+            BuildErrorKind::SampleRate(error) => error.fmt(f),
+            BuildErrorKind::Target(error) => error.fmt(f),
+            BuildErrorKind::OrgId => {
+                f.write_str("an organisation id is a number of at most 20 digits, and not the organisation's name")
             }
-            BuildErrorCause::Text { limit } => {
+            BuildErrorKind::Text { limit } => {
                 write!(
                     f,
                     "it must have at most {limit} characters, none of them a control character"
                 )
             }
-            BuildErrorCause::NotUnicode => f.write_str("it is not UTF-8"),
+            BuildErrorKind::NotUnicode => f.write_str("it is not UTF-8"),
         }
     }
 }
 
 impl Error for BuildError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.cause {
-            BuildErrorCause::Dsn(error) => Some(error),
-            BuildErrorCause::SampleRate(error) => Some(error),
-            BuildErrorCause::Target(error) => Some(error),
+        match &self.kind {
+            // The errors themselves are part of the text above.
+            BuildErrorKind::Dsn(error) => error.source(),
+            BuildErrorKind::SampleRate(error) => error.source(),
+            BuildErrorKind::Target(error) => error.source(),
             _ => None,
         }
     }

@@ -112,12 +112,5 @@ fn write_with_cause(f: &mut fmt::Formatter<'_>, error: &dyn Error) -> fmt::Resul
     error.source().map_or(Ok(()), |cause| write!(f, ": {cause}"))
 }
 
-impl Error for NotContinued {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::SentryTrace(error) => Some(error),
-            Self::Traceparent(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+/// The text has the causes in it: it is meant for one line of a log.
+impl Error for NotContinued {}

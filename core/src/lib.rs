@@ -88,7 +88,7 @@ pub use context::PropagationContext;
 pub use current::{InTrace, Traced};
 pub use dsc::DynamicSamplingContext;
 pub use dsn::{Dsn, DsnError};
-pub use error::{BuildError, BuildErrorCause};
+pub use error::{BuildError, BuildErrorKind};
 pub use id::{IdError, SpanId, TraceId};
 pub use incoming::NotContinued;
 pub use propagator::Propagator;

@@ -48,8 +48,10 @@ impl Propagator {
     ///
     /// The rules are in
     /// [Trace Propagation](https://develop.sentry.dev/sdk/foundations/trace-propagation/):
-    /// a `sentry-trace` that is malformed, or whose lines differ, is treated as absent, and a trace of
-    /// another organisation is not continued. Nothing of such a trace is used.
+    /// a trace whose `sentry-trace` is malformed, or has lines that differ, is not continued, nor one of
+    /// another organisation. Nothing of such a trace is used; a `traceparent` beside a malformed
+    /// `sentry-trace` is not either.
+    #[must_use = "the trace ends here unless its context is handed on"]
     pub fn continue_trace<E: Extractor + ?Sized>(&self, carrier: &E) -> PropagationContext {
         match Incoming::read(carrier, &self.options) {
             Ok(incoming) => PropagationContext::continued(Arc::clone(&self.options), incoming),
@@ -64,6 +66,7 @@ impl Propagator {
     }
 
     /// Starts a new trace, of which this service is the head.
+    #[must_use = "a trace that nobody is in is none"]
     pub fn start_new_trace(&self) -> PropagationContext {
         PropagationContext::started(Arc::clone(&self.options), NotContinued::NoTrace)
     }

@@ -4,8 +4,10 @@
 //! [Dynamic Sampling Context](https://develop.sentry.dev/sdk/foundations/trace-propagation/dynamic-sampling-context/)
 //! and [Traces](https://develop.sentry.dev/sdk/telemetry/traces/) in Sentry's SDK specification.
 
+use std::cmp::Ordering;
 use std::error::Error;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::num::ParseFloatError;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -18,15 +20,22 @@ use crate::id::TraceId;
 pub enum SampleError {
     /// The text is not a number.
     Number(ParseFloatError),
-    /// The number is outside its range, or not a number at all.
-    Range(f64),
+    /// The number is not a sample rate.
+    Rate(f64),
+    /// The number is not a sample random number.
+    Rand(f64),
 }
 
 impl fmt::Display for SampleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Number(_) => f.write_str("not a decimal number"),
-            Self::Range(number) => write!(f, "{number} is out of range: it must be from 0 to 1"),
+            Self::Rate(number) => {
+                write!(f, "{number} is not a sample rate, which is from 0 to 1")
+            }
+            Self::Rand(number) => {
+                write!(f, "{number} is not a sample random number, which is from 0 to less than 1")
+            }
         }
     }
 }
@@ -35,9 +44,49 @@ impl Error for SampleError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Number(error) => Some(error),
-            Self::Range(_) => None,
+            Self::Rate(_) | Self::Rand(_) => None,
         }
     }
+}
+
+/// Neither type has a value that is not a number, or a negative zero, which are what keeps other floating
+/// point numbers from having an order and a hash.
+macro_rules! ordered {
+    ($name:ident) => {
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.cmp(other).is_eq()
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> Ordering {
+                self.0.total_cmp(&other.0)
+            }
+        }
+
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.0.to_bits().hash(state);
+            }
+        }
+
+        impl TryFrom<f64> for $name {
+            type Error = SampleError;
+
+            fn try_from(number: f64) -> Result<Self, SampleError> {
+                Self::new(number)
+            }
+        }
+    };
 }
 
 /// A sample rate: the share of traces to sample, from 0 to 1, both included.
@@ -49,8 +98,10 @@ impl Error for SampleError {
 /// assert!(SampleRate::new(1.5).is_err());
 /// # Ok::<(), tracehop::SampleError>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+#[derive(Debug, Clone, Copy)]
 pub struct SampleRate(f64);
+
+ordered!(SampleRate);
 
 impl SampleRate {
     /// Nothing is sampled.
@@ -63,13 +114,13 @@ impl SampleRate {
     ///
     /// # Errors
     ///
-    /// [`SampleError::Range`] for a number below 0 or above 1, and for what is not a number.
+    /// [`SampleError::Rate`] for a number below 0 or above 1, and for what is not a number.
     pub fn new(rate: f64) -> Result<Self, SampleError> {
         if (0.0..=1.0).contains(&rate) {
             // Adding zero makes the negative zero, which is in the range, a plain one.
             Ok(Self(rate + 0.0))
         } else {
-            Err(SampleError::Range(rate))
+            Err(SampleError::Rate(rate))
         }
     }
 
@@ -113,8 +164,10 @@ impl fmt::Display for SampleRate {
 /// assert!(rand.is_sampled_at(SampleRate::ALWAYS));
 /// # Ok::<(), tracehop::IdError>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+#[derive(Debug, Clone, Copy)]
 pub struct SampleRand(f64);
+
+ordered!(SampleRand);
 
 /// Numbers with six digits after the point that are at least 0 and less than 1.
 const STEPS: u32 = 1_000_000;
@@ -124,13 +177,9 @@ impl SampleRand {
     ///
     /// # Errors
     ///
-    /// [`SampleError::Range`] for a number below 0, for 1 and above, and for what is not a number.
+    /// [`SampleError::Rand`] for a number below 0, for 1 and above, and for what is not a number.
     pub fn new(rand: f64) -> Result<Self, SampleError> {
-        if (0.0..1.0).contains(&rand) {
-            Ok(Self(rand + 0.0))
-        } else {
-            Err(SampleError::Range(rand))
-        }
+        if (0.0..1.0).contains(&rand) { Ok(Self(rand + 0.0)) } else { Err(SampleError::Rand(rand)) }
     }
 
     /// The number that belongs to a trace id.
@@ -259,7 +308,7 @@ impl SamplingContext<'_> {
 pub(crate) type Sampler = Arc<dyn Fn(&SamplingContext<'_>) -> f64 + Send + Sync>;
 
 /// The sampling decision of this service, and what it was made from.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Decision {
     /// `None`: deferred to the next service.
     pub(crate) sampled: Option<bool>,
@@ -305,13 +354,14 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_read_as_json_numbers_and_written_so_that_they_read_the_same() {
+    fn rates_are_read_as_numbers_and_written_so_that_they_read_the_same() {
         for (text, written) in [
             ("0.25", "0.25"),
             ("1", "1"),
             ("1.0", "1"),
             ("0", "0"),
             ("-0", "0"),
+            (".5", "0.5"),
             ("1e-5", "0.00001"),
             ("1E-9", "1e-9"),
             ("0.1", "0.1"),

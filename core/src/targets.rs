@@ -2,13 +2,14 @@
 
 use std::error::Error;
 use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::authority::{Authority, is_host};
+use crate::authority::{Authority, ipv6, is_named_host};
 
 /// One of the places that trace headers may be sent to.
 ///
 /// The typed targets look at whom the URL addresses, and are what a service should use.
-/// [`contains`](Self::contains) and [`regex`](Self::regex) are the
+/// [`contains`](Self::contains), and `regex` with the feature of that name, are the
 /// [`tracePropagationTargets`](https://develop.sentry.dev/sdk/foundations/trace-propagation/)
 /// of the other SDKs. They look at the URL's text, so that a listed host also matches in the query of
 /// somebody else's URL.
@@ -104,7 +105,7 @@ pub enum TargetError {
     Origin,
     /// The text of [`Target::host`] or [`Target::domain`] is not a host.
     Host,
-    /// The text of [`Target::regex`] is not a regular expression.
+    /// The text of `Target::regex` is not a regular expression.
     Regex(String),
 }
 
@@ -112,10 +113,16 @@ impl fmt::Display for TargetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str(
-                "an empty text matches every URL; leave the option out to send headers with every request",
+                "an empty text matches every URL; \
+                 to send headers with every request, leave the option out",
             ),
-            Self::Origin => f.write_str("an origin is a scheme, a host and at most a port: https://api.example.com:8443"),
-            Self::Host => f.write_str("a host is a name in ASCII or an address, without scheme, port and path"),
+            Self::Origin => f.write_str(
+                "an origin is a scheme, a host and at most a port: https://api.example.com:8443",
+            ),
+            Self::Host => f.write_str(
+                "a host is a name in ASCII, such as api.example.com, or an address, such as \
+                 127.0.0.1 or [::1], without scheme, port and path; a domain is such a name",
+            ),
             Self::Regex(error) => write!(f, "not a regular expression: {error}"),
         }
     }
@@ -143,13 +150,20 @@ enum Matcher {
     Contains(Box<str>),
     Origin {
         scheme: Box<str>,
-        host: Box<str>,
+        host: Host,
         port: Option<u16>,
     },
-    Host(Box<str>),
+    Host(Host),
     Domain(Box<str>),
     #[cfg(feature = "regex")]
     Regex(regex_lite::Regex),
+}
+
+#[derive(Debug, Clone)]
+enum Host {
+    Name(Box<str>),
+    /// Compared as an address, since it has several spellings.
+    Ipv6(Ipv6Addr),
 }
 
 impl TracePropagationTargets {
@@ -159,57 +173,82 @@ impl TracePropagationTargets {
     ///
     /// The first target that is not what its kind needs.
     pub fn new(targets: impl IntoIterator<Item = Target>) -> Result<Self, TargetError> {
-        targets
+        Self::compile(targets).map_err(|(_, error)| error)
+    }
+
+    /// As [`new`](Self::new), and says which target it is that cannot be used.
+    pub(crate) fn compile(
+        targets: impl IntoIterator<Item = Target>,
+    ) -> Result<Self, (Target, TargetError)> {
+        let matchers = targets
             .into_iter()
-            .map(Matcher::new)
-            .collect::<Result<_, _>>()
-            .map(|matchers| Self { matchers })
+            .map(|target| Matcher::new(&target).map_err(|error| (target, error)))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { matchers })
     }
 
     /// Whether a request to this URL, which is absolute, gets trace headers.
     pub fn matches(&self, url: &str) -> bool {
-        self.matchers.iter().any(|matcher| matcher.matches(url))
+        let authority = Authority::split(url).map(|(authority, _)| authority);
+        self.matchers.iter().any(|matcher| matcher.matches(url, authority.as_ref()))
     }
 }
 
 impl Matcher {
-    fn new(target: Target) -> Result<Self, TargetError> {
+    fn new(target: &Target) -> Result<Self, TargetError> {
         let text = target.text.as_str();
         Ok(match target.kind {
             Kind::Contains if text.is_empty() => return Err(TargetError::Empty),
             Kind::Contains => Self::Contains(text.into()),
             Kind::Origin => match Authority::split(text) {
                 Some((Authority { scheme, userinfo: None, host, port }, "" | "/")) => {
-                    Self::Origin { scheme: scheme.into(), host: host.into(), port }
+                    Self::Origin {
+                        scheme: scheme.into(),
+                        host: Host::new(host).ok_or(TargetError::Origin)?,
+                        port,
+                    }
                 }
                 _ => return Err(TargetError::Origin),
             },
-            Kind::Host | Kind::Domain if !is_host(text) => return Err(TargetError::Host),
-            Kind::Host => Self::Host(text.into()),
-            Kind::Domain => Self::Domain(text.into()),
+            Kind::Host => Self::Host(Host::new(text).ok_or(TargetError::Host)?),
+            Kind::Domain => match Host::new(text) {
+                Some(Host::Name(name)) => Self::Domain(name),
+                _ => return Err(TargetError::Host),
+            },
             #[cfg(feature = "regex")]
-            Kind::Regex => Self::Regex(
-                regex_lite::Regex::new(text)
-                    .map_err(|error| TargetError::Regex(error.to_string()))?,
-            ),
+            Kind::Regex => {
+                let regex = regex_lite::Regex::new(text);
+                Self::Regex(regex.map_err(|error| TargetError::Regex(error.to_string()))?)
+            }
         })
     }
 
-    fn matches(&self, url: &str) -> bool {
-        let is_at = |check: &dyn Fn(&Authority<'_>) -> bool| {
-            Authority::split(url).is_some_and(|(authority, _)| check(&authority))
-        };
+    fn matches(&self, url: &str, authority: Option<&Authority<'_>>) -> bool {
         match self {
             Self::Contains(text) => url.contains(&**text),
-            Self::Origin { scheme, host, port } => is_at(&|at| {
-                at.scheme.eq_ignore_ascii_case(scheme)
-                    && at.host.eq_ignore_ascii_case(host)
-                    && at.port == *port
+            Self::Origin { scheme, host, port } => authority.is_some_and(|at| {
+                at.scheme.eq_ignore_ascii_case(scheme) && host.is(at.host) && at.port == *port
             }),
-            Self::Host(host) => is_at(&|at| at.host.eq_ignore_ascii_case(host)),
-            Self::Domain(domain) => is_at(&|at| is_within(at.host, domain)),
+            Self::Host(host) => authority.is_some_and(|at| host.is(at.host)),
+            Self::Domain(domain) => authority.is_some_and(|at| is_within(at.host, domain)),
             #[cfg(feature = "regex")]
             Self::Regex(regex) => regex.is_match(url),
+        }
+    }
+}
+
+impl Host {
+    fn new(host: &str) -> Option<Self> {
+        match ipv6(host) {
+            Some(address) => Some(Self::Ipv6(address)),
+            None => is_named_host(host).then(|| Self::Name(host.into())),
+        }
+    }
+
+    fn is(&self, host: &str) -> bool {
+        match self {
+            Self::Name(name) => host.eq_ignore_ascii_case(name),
+            Self::Ipv6(address) => ipv6(host).as_ref() == Some(address),
         }
     }
 }
@@ -220,7 +259,8 @@ fn is_within(host: &str, domain: &str) -> bool {
         return false;
     };
     let (labels, end) = host.split_at(start);
-    end.eq_ignore_ascii_case(domain) && (labels.is_empty() || labels.ends_with('.'))
+    end.eq_ignore_ascii_case(domain)
+        && (labels.is_empty() || labels.ends_with('.') && host.parse::<Ipv4Addr>().is_err())
 }
 
 #[cfg(test)]
@@ -261,12 +301,15 @@ mod tests {
     fn a_host_matches_every_scheme_and_port_and_nothing_but_the_host() {
         assert_eq!(matching(Target::host("api.example.com"), URLS), &URLS[..4]);
         assert_eq!(matching(Target::host("127.0.0.1"), URLS), ["http://127.0.0.1:3000/"]);
-        assert_eq!(matching(Target::host("[::1]"), URLS), ["http://[::1]:3000/"]);
+        for spelling in ["[::1]", "[0:0:0:0:0:0:0:1]"] {
+            assert_eq!(matching(Target::host(spelling), URLS), ["http://[::1]:3000/"]);
+        }
     }
 
     #[test]
     fn a_domain_matches_its_subdomains_at_a_label() {
         assert_eq!(matching(Target::domain("example.com"), URLS), &URLS[..5]);
+        assert_eq!(matching(Target::domain("0.0.1"), URLS), [""; 0]);
     }
 
     #[test]
@@ -301,7 +344,14 @@ mod tests {
             (Target::host("api.example.com:443"), TargetError::Host),
             (Target::host(""), TargetError::Host),
             (Target::host("bücher.example"), TargetError::Host),
+            (Target::host("::1"), TargetError::Host),
+            (Target::host("."), TargetError::Host),
+            (Target::host("example..com"), TargetError::Host),
             (Target::domain("*.example.com"), TargetError::Host),
+            (Target::domain(".example.com"), TargetError::Host),
+            (Target::domain("example.com."), TargetError::Host),
+            (Target::domain("[::1]"), TargetError::Host),
+            (Target::origin("https://.example.com"), TargetError::Origin),
         ] {
             assert_eq!(TracePropagationTargets::new([target]).unwrap_err(), error);
         }

@@ -7,8 +7,9 @@ use crate::wire::{Baggage, SentryTrace, Traceparent, Tracestate};
 
 /// What a [`PropagationContext`](crate::PropagationContext) hands on.
 ///
-/// Every value is printable ASCII without `"` and `\`: it can stand as it is in a header, and in a quoted
-/// string. In HTML it must be escaped, since the baggage may come from outside and may have `&` and `<`.
+/// Every value is printable ASCII and can stand in a header as it is. All but the `tracestate` are without
+/// `"` and `\`, and can stand in a quoted string as well. In HTML they must be escaped, since the baggage may
+/// come from outside and may have `&` and `<`.
 #[derive(Debug, Clone)]
 pub struct TraceData<'a> {
     sentry_trace: StackText<{ SentryTrace::MAX_LEN }>,

@@ -48,9 +48,9 @@ fn bad_input_is_said_once_and_no_input_is_not_worth_a_word() {
     let events = Events::default();
     let propagator = Propagator::builder().build().unwrap();
     tracing::subscriber::with_default(events.clone(), || {
-        propagator.continue_trace(&[("sentry-trace", "1")][..]);
-        propagator.continue_trace(&[("other", "1")][..]);
-        propagator.start_new_trace();
+        let _ = propagator.continue_trace(&[("sentry-trace", "1")]);
+        let _ = propagator.continue_trace(&[("other", "1")]);
+        let _ = propagator.start_new_trace();
     });
     assert_eq!(
         *events.0.lock().unwrap(),

@@ -30,8 +30,12 @@ pub struct Environment {
 impl Environment {
     /// What the environment of this process says now. A variable that is empty counts as not set.
     pub fn current() -> Self {
+        Self::from_variables(env::var_os)
+    }
+
+    fn from_variables(variable: impl Fn(&'static str) -> Option<OsString>) -> Self {
         let value = |field: Field| {
-            field.environment_name().and_then(env::var_os).filter(|value| !value.is_empty())
+            field.environment_name().and_then(&variable).filter(|value| !value.is_empty())
         };
         Self { sentry_trace: value(Field::SentryTrace), baggage: value(Field::Baggage) }
     }
@@ -78,7 +82,7 @@ mod tests {
     #[test]
     fn a_command_carries_what_travels_in_an_environment() {
         let mut command = Command::new("true");
-        for field in Field::ALL {
+        for field in Field::ALL.iter().copied() {
             command.set(field, "x");
         }
         let mut names: Vec<_> = command.get_envs().map(|(name, _)| name.to_owned()).collect();
@@ -86,6 +90,15 @@ mod tests {
         assert_eq!(names, ["SENTRY_BAGGAGE", "SENTRY_TRACE"]);
         assert_eq!(command.extract(Field::SentryTrace).collect::<Vec<_>>(), [b"x"]);
         assert_eq!(command.extract(Field::Traceparent).count(), 0);
+    }
+
+    #[test]
+    fn a_variable_that_is_empty_counts_as_not_set() {
+        let set = Environment::from_variables(|name| Some(name.into()));
+        assert_eq!(set.extract(Field::SentryTrace).collect::<Vec<_>>(), [b"SENTRY_TRACE"]);
+        assert_eq!(set.extract(Field::Baggage).collect::<Vec<_>>(), [b"SENTRY_BAGGAGE"]);
+        let empty = Environment::from_variables(|_| Some(OsString::new()));
+        assert_eq!(empty, Environment::default());
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Maps and lists of pairs, such as the metadata of queue messages. Names are compared without regard to
 //! case, since brokers differ in whether they keep it.
 
-use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash};
 
@@ -59,10 +58,15 @@ impl<K: AsRef<str>, V: AsRef<[u8]>> Extractor for [(K, V)] {
     }
 }
 
+impl<K: AsRef<str>, V: AsRef<[u8]>, const N: usize> Extractor for [(K, V); N] {
+    fn extract(&self, field: Field) -> impl Iterator<Item = &[u8]> {
+        self.as_slice().extract(field)
+    }
+}
+
 impl<K: AsRef<str>, V: AsRef<[u8]>> Extractor for Vec<(K, V)> {
     fn extract(&self, field: Field) -> impl Iterator<Item = &[u8]> {
-        let pairs: &[(K, V)] = self.borrow();
-        pairs.extract(field)
+        self.as_slice().extract(field)
     }
 }
 
@@ -100,15 +104,25 @@ mod tests {
 
     #[test]
     fn names_of_any_case_are_read_and_replaced() {
-        let mut map = HashMap::from([("Sentry-Trace".to_owned(), "x".to_owned())]);
-        assert_eq!(map.extract(Field::SentryTrace).collect::<Vec<_>>(), [b"x"]);
-        map.set(Field::SentryTrace, "y");
-        assert_eq!(map, HashMap::from([("sentry-trace".to_owned(), "y".to_owned())]));
+        fn check<C>(mut carrier: C, expected: C)
+        where
+            C: Injector + PartialEq + std::fmt::Debug,
+        {
+            assert_eq!(carrier.extract(Field::SentryTrace).collect::<Vec<_>>(), [b"x"]);
+            carrier.set(Field::SentryTrace, "y");
+            assert_eq!(carrier, expected);
+        }
+
+        let pair = |key: &str, value: &str| [(key.to_owned(), value.to_owned())];
+        let (before, after) = (pair("Sentry-Trace", "x"), pair("sentry-trace", "y"));
+        check(HashMap::from(before.clone()), HashMap::from(after.clone()));
+        check(BTreeMap::from(before.clone()), BTreeMap::from(after.clone()));
+        check(Vec::from(before), Vec::from(after));
     }
 
     #[test]
     fn pairs_may_have_several_lines() {
         let pairs = [("baggage", "a=1"), ("other", "x"), ("BAGGAGE", "b=2")];
-        assert_eq!(pairs[..].extract(Field::Baggage).collect::<Vec<_>>(), [b"a=1", b"b=2"]);
+        assert_eq!(pairs.extract(Field::Baggage).collect::<Vec<_>>(), [b"a=1", b"b=2"]);
     }
 }

@@ -26,8 +26,8 @@ pub enum Field {
 
 impl Field {
     /// All fields. A service that browsers call across origins must allow these headers.
-    pub const ALL: [Self; 4] =
-        [Self::SentryTrace, Self::Baggage, Self::Traceparent, Self::Tracestate];
+    pub const ALL: &'static [Self] =
+        &[Self::SentryTrace, Self::Baggage, Self::Traceparent, Self::Tracestate];
 
     /// The name of the field as a header and as a metadata key, in lower case.
     pub const fn name(self) -> &'static str {

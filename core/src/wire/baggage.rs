@@ -1,13 +1,12 @@
-//! `baggage`: the list, its members, and what is wrong with a member.
-
 use std::borrow::Cow;
-use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::trim_blanks;
+use super::baggage_member::{
+    BaggageError, BaggageErrorKind, BaggageMember, BaggageMembers, is_key,
+};
 
 /// `baggage` header value, defined in [W3C Baggage](https://www.w3.org/TR/baggage/)
 ///
@@ -23,7 +22,7 @@ use super::trim_blanks;
 /// member   = key OWS "=" OWS value *( OWS ";" OWS property )
 /// key      = token                      ; RFC 9110
 /// value    = *baggage-octet             ; percent-encoded UTF-8
-/// property = key [ OWS "=" OWS value ]
+/// property = key [ OWS "=" OWS *baggage-octet ]
 /// ```
 ///
 /// A character that a value should have encoded, and that is harmless (a blank, `"`, `\`), is read, and
@@ -55,7 +54,7 @@ pub struct Baggage {
 }
 
 impl Baggage {
-    /// Members that a list carries, the
+    /// BaggageMembers that a list carries, the
     /// [W3C limit](https://www.w3.org/TR/baggage/#limits).
     pub const MAX_MEMBERS: usize = 64;
 
@@ -70,8 +69,8 @@ impl Baggage {
     /// Reads the values of header lines, which are one list, and leaves out what is malformed or over the
     /// limits.
     ///
-    /// Nothing behind the first [`MAX_BYTES`](Self::MAX_BYTES) is looked at. To learn what is wrong with a
-    /// list, go through its [`Members`].
+    /// Nothing behind the first [`MAX_BYTES`](Self::MAX_BYTES) is looked at, and a member that they cut is
+    /// left out. To learn what is wrong with a list, go through its [`BaggageMembers`].
     pub fn from_lines<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut baggage = Self::new();
         for member in readable_members(lines) {
@@ -82,14 +81,19 @@ impl Baggage {
         baggage
     }
 
+    /// An empty list with room for a text of this length.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self { text: String::with_capacity(bytes.min(Self::MAX_BYTES)), members: 0 }
+    }
+
     /// Adds a member, encoding its value.
     ///
     /// # Errors
     ///
-    /// A key that is not a token, and a list that would exceed one of the limits; the list is as it was.
+    /// What is not a key, and a list that would exceed one of the limits; the list is as it was.
     pub fn push(&mut self, key: &str, value: &str) -> Result<(), BaggageError> {
-        if key.is_empty() || !key.bytes().all(is_token_byte) {
-            return Err(BaggageError { position: 0, kind: BaggageErrorKind::Key });
+        if !is_key(key.as_bytes()) {
+            return Err(BaggageError { position: self.text.len(), kind: BaggageErrorKind::Key });
         }
         self.append(|text| {
             text.extend([key, "="]);
@@ -102,7 +106,7 @@ impl Baggage {
     /// # Errors
     ///
     /// A list that would exceed one of the limits; the list is as it was.
-    pub fn push_member(&mut self, member: &Member<'_>) -> Result<(), BaggageError> {
+    pub fn push_member(&mut self, member: &BaggageMember<'_>) -> Result<(), BaggageError> {
         self.append(|text| member.write(text))
     }
 
@@ -120,9 +124,25 @@ impl Baggage {
         Ok(())
     }
 
+    /// Adds a list, whole.
+    ///
+    /// # Errors
+    ///
+    /// A list that would exceed one of the limits; the list is as it was.
+    pub(crate) fn push_list(&mut self, list: &Self) -> Result<(), BaggageError> {
+        let Some(others) = list.members.checked_sub(1) else { return Ok(()) };
+        if self.members + others >= Self::MAX_MEMBERS {
+            return Err(BaggageError { position: self.text.len(), kind: BaggageErrorKind::Limit });
+        }
+        self.append(|text| text.push_str(&list.text))?;
+        self.members += others;
+        Ok(())
+    }
+
     /// The members, in order.
-    pub fn members(&self) -> impl Iterator<Item = Member<'_>> {
-        Members::new(self.text.as_bytes()).flatten()
+    pub fn members(&self) -> impl Iterator<Item = BaggageMember<'_>> {
+        // What is in the list was checked when it was added.
+        self.text.split(',').filter(|member| !member.is_empty()).map(BaggageMember::from_tidy)
     }
 
     /// The decoded value of the last member with this key, which is the one that counts.
@@ -158,151 +178,25 @@ impl FromStr for Baggage {
     /// Reads one line, of which every member must be well-formed and within the limits.
     fn from_str(value: &str) -> Result<Self, BaggageError> {
         let mut baggage = Self::new();
-        for member in Members::new(value.as_bytes()) {
-            baggage.push_member(&member?)?;
+        let mut members = BaggageMembers::new(value.as_bytes());
+        while let Some(member) = members.next() {
+            let pushed = baggage.push_member(&member?);
+            pushed.map_err(|error| BaggageError { position: members.position, ..error })?;
         }
         Ok(baggage)
-    }
-}
-
-/// A member of a `baggage` list, as it was received.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Member<'a> {
-    key: &'a str,
-    value: &'a str,
-    properties: &'a str,
-}
-
-impl<'a> Member<'a> {
-    /// The key.
-    pub fn key(&self) -> &'a str {
-        self.key
-    }
-
-    /// The key without `sentry-`, if it begins so, in lower case: then it is an item of the
-    /// [dynamic sampling context](https://develop.sentry.dev/sdk/foundations/trace-propagation/dynamic-sampling-context/).
-    pub fn sentry_name(&self) -> Option<&'a str> {
-        self.key.strip_prefix("sentry-")
-    }
-
-    /// The value as received, still encoded.
-    pub fn raw_value(&self) -> &'a str {
-        self.value
-    }
-
-    /// The value, decoded.
-    pub fn value(&self) -> Cow<'a, str> {
-        percent_decode_str(self.value).decode_utf8_lossy()
-    }
-
-    /// What stands between the value and the end of the member, without the first `;`. Empty if there are
-    /// no properties.
-    pub fn properties(&self) -> &'a str {
-        self.properties
-    }
-
-    fn parse(bytes: &'a [u8]) -> Result<Self, BaggageErrorKind> {
-        let (head, properties) = split_at_byte(bytes, b';');
-        let (key, Some(value)) = split_at_byte(head, b'=') else {
-            return Err(BaggageErrorKind::NoValue);
-        };
-        let (key, value) = (trim_blanks(key), trim_blanks(value));
-        if key.is_empty() || key == b"sentry-" || !key.iter().copied().all(is_token_byte) {
-            return Err(BaggageErrorKind::Key);
-        }
-        if !value.iter().all(|byte| is_octet(*byte) || is_encoded_when_written(*byte)) {
-            return Err(BaggageErrorKind::Value);
-        }
-        let properties = trim_blanks(properties.unwrap_or_default());
-        if !properties.iter().all(|byte| is_octet(*byte) || matches!(byte, b';' | b' ' | b'\t')) {
-            return Err(BaggageErrorKind::Property);
-        }
-        // All three are ASCII by now.
-        let text = |bytes| std::str::from_utf8(bytes).map_err(|_| BaggageErrorKind::Value);
-        let member = Self { key: text(key)?, value: text(value)?, properties: text(properties)? };
-        if member.is_decodable() { Ok(member) } else { Err(BaggageErrorKind::Encoding) }
-    }
-
-    /// Whether every `%` begins an encoded byte and the bytes are UTF-8.
-    fn is_decodable(&self) -> bool {
-        let mut ascii = true;
-        for (at, _) in self.value.match_indices('%') {
-            match self.value.as_bytes().get(at + 1..at + 3) {
-                Some([high, low]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                    ascii &= *high < b'8';
-                }
-                _ => return false,
-            }
-        }
-        ascii || percent_decode_str(self.value).decode_utf8().is_ok()
-    }
-
-    fn write(&self, text: &mut String) {
-        text.extend([self.key, "="]);
-        if self.value.bytes().any(is_encoded_when_written) {
-            text.extend(utf8_percent_encode(self.value, MENDED));
-        } else {
-            text.push_str(self.value);
-        }
-        if !self.properties.is_empty() {
-            text.extend([";", self.properties]);
-        }
-    }
-}
-
-/// The members of one header line: each well-formed one, and for each other an error that says what is
-/// wrong with it. Empty members are passed over.
-///
-/// ```
-/// use tracehop::wire::baggage::Members;
-///
-/// let mut members = Members::new(b"a=1, b, c=%zz");
-/// assert_eq!(members.next().unwrap()?.key(), "a");
-/// assert_eq!(members.next().unwrap().unwrap_err().to_string(), "member at 5 of the baggage: it has no `=`");
-/// assert!(members.next().unwrap().is_err());
-/// assert!(members.next().is_none());
-/// # Ok::<(), tracehop::wire::BaggageError>(())
-/// ```
-#[derive(Debug, Clone)]
-pub struct Members<'a> {
-    rest: Option<&'a [u8]>,
-    position: usize,
-}
-
-impl<'a> Members<'a> {
-    /// Goes through one line.
-    pub fn new(line: &'a [u8]) -> Self {
-        Self { rest: Some(line), position: 0 }
-    }
-}
-
-impl<'a> Iterator for Members<'a> {
-    type Item = Result<Member<'a>, BaggageError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let (bytes, rest) = split_at_byte(self.rest?, b',');
-            self.rest = rest;
-            let blanks = bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-            let position = self.position + blanks;
-            self.position += bytes.len() + 1;
-            let bytes = trim_blanks(bytes);
-            if !bytes.is_empty() {
-                return Some(Member::parse(bytes).map_err(|kind| BaggageError { position, kind }));
-            }
-        }
     }
 }
 
 /// The well-formed members within the first [`Baggage::MAX_BYTES`] of the lines.
 pub(crate) fn readable_members<'a>(
     lines: impl IntoIterator<Item = &'a [u8]>,
-) -> impl Iterator<Item = Member<'a>> {
+) -> impl Iterator<Item = BaggageMember<'a>> {
     let mut left = Baggage::MAX_BYTES;
     lines.into_iter().flat_map(move |line| {
-        let line = whole_members(line, left);
-        left -= line.len();
-        Members::new(line).flatten()
+        let whole = whole_members(line, left);
+        // A line that is cut is the last.
+        left = if whole.len() == line.len() { left - line.len() } else { 0 };
+        BaggageMembers::new(whole).flatten()
     })
 }
 
@@ -315,87 +209,9 @@ fn whole_members(line: &[u8], limit: usize) -> &[u8] {
     }
 }
 
-fn split_at_byte(bytes: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
-    match bytes.iter().position(|byte| *byte == separator) {
-        Some(at) => (&bytes[..at], Some(&bytes[at + 1..])),
-        None => (bytes, None),
-    }
-}
-
-/// `tchar` of [RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-tokens).
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
-/// `baggage-octet` of [W3C Baggage](https://www.w3.org/TR/baggage/#definition).
-fn is_octet(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\')
-}
-
-/// Not a `baggage-octet`, but harmless.
-fn is_encoded_when_written(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'"' | b'\\')
-}
-
-/// What [`is_encoded_when_written`] names. `%` is not in it: what is encoded stays as it is.
-const MENDED: &AsciiSet = &percent_encoding::CONTROLS.add(b' ').add(b'"').add(b'\\');
-
 /// What values made here encode: all but the unreserved characters of
 /// [RFC 3986](https://www.rfc-editor.org/rfc/rfc3986#section-2.3).
 const WRITTEN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// What is wrong with a `baggage` member, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BaggageError {
-    position: usize,
-    kind: BaggageErrorKind,
-}
-
-/// What can be wrong with a `baggage` member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BaggageErrorKind {
-    /// There is no `=`.
-    NoValue,
-    /// The key is empty or has a character that a token does not have.
-    Key,
-    /// The value has a control character or one that is not ASCII.
-    Value,
-    /// The value is not percent-encoded UTF-8.
-    Encoding,
-    /// A property has a character that properties do not have.
-    Property,
-    /// The list would have more than 64 members or 8192 bytes.
-    Limit,
-}
-
-impl BaggageError {
-    /// Where the member begins: an offset in bytes, from 0.
-    pub fn position(&self) -> usize {
-        self.position
-    }
-
-    /// What is wrong with it.
-    pub fn kind(&self) -> BaggageErrorKind {
-        self.kind
-    }
-}
-
-impl fmt::Display for BaggageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.kind {
-            BaggageErrorKind::NoValue => "it has no `=`",
-            BaggageErrorKind::Key => "its key is not a token",
-            BaggageErrorKind::Value => "its value has a character that must be percent-encoded",
-            BaggageErrorKind::Encoding => "its value is not percent-encoded UTF-8",
-            BaggageErrorKind::Property => "a property has a character that must be percent-encoded",
-            BaggageErrorKind::Limit => "the list would have more than 64 members or 8192 bytes",
-        };
-        write!(f, "member at {} of the baggage: {what}", self.position)
-    }
-}
-
-impl Error for BaggageError {}
 
 #[cfg(test)]
 mod tests {
@@ -414,7 +230,7 @@ mod tests {
             (&["a=1,b=2", "c=3"], "a=1,b=2,c=3"),
             (&[" a = 1 ,\tb\t=\t2 "], "a=1,b=2"),
             (&["b=2,a=1,B=3"], "b=2,a=1,B=3"),
-            (&["a=1 ; p ;q = 2"], "a=1;p ;q = 2"),
+            (&["a=1 ; p ;;q = 2;"], "a=1;p;q=2"),
             (&["a=%2F%2f/"], "a=%2F%2f/"),
             (&["a=b=c=d"], "a=b=c=d"),
             (&["a=,b=2"], "a=,b=2"),
@@ -445,10 +261,13 @@ mod tests {
             (b"a=%4", 0, K::Encoding),
             (b"a=%C3", 0, K::Encoding),
             (b"a=1;p=\"q\"", 0, K::Property),
+            (b"a=1;p\tq", 0, K::Property),
+            (b"a=1;p=q r", 0, K::Property),
+            (b"a=1;==", 0, K::Property),
         ];
         for (line, position, kind) in table {
             let shown = String::from_utf8_lossy(line);
-            let errors: Vec<_> = Members::new(line).filter_map(Result::err).collect();
+            let errors: Vec<_> = BaggageMembers::new(line).filter_map(Result::err).collect();
             assert_eq!(errors, [BaggageError { position: *position, kind: *kind }], "{shown}");
             let kept = Baggage::from_lines([*line, b"z=9"]);
             assert_eq!(
@@ -506,11 +325,29 @@ mod tests {
             (vec![format!("{},a=1", filler(8192))], 8192),
             (vec![filler(8100), "a=1".to_owned()], 8104),
             (vec![filler(8190), "a=1".to_owned()], 8190),
+            (vec![filler(4100), filler(4100), "a=1".to_owned()], 4100),
+            (vec![filler(9000), "a=1".to_owned()], 0),
         ];
         for (lines, expected) in table {
             let baggage = Baggage::from_lines(lines.iter().map(|line| line.as_bytes()));
             assert_eq!(baggage.as_str().len(), *expected);
+            assert!(lines.join(",").starts_with(baggage.as_str()));
         }
+    }
+
+    #[test]
+    fn errors_name_the_place_in_the_text_that_was_given() {
+        let too_long = format!("   a=1   ,   b={}", "x".repeat(8190));
+        let table = [(too_long.as_str(), 13), ("a=1,  ,b", 7), ("\t=1", 1)];
+        for (text, position) in table {
+            assert_eq!(text.parse::<Baggage>().unwrap_err().position(), position, "{text}");
+        }
+        let mut baggage: Baggage = "a=1".parse().unwrap();
+        for key in ["", "b c", "sentry-", "é"] {
+            let error = baggage.push(key, "2").unwrap_err();
+            assert_eq!((error.position(), error.kind()), (3, BaggageErrorKind::Key));
+        }
+        assert_eq!(baggage.as_str(), "a=1");
     }
 
     #[test]

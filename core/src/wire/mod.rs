@@ -3,12 +3,15 @@
 //! These types know how a value is spelled, and nothing of what it means for a trace; that is
 //! [`Propagator`](crate::Propagator)'s part. Use them alone to look into a header.
 
-pub mod baggage;
+mod baggage;
+mod baggage_member;
 mod sentry_trace;
 mod traceparent;
 mod tracestate;
 
-pub use baggage::{Baggage, BaggageError};
+pub use baggage::Baggage;
+pub(crate) use baggage::readable_members;
+pub use baggage_member::{BaggageError, BaggageErrorKind, BaggageMember, BaggageMembers};
 pub use sentry_trace::{SentryTrace, SentryTraceError};
 pub use traceparent::{Traceparent, TraceparentError};
 pub use tracestate::{Tracestate, TracestateError};

@@ -37,6 +37,7 @@ use crate::id::{IdError, SpanId, TraceId};
 /// # Ok::<(), tracehop::wire::SentryTraceError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct SentryTrace {
     /// The trace that the request belongs to.
     pub trace_id: TraceId,
@@ -60,9 +61,9 @@ pub enum SentryTraceError {
         /// Offset of the byte, from 0, after leading blanks.
         position: usize,
     },
-    /// The first part is not a trace id.
+    /// The first part is not a trace id. Positions in the cause count from where the id begins.
     TraceId(IdError),
-    /// The second part is not a span id.
+    /// The second part is not a span id. Positions in the cause count from where the id begins.
     SpanId(IdError),
     /// The third part is neither `1` nor `0`.
     Sampled,
@@ -103,6 +104,11 @@ impl Error for SentryTraceError {
 impl SentryTrace {
     /// Bytes of the longest value: one with a decision.
     pub const MAX_LEN: usize = 51;
+
+    /// The value that says this.
+    pub const fn new(trace_id: TraceId, span_id: SpanId, sampled: Option<bool>) -> Self {
+        Self { trace_id, span_id, sampled }
+    }
 
     /// Reads a value.
     ///

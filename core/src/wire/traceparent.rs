@@ -35,6 +35,7 @@ use crate::id::{IdError, SpanId, TraceId};
 /// # Ok::<(), tracehop::wire::TraceparentError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Traceparent {
     /// The trace that the request belongs to.
     pub trace_id: TraceId,
@@ -108,6 +109,11 @@ impl Error for TraceparentError {
 impl Traceparent {
     /// Bytes of a value of version `00`.
     pub const LEN: usize = 55;
+
+    /// The value that says this.
+    pub const fn new(trace_id: TraceId, parent_id: SpanId, sampled: bool) -> Self {
+        Self { trace_id, parent_id, sampled }
+    }
 
     /// Reads a value.
     ///

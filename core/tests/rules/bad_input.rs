@@ -58,6 +58,7 @@ fn malformed_members_are_dropped_and_the_trace_continued() {
         (b"sentry-a=\0,sentry-b=\x7f", 0),
         (b"sentry-a=\"<script>\",sentry-b=\\", 2),
         (b"====,;;;;,sentry-a=1,=;=", 1),
+        (b"sentry-a=1;p\tq,sentry-b=1;\"p\",sentry-c=1;p=\x7f,sentry-d=1;p", 1),
         (&huge, 1),
         (&many, 64),
     ];

@@ -1,4 +1,5 @@
-use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
 
 use tracehop::{Propagator, SampleRate};
@@ -22,9 +23,9 @@ fn the_head_of_the_trace_writes_what_it_knows() {
     assert_eq!(
         value(&outgoing(&context), "baggage").unwrap(),
         format!(
-            "sentry-trace_id={},sentry-public_key=key,sentry-release=shop%401.4.0,\
-             sentry-environment=pre%20prod,sentry-org_id=7,sentry-sample_rand={},sentry-sample_rate=1,\
-             sentry-sampled=true,sentry-transaction=GET%20%2Fusers%2F%7Bid%7D",
+            "sentry-trace_id={},sentry-sample_rand={},sentry-sample_rate=1,sentry-sampled=true,\
+             sentry-public_key=key,sentry-org_id=7,sentry-release=shop%401.4.0,\
+             sentry-environment=pre%20prod,sentry-transaction=GET%20%2Fusers%2F%7Bid%7D",
             context.trace_id(),
             context.sample_rand(),
         )
@@ -36,7 +37,7 @@ fn tracing_without_performance_writes_no_decision_and_no_transaction() {
     let context = Propagator::builder().build().unwrap().start_new_trace();
     context.set_transaction("GET /");
     let names: Vec<_> = context.dsc().iter().map(|(name, _)| name.to_owned()).collect();
-    assert_eq!(names, ["trace_id", "environment", "sample_rand"]);
+    assert_eq!(names, ["trace_id", "sample_rand", "environment"]);
     assert_eq!(
         value(&outgoing(&context), "sentry-trace").unwrap(),
         format!("{}-{}", context.trace_id(), context.span_id())
@@ -210,6 +211,49 @@ fn a_received_random_number_decides_and_keeps_its_digits() {
         let expected = format!("{baggage},sentry-sample_rate=0.123456785");
         assert_eq!(value(&outgoing(&context), "baggage"), Some(&*expected));
     }
+}
+
+#[test]
+fn a_full_one_stays_as_it_arrived() {
+    let filler = "x".repeat(8_192 - "sentry-sample_rate=1,sentry-last=".len());
+    let full = format!("sentry-sample_rate=1,sentry-last={filler}");
+    let propagator = Propagator::builder().traces_sample_rate(0.123).build().unwrap();
+    let context = propagator.continue_trace(&incoming("", &full));
+    assert!(context.sample_rate().is_some());
+    assert_eq!(value(&outgoing(&context), "baggage"), Some(&*full));
+}
+
+#[test]
+fn a_deferred_trace_without_random_number_gets_both_that_and_the_rate() {
+    let propagator = Propagator::builder().traces_sample_rate(0.5).build().unwrap();
+    let context = propagator.continue_trace(&incoming("", "sentry-release=theirs"));
+    let expected = format!(
+        "sentry-release=theirs,sentry-sample_rand={},sentry-sample_rate=0.5",
+        context.sample_rand()
+    );
+    assert_eq!(value(&outgoing(&context), "baggage"), Some(&*expected));
+}
+
+#[test]
+fn threads_that_ask_at_once_ask_the_sampler_once() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&calls);
+    let propagator = Propagator::builder()
+        .traces_sampler(move |_| counter.fetch_add(1, Ordering::Relaxed) as f64)
+        .build()
+        .unwrap();
+    let context = propagator.start_new_trace();
+    let barrier = Barrier::new(8);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            let (context, barrier) = (context.clone(), &barrier);
+            scope.spawn(move || {
+                barrier.wait();
+                assert_eq!(context.sampled(), Some(false));
+            });
+        }
+    });
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
 }
 
 #[test]

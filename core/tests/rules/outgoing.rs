@@ -63,6 +63,19 @@ fn requests_to_others_get_nothing() {
     }
 }
 
+#[cfg(feature = "http")]
+#[test]
+fn every_carrier_of_headers_keeps_the_applications_own() {
+    let context = propagator().continue_trace(&incoming("-1", "sentry-sample_rand=0.5"));
+    let mut map = http::HeaderMap::new();
+    map.append("baggage", http::HeaderValue::from_bytes("mine=é".as_bytes()).unwrap());
+    map.append("baggage", http::HeaderValue::from_static("b=2"));
+    context.inject("https://api.example.com/", &mut map);
+    let lines: Vec<_> = map.get_all("baggage").iter().map(http::HeaderValue::as_bytes).collect();
+    assert_eq!(lines, ["mine=é,b=2,sentry-sample_rand=0.5".as_bytes()]);
+    assert_eq!(map["sentry-trace"], context.trace_data().sentry_trace());
+}
+
 #[test]
 fn what_has_no_url_has_no_target() {
     let builder =

@@ -104,6 +104,12 @@ fn baggage_and_organisation_count_as_with_sentry_trace() {
 
 #[test]
 fn one_that_the_application_set_by_hand_is_left_alone() {
+    let mut stray = headers([("tracestate", "mine=1")]);
+    both_ways()
+        .continue_trace(&headers([("traceparent", SAMPLED), ("tracestate", "a=1")]))
+        .inject("https://api.example.com/", &mut stray);
+    assert_eq!(value(&stray, "tracestate"), Some("a=1"));
+
     let mut request = headers([("traceparent", NOT_SAMPLED)]);
     both_ways()
         .continue_trace(&headers([("traceparent", SAMPLED), ("tracestate", "a=1")]))
