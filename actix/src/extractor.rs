@@ -8,7 +8,7 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, ResponseError};
 use tracehop::{PropagationContext, Propagator};
 
-use crate::request::{continue_trace, trace_of};
+use crate::request::{continue_trace, name_by_route, trace_of};
 
 /// Extractor of the trace that a request belongs to.
 ///
@@ -69,6 +69,10 @@ impl FromRequest for Trace {
         };
         let context = trace_of(request)
             .or_else(|| propagator().map(|propagator| continue_trace(propagator, request)));
+        if let Some(context) = &context {
+            // Once more, since only now the route is known for sure: guards have had their say.
+            name_by_route(context, request);
+        }
         ready(context.map(Self).ok_or(NotConfigured))
     }
 }

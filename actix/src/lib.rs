@@ -28,8 +28,22 @@
 //!
 //! The middleware makes the trace [current](PropagationContext::current) for the handler and for all that
 //! the handler awaits, so that a client with `tracehop-reqwest` finds it by itself. What the handler spawns
-//! must be told: [`in_current_trace`](tracehop::InTrace::in_current_trace). The extractor [`Trace`] is the
-//! same trace as a value, for a template or a job.
+//! must be told. The extractor [`Trace`] is the same trace as a value, for a template or a job.
+//!
+//! ```
+//! use actix_web::{HttpResponse, Responder, rt, web};
+//! use tracehop_actix::Trace;
+//! use tracehop_actix::tracehop::InTrace as _;
+//!
+//! async fn order(trace: Trace) -> actix_web::Result<impl Responder> {
+//!     // A future of its own: told by its extension.
+//!     rt::spawn(async { /* send a confirmation */ }.in_current_trace());
+//!     // A closure on another thread: called in the trace.
+//!     let trace = trace.into_inner();
+//!     web::block(move || trace.in_scope(|| { /* write to the database */ })).await?;
+//!     Ok(HttpResponse::Created())
+//! }
+//! ```
 //!
 //! # Browsers on other origins
 //!
@@ -45,6 +59,16 @@
 //! ```
 //!
 //! Wrap the App in `Cors` last, so that it comes first and answers preflights itself.
+//!
+//! # Features
+//!
+//! None is on by default. Those of [`tracehop`] that are not here, such as `serde`, are turned on by
+//! depending on it as well.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `regex` | `Target::regex` |
+//! | `tracing` | a debug event that says why a trace was not continued |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -11,15 +11,23 @@ use tracehop::{InTrace as _, PropagationContext, Propagator, Traced};
 use crate::body::TracedBody;
 use crate::request::continue_trace;
 
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
 /// Middleware that continues the trace of each request, or starts one.
 ///
 /// * The trace is in the request's extensions, as a [`PropagationContext`], and the
 ///   [current](PropagationContext::current) one of the handler, of what the handler awaits, and of a body
 ///   that is streamed.
-/// * The transaction is named by the route, `GET /users/{id}`, never by the path that was requested.
-/// * A request whose trace was continued already, by the same middleware further out, keeps it.
+/// * The transaction is named by the route, `GET /users/{id}`, never by the path that was requested. Where
+///   guards decide between routes for the same path, the first of these is taken; a handler that takes a
+///   [`Trace`](crate::Trace) corrects it. A resource with several patterns is known by its first.
+/// * A request that passes this middleware twice has one trace, if both have the same propagator; with
+///   another one, such as that of a tenant's scope, the inner one continues the trace by its own options.
 ///
-/// Nothing about a header fails a request, and what handlers and other middleware return is passed on.
+/// Nothing about a header fails a request, and what handlers and other middleware return is passed on. An
+/// error that other middleware returns becomes a response outside of the trace, and has no `Server-Timing`.
+///
+/// The body of the response is wrapped, as it may still be streamed when the handler has returned.
 ///
 /// See the [crate's documentation](crate) for an example.
 #[derive(Debug, Clone)]
@@ -36,6 +44,9 @@ impl TracePropagation {
 
     /// Whether HTML responses get a [`Server-Timing`](https://www.w3.org/TR/server-timing/) header with the
     /// trace. Off by default.
+    ///
+    /// It has what the request's `baggage` had of Sentry's, up to 8192 bytes, for which a proxy in front must
+    /// have room in its response headers.
     ///
     /// The browser SDK continues the trace from there if the page has no meta tags, such as a page from a
     /// file. Do not turn it on for pages that shared caches may keep: all visitors would share one trace.
@@ -120,14 +131,18 @@ where
 }
 
 fn is_html<B>(response: &ServiceResponse<B>) -> bool {
-    let content_type = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    content_type
-        .and_then(|value| value.get(..9))
-        .is_some_and(|start| start.eq_ignore_ascii_case(b"text/html"))
+    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = content_type.and_then(|value| value.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("text/html"))
 }
 
+/// Once: the same middleware further in may have done it.
 fn add_server_timing<B>(response: &mut ServiceResponse<B>, context: &PropagationContext) {
+    let is_ours = |value: &HeaderValue| value.as_bytes().starts_with(b"sentry-trace;");
+    if response.headers().get_all(SERVER_TIMING).any(is_ours) {
+        return;
+    }
     if let Ok(value) = HeaderValue::try_from(context.trace_data().server_timing()) {
-        response.headers_mut().append(HeaderName::from_static("server-timing"), value);
+        response.headers_mut().append(SERVER_TIMING, value);
     }
 }

@@ -6,12 +6,15 @@ use tracehop::{Extractor, Field, PropagationContext, Propagator};
 
 /// The request headers that a trace travels in, for the `allowed_headers` of
 /// [actix-cors](https://docs.rs/actix-cors).
-pub const TRACE_HEADERS: [&str; 4] = [
-    Field::SentryTrace.name(),
-    Field::Baggage.name(),
-    Field::Traceparent.name(),
-    Field::Tracestate.name(),
-];
+pub const TRACE_HEADERS: [&str; Field::ALL.len()] = {
+    let mut names = [""; Field::ALL.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = Field::ALL[at].name();
+        at += 1;
+    }
+    names
+};
 
 /// Actix-web's own header map, which is not that of the crate `http`.
 struct Headers<'a>(&'a HeaderMap);
@@ -27,15 +30,21 @@ pub(crate) fn trace_of(request: &HttpRequest) -> Option<PropagationContext> {
     request.extensions().get::<PropagationContext>().cloned()
 }
 
-/// Continues the trace of a request and keeps it with the request, or returns the one that is there.
+/// Continues the trace of a request and keeps it with the request, or returns the one that is there, if it
+/// is of the same propagator.
 pub(crate) fn continue_trace(propagator: &Propagator, request: &HttpRequest) -> PropagationContext {
-    trace_of(request).unwrap_or_else(|| {
+    let known = trace_of(request).filter(|context| propagator.is_propagator_of(context));
+    known.unwrap_or_else(|| {
         let context = propagator.continue_trace(&Headers(request.headers()));
-        // A path that no route matches is nobody's name for anything.
-        if let Some(pattern) = request.match_pattern() {
-            context.set_transaction([request.method().as_str(), " ", &pattern].concat());
-        }
         request.extensions_mut().insert(context.clone());
+        name_by_route(&context, request);
         context
     })
+}
+
+/// A path that no route matches is nobody's name for anything.
+pub(crate) fn name_by_route(context: &PropagationContext, request: &HttpRequest) {
+    if let Some(pattern) = request.match_pattern() {
+        context.set_route(request.method().as_str(), &pattern);
+    }
 }

@@ -46,6 +46,9 @@ pub struct PropagationContext {
     trace: Arc<Trace>,
 }
 
+const METHODS: [&str; 9] =
+    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+
 /// What all contexts of one trace share.
 struct Trace {
     options: Arc<Options>,
@@ -86,6 +89,10 @@ impl PropagationContext {
             parent_span_id: None,
             trace: Arc::new(Trace::new(options, TraceId::random(), origin)),
         }
+    }
+
+    pub(crate) fn options(&self) -> &Arc<Options> {
+        &self.trace.options
     }
 
     /// A context for a span below this one, which the application records itself. It has a new span id, and
@@ -139,6 +146,17 @@ impl PropagationContext {
     pub fn set_transaction(&self, name: impl Into<Cow<'static, str>>) {
         let name = Some(name.into()).filter(|name| !name.is_empty());
         *self.trace.transaction.lock().unwrap_or_else(PoisonError::into_inner) = name;
+    }
+
+    /// [Names the transaction](Self::set_transaction) after a request's method and the pattern of its route.
+    ///
+    /// A method that is not one of [RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-method-definitions)
+    /// or [RFC 5789](https://www.rfc-editor.org/rfc/rfc5789) names nothing: it is free text of the client's,
+    /// and not for a list of names.
+    pub fn set_route(&self, method: &str, pattern: &str) {
+        if METHODS.contains(&method) {
+            self.set_transaction([method, " ", pattern].concat());
+        }
     }
 
     /// The sampling decision; `None` if it is deferred to the services further on. Asking settles it.

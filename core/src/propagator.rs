@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::carrier::Extractor;
+use crate::carrier::{Extractor, Injector};
 use crate::context::PropagationContext;
 use crate::incoming::{Incoming, NotContinued};
 use crate::options::Options;
@@ -71,13 +71,23 @@ impl Propagator {
         PropagationContext::started(Arc::clone(&self.options), NotContinued::NoTrace)
     }
 
-    /// Whether requests to this URL, which is absolute, get trace headers by the
-    /// [`trace_propagation_targets`](crate::PropagatorBuilder::trace_propagation_targets).
-    ///
-    /// [`PropagationContext::inject`] asks the propagator that the context came from. An adapter that has a
-    /// propagator of its own asks that one as well, so that a client which was given targets keeps to them,
-    /// whichever trace it is used in.
-    pub fn is_target(&self, url: impl AsRef<str>) -> bool {
-        self.options.is_target(url.as_ref())
+    /// Whether a context was made by this propagator, or a clone of it.
+    pub fn is_propagator_of(&self, context: &PropagationContext) -> bool {
+        Arc::ptr_eq(&self.options, context.options())
+    }
+
+    /// As [`PropagationContext::inject`], for a client that has a propagator of its own: the URL must be a
+    /// target for this propagator as well. A client that was given targets keeps to them, whichever trace it
+    /// is used in.
+    pub fn inject<I: Injector + ?Sized>(
+        &self,
+        context: &PropagationContext,
+        url: impl AsRef<str>,
+        carrier: &mut I,
+    ) {
+        let url = url.as_ref();
+        if self.is_propagator_of(context) || self.options.is_target(url) {
+            context.inject(url, carrier);
+        }
     }
 }

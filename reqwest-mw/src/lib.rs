@@ -2,18 +2,16 @@
 //! [reqwest-middleware](https://docs.rs/reqwest-middleware): the trace of the running request goes with
 //! every request that it makes.
 //!
-//! ```
+//! ```no_run
 //! use reqwest_middleware::ClientBuilder;
 //! use tracehop_reqwest::tracehop::{InTrace as _, Propagator, Target};
 //! use tracehop_reqwest::{RequestBuilderExt as _, TracePropagation};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-//! # let url = format!("http://{}/", listener.local_addr()?);
-//! # tokio::spawn(async move { axum::serve(listener, axum::Router::new()).await });
+//! let url = "https://api.example.com/stock";
 //! let propagator = Propagator::builder()
-//!     .trace_propagation_targets([Target::host("127.0.0.1"), Target::host("api.example.com")])
+//!     .trace_propagation_targets([Target::host("api.example.com")])
 //!     .build()?;
 //! let client = ClientBuilder::new(reqwest::Client::new())
 //!     .with(TracePropagation::new(propagator.clone()))
@@ -22,9 +20,9 @@
 //! // In a handler, the middleware of tracehop-actix has done this.
 //! let trace = propagator.start_new_trace();
 //! async {
-//!     client.get(&url).send().await?; // the running request's trace, found by itself
-//!     client.get(&url).with_trace(&trace).send().await?; // or told
-//!     client.get(&url).without_trace().send().await?; // or none
+//!     client.get(url).send().await?; // the running request's trace, found by itself
+//!     client.get(url).with_trace(&trace).send().await?; // or told
+//!     client.get(url).without_trace().send().await?; // or none
 //!     Ok::<_, reqwest_middleware::Error>(())
 //! }
 //! .in_trace(trace.clone())
@@ -42,6 +40,16 @@
 //! The URL that counts is the one that this middleware sees: add it behind those that change URLs. With
 //! [reqwest-retry](https://docs.rs/reqwest-retry) either order will do, and every attempt carries the
 //! headers once.
+//!
+//! # Features
+//!
+//! None is on by default. Those of [`tracehop`] that are not here, such as `serde`, are turned on by
+//! depending on it as well.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `regex` | `Target::regex` |
+//! | `tracing` | a debug event that says why a trace was not continued |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

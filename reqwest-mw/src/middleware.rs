@@ -3,19 +3,23 @@ use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next, Result};
 use tracehop::{PropagationContext, Propagator};
 
-use crate::request::{Choice, inject};
+use crate::request::{Choice, with_headers};
 
 /// Middleware that puts the trace into the headers of each request.
 ///
 /// Which trace: the one that the request was [told](crate::RequestBuilderExt::with_trace), else the
 /// [current](PropagationContext::current) one, else a new one of this propagator's.
 ///
-/// The request's URL must be a [target](tracehop::Propagator::is_target) for this propagator, and for the one
-/// that the trace came from if that is another: a client that was given targets keeps to them.
+/// The request's URL must be a target for this propagator, and for the one that the trace came from if that is
+/// another: a client that was given targets keeps to them.
 #[derive(Debug, Clone)]
 pub struct TracePropagation {
     propagator: Propagator,
 }
+
+/// The trace that was begun for a request, kept so that a retry of it belongs to the same.
+#[derive(Debug, Clone)]
+struct Begun(PropagationContext);
 
 impl TracePropagation {
     /// Middleware that begins new traces with this propagator, for requests that are made outside of any.
@@ -23,19 +27,15 @@ impl TracePropagation {
         Self { propagator }
     }
 
-    fn inject(&self, request: &mut Request, extensions: &mut Extensions) {
+    /// The trace that a request belongs to, if to any.
+    fn context(&self, extensions: &mut Extensions) -> Option<PropagationContext> {
         match extensions.get::<Choice>() {
-            Some(Choice::Without) => {}
-            Some(Choice::With(context)) => inject(context, request),
-            None => match PropagationContext::current() {
-                Some(context) => inject(&context, request),
-                None => {
-                    let context = self.propagator.start_new_trace();
-                    inject(&context, request);
-                    // Kept, so that a retry of the request belongs to the same trace.
-                    extensions.insert(Choice::With(context));
-                }
-            },
+            Some(Choice::With(context)) => Some(context.clone()),
+            Some(Choice::Without) => None,
+            None => Some(PropagationContext::current().unwrap_or_else(|| {
+                let begin = || Begun(self.propagator.start_new_trace());
+                extensions.get_or_insert_with(begin).0.clone()
+            })),
         }
     }
 }
@@ -49,8 +49,10 @@ impl Middleware for TracePropagation {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
-        if self.propagator.is_target(request.url()) {
-            self.inject(&mut request, extensions);
+        if let Some(context) = self.context(extensions) {
+            with_headers(&mut request, |url, headers| {
+                self.propagator.inject(&context, url, headers);
+            });
         }
         next.run(request, extensions).await
     }

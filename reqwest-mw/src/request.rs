@@ -1,4 +1,5 @@
-use reqwest::Request;
+use reqwest::header::HeaderMap;
+use reqwest::{Request, Url};
 use reqwest_middleware::RequestBuilder;
 use tracehop::PropagationContext;
 
@@ -53,8 +54,12 @@ mod sealed {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn inject(context: &PropagationContext, request: &mut Request) {
-    // Taken out, since a request does not lend its URL and its headers at the same time.
+    with_headers(request, |url, headers| context.inject(url, headers));
+}
+
+/// A request does not lend its URL and its headers at the same time: these are taken out meanwhile.
+pub(crate) fn with_headers(request: &mut Request, f: impl FnOnce(&Url, &mut HeaderMap)) {
     let mut headers = std::mem::take(request.headers_mut());
-    context.inject(request.url(), &mut headers);
+    f(request.url(), &mut headers);
     *request.headers_mut() = headers;
 }

@@ -56,8 +56,13 @@ fn propagator() -> Propagator {
     Propagator::builder().traces_sample_rate(1.0).build().unwrap()
 }
 
+/// Without the proxy that the environment may name.
+fn plain_client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
 fn client(propagator: Propagator) -> ClientWithMiddleware {
-    ClientBuilder::new(reqwest::Client::new()).with(TracePropagation::new(propagator)).build()
+    ClientBuilder::new(plain_client()).with(TracePropagation::new(propagator)).build()
 }
 
 fn sentry_trace(context: &PropagationContext) -> Vec<String> {
@@ -91,6 +96,20 @@ async fn a_request_outside_of_any_trace_begins_one() {
 }
 
 #[tokio::test]
+async fn a_trace_begun_for_one_request_is_not_that_of_the_next() {
+    let server = Server::start(0).await;
+    let client = client(propagator());
+    let mut extensions = axum::http::Extensions::new();
+    let context = propagator().start_new_trace();
+    let request = || client.get(server.url("/")).build().unwrap();
+    client.execute_with_extensions(request(), &mut extensions).await.unwrap();
+    async { client.execute_with_extensions(request(), &mut extensions).await.unwrap() }
+        .in_trace(context.clone())
+        .await;
+    assert_eq!(server.lines("sentry-trace")[1], sentry_trace(&context));
+}
+
+#[tokio::test]
 async fn a_request_can_be_told_its_trace_or_to_have_none() {
     let server = Server::start(0).await;
     let client = client(propagator());
@@ -120,7 +139,8 @@ async fn targets_are_compared_with_the_final_url() {
 #[tokio::test]
 async fn the_targets_of_the_client_and_of_the_trace_both_count() {
     let with = |targets: &[&str]| {
-        let builder = Propagator::builder().trace_propagation_targets(targets.iter().copied());
+        let targets = targets.iter().copied().map(Target::contains);
+        let builder = Propagator::builder().trace_propagation_targets(targets);
         builder.build().unwrap()
     };
     for (clients, traces, sent) in [
@@ -168,7 +188,7 @@ async fn every_attempt_carries_the_headers_once_whichever_middleware_is_first() 
         RetryTransientMiddleware::new_with_policy(policy)
     };
     let ours = || TracePropagation::new(propagator());
-    let new = || ClientBuilder::new(reqwest::Client::new());
+    let new = || ClientBuilder::new(plain_client());
     for client in
         [new().with(retry()).with(ours()).build(), new().with(ours()).with(retry()).build()]
     {
@@ -191,7 +211,7 @@ async fn every_attempt_carries_the_headers_once_whichever_middleware_is_first() 
 async fn a_plain_request_carries_what_it_was_given() {
     let server = Server::start(0).await;
     let context = propagator().start_new_trace();
-    let client = reqwest::Client::new();
+    let client = plain_client();
     let mut request = client.get(server.url("/stock?a=1")).header("accept", "*/*").build().unwrap();
     tracehop_reqwest::inject(&context, &mut request);
     client.execute(request).await.unwrap();
@@ -206,7 +226,7 @@ async fn the_caller_sees_the_error_that_it_would_have_seen_without() {
     let nobody = TcpSocket::new_v4().unwrap();
     nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("http://{}/", nobody.local_addr().unwrap());
-    let plain = reqwest::get(&url).await.unwrap_err();
+    let plain = plain_client().get(&url).send().await.unwrap_err();
     let ours = client(propagator()).get(&url).send().await.unwrap_err();
     assert!(plain.is_connect());
     assert!(ours.is_connect());

@@ -23,9 +23,9 @@ async fn no_header_fails_a_request() {
     let long = format!("baggage: sentry-a={}", "x".repeat(20_000));
     let table: &[(&[&[u8]], bool, Option<&str>)] = &[
         (&[good], true, None),
-        (&[b"sentry-trace: \xff\xfe"], false, None),
+        (&[b"sentry-trace: \xff\xfe", b"baggage: sentry-release=theirs"], false, None),
         (&[b"sentry-trace:"], false, None),
-        (&[good, other], false, None),
+        (&[good, other, b"baggage: sentry-release=theirs"], false, None),
         (
             &[good, b"baggage: sentry-a=\xff,sentry-sample_rand=0.5"],
             true,
@@ -54,6 +54,8 @@ async fn no_header_fails_a_request() {
             timing.split_once(", baggage;desc=\"").map(|(_, text)| text.trim_end_matches('"'));
         if *continued {
             assert_eq!(in_timing, *baggage, "{shown:?}");
+        } else {
+            assert!(!response.contains("theirs"), "{shown:?}");
         }
     }
 }

@@ -1,3 +1,4 @@
+use actix_web::dev::Service as _;
 use actix_web::web::Bytes;
 use actix_web::{App, HttpResponse, rt, web};
 use tokio::task::yield_now;
@@ -27,6 +28,26 @@ async fn the_trace_is_current_in_the_handler_and_in_what_it_awaits() {
         App::new()
             .wrap(TracePropagation::new(propagator.clone()))
             .route("/", web::get().to(handler))
+    });
+    assert_eq!(status(&server.get("/", &[]).await), "200");
+}
+
+#[actix_web::test]
+async fn the_trace_is_current_in_other_middleware_before_and_in_its_future() {
+    let propagator = propagator();
+    let server = serve!(move || {
+        App::new()
+            .route("/", web::get().to(HttpResponse::Ok))
+            .wrap_fn(|request, service| {
+                let before = current();
+                assert!(before.is_some());
+                let response = service.call(request);
+                async move {
+                    assert_eq!(current(), before);
+                    response.await
+                }
+            })
+            .wrap(TracePropagation::new(propagator.clone()))
     });
     assert_eq!(status(&server.get("/", &[]).await), "200");
 }

@@ -46,6 +46,27 @@ async fn html_gets_server_timing_if_asked_for() {
 }
 
 #[actix_web::test]
+async fn server_timing_is_added_once_and_to_html_alone() {
+    let propagator = propagator();
+    let server = serve!(move || {
+        let on = || TracePropagation::new(propagator.clone()).server_timing(true);
+        let html =
+            async || HttpResponse::NotFound().content_type("Text/HTML; charset=utf-8").body("x");
+        let other = async || HttpResponse::Ok().content_type("text/htmlx").body("x");
+        App::new().wrap(on()).service(
+            web::scope("/in")
+                .wrap(on())
+                .route("/html", web::get().to(html))
+                .route("/htmlx", web::get().to(other)),
+        )
+    });
+    for (path, count) in [("/in/html", 1), ("/in/htmlx", 0)] {
+        let response = server.get(path, &[]).await;
+        assert_eq!(header_lines(&response, "server-timing").len(), count, "{path}");
+    }
+}
+
+#[actix_web::test]
 async fn errors_of_handlers_and_of_other_middleware_are_passed_on() {
     let propagator = propagator();
     let server = serve!(move || {

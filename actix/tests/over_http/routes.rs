@@ -1,4 +1,4 @@
-use actix_web::{App, HttpResponse, web};
+use actix_web::{App, HttpResponse, guard, web};
 use tracehop_actix::{Trace, TracePropagation};
 
 use crate::{SENTRY_TRACE, TRACE_ID, body, options, propagator, serve, status};
@@ -30,6 +30,58 @@ async fn the_transaction_is_named_by_the_route_and_never_by_the_path() {
     ] {
         assert_eq!(body(&server.get(path, &[]).await), name, "{path}");
     }
+}
+
+#[actix_web::test]
+async fn the_extractor_corrects_the_name_where_guards_decided() {
+    let propagator = propagator();
+    let server = serve!(move || {
+        App::new()
+            .wrap(TracePropagation::new(propagator.clone()))
+            .service(
+                web::resource("/r/{one}").guard(guard::Post()).route(web::post().to(transaction)),
+            )
+            .service(
+                web::resource("/r/{two}").guard(guard::Get()).route(web::get().to(transaction)),
+            )
+    });
+    assert_eq!(body(&server.get("/r/1", &[]).await), "GET /r/{two}");
+}
+
+#[actix_web::test]
+async fn a_method_that_is_free_text_names_nothing() {
+    let propagator = propagator();
+    let server = serve!(move || {
+        App::new()
+            .wrap(TracePropagation::new(propagator.clone()))
+            .route("/users/{id}", web::to(transaction))
+    });
+    let request = "EVIL /users/7 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let response = server.send(request.as_bytes()).await;
+    assert_eq!((status(&response), body(&response)), ("200", ""));
+}
+
+#[actix_web::test]
+async fn a_scope_with_another_propagator_continues_the_trace_by_its_own_options() {
+    let tenant = |org_id: u64| options().org_id(org_id).build().unwrap();
+    let (first, second) = (tenant(1), tenant(2));
+    let server = serve!(move || {
+        let organisation = async |trace: Trace| {
+            let current = tracehop_actix::PropagationContext::current().unwrap();
+            assert_eq!(current.span_id(), trace.span_id());
+            trace.dsc().org_id().unwrap_or_default().into_owned()
+        };
+        App::new()
+            .wrap(TracePropagation::new(first.clone()))
+            .route("/", web::get().to(organisation))
+            .service(
+                web::scope("/second")
+                    .wrap(TracePropagation::new(second.clone()))
+                    .route("/", web::get().to(organisation)),
+            )
+    });
+    assert_eq!(body(&server.get("/", &[]).await), "1");
+    assert_eq!(body(&server.get("/second/", &[]).await), "2");
 }
 
 #[actix_web::test]
@@ -78,20 +130,16 @@ async fn a_request_that_passes_the_middleware_twice_has_one_trace() {
     let propagator = propagator();
     let server = serve!(move || {
         let outer = propagator.clone();
-        App::new()
-            .wrap(TracePropagation::new(propagator.clone()))
-            .wrap_fn(move |request, service| {
-                use actix_web::dev::Service as _;
-                service.call(request)
-            })
-            .service(web::scope("/in").wrap(TracePropagation::new(outer)).route(
+        App::new().wrap(TracePropagation::new(propagator.clone())).service(
+            web::scope("/in").wrap(TracePropagation::new(outer)).route(
                 "/",
                 web::get().to(async |trace: Trace| {
                     let current = tracehop_actix::PropagationContext::current().unwrap();
                     assert_eq!(current.span_id(), trace.span_id());
                     HttpResponse::Ok().finish()
                 }),
-            ))
+            ),
+        )
     });
     assert_eq!(status(&server.get("/in/", &[]).await), "200");
 }

@@ -78,6 +78,24 @@ fn the_name_can_be_set_until_the_trace_leaves() {
 }
 
 #[test]
+fn a_route_is_named_with_its_method_unless_the_method_is_free_text() {
+    let propagator = Propagator::builder().traces_sample_rate(1.0).build().unwrap();
+    for (method, name) in [
+        ("GET", Some("GET /users/{id}")),
+        ("PATCH", Some("PATCH /users/{id}")),
+        ("get", None),
+        ("EVIL", None),
+    ] {
+        let context = propagator.start_new_trace();
+        context.set_route(method, "/users/{id}");
+        assert_eq!(context.dsc().transaction().as_deref(), name);
+    }
+    let context = propagator.start_new_trace();
+    context.set_transaction("");
+    assert_eq!(context.dsc().transaction(), None);
+}
+
+#[test]
 fn every_departure_freezes() {
     let propagator = Propagator::builder().traces_sample_rate(1.0).build().unwrap();
     let departures: [fn(&tracehop::PropagationContext); 4] = [

@@ -77,6 +77,26 @@ fn every_carrier_of_headers_keeps_the_applications_own() {
 }
 
 #[test]
+fn a_client_with_a_propagator_of_its_own_keeps_to_its_targets() {
+    let with = |targets: Vec<Target>| {
+        Propagator::builder().trace_propagation_targets(targets).build().unwrap()
+    };
+    let (api, stock) = (Target::host("api.example.com"), Target::contains("/stock"));
+    let ours = with(vec![api.clone()]);
+    assert!(ours.clone().is_propagator_of(&ours.start_new_trace().child()));
+    for (client, sent) in [(ours.clone(), 2), (with(vec![stock]), 2), (with(vec![]), 0)] {
+        let context = ours.start_new_trace();
+        let mut request = Vec::<(String, String)>::new();
+        client.inject(&context, "https://api.example.com/stock", &mut request);
+        assert_eq!(request.len(), sent);
+    }
+    let mut request = Vec::<(String, String)>::new();
+    let nowhere = with(vec![]).start_new_trace();
+    ours.inject(&nowhere, "https://api.example.com/stock", &mut request);
+    assert_eq!(request.len(), 0);
+}
+
+#[test]
 fn what_has_no_url_has_no_target() {
     let builder =
         Propagator::builder().trace_propagation_targets([Target::host("api.example.com")]);
