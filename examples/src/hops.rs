@@ -39,7 +39,15 @@ pub struct Hop {
     pub duration_ms: f64,
 }
 
+/// What a clock may say, in milliseconds: up to the year 2286.
+const PLAUSIBLE_MS: std::ops::RangeInclusive<f64> = 0.0..=1e13;
+
 impl Hop {
+    /// Whether a picture can be drawn of this report, which may have come from anybody.
+    pub fn is_plausible(&self) -> bool {
+        PLAUSIBLE_MS.contains(&self.start_ms) && PLAUSIBLE_MS.contains(&self.duration_ms)
+    }
+
     fn new(
         service: &str,
         name: String,

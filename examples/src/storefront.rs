@@ -4,11 +4,12 @@ mod pages;
 mod traces;
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::http::header::{CACHE_CONTROL, ContentType};
 use actix_web::middleware::from_fn;
-use actix_web::web::{Data, Html, Json, Path};
+use actix_web::web::{Data, Html, Json, JsonConfig, Path};
 use actix_web::{App, HttpResponse, HttpServer, Responder, error, web};
 use askama::Template as _;
 use clap::Args;
@@ -31,6 +32,9 @@ pub struct Options {
 
 /// The article that the page's script asks for once more.
 const FEATURED: &str = "teapot";
+
+/// How long inventory may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where inventory is, and how to ask it.
 #[derive(Debug, Clone)]
@@ -61,10 +65,11 @@ pub fn serve(listener: TcpListener, options: &Options) -> anyhow::Result<Server>
             options.inventory.origin().ascii_serialization(),
         )])
         .build()?;
-    let client =
-        reqwest_middleware::ClientBuilder::new(reqwest::Client::builder().no_proxy().build()?)
-            .with(tracehop_reqwest::TracePropagation::new(propagator.clone()))
-            .build();
+    let client = reqwest_middleware::ClientBuilder::new(
+        reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?,
+    )
+    .with(tracehop_reqwest::TracePropagation::new(propagator.clone()))
+    .build();
     let inventory = Inventory { client, url: options.inventory.clone() };
     let log = HopLog::new("storefront");
     let traces = Data::new(Traces::new(inventory.clone(), log.clone()));
@@ -74,6 +79,7 @@ pub fn serve(listener: TcpListener, options: &Options) -> anyhow::Result<Server>
             .app_data(Data::clone(&inventory))
             .app_data(Data::clone(&log))
             .app_data(Data::clone(&traces))
+            .app_data(JsonConfig::default().limit(MAX_REPORT))
             .service(web::resource("/").wrap(from_fn(hops::report)).route(web::get().to(shop)))
             .route("/shop.js", web::get().to(script))
             .route("/hops", web::post().to(report))
@@ -105,8 +111,14 @@ async fn script() -> impl Responder {
     HttpResponse::Ok().content_type("text/javascript; charset=utf-8").body(script)
 }
 
+/// More than the longest baggage, and what is said besides.
+const MAX_REPORT: usize = 16 * 1024;
+
 /// Takes the report of the page's script.
 async fn report(hop: Json<Hop>, log: Data<HopLog>) -> impl Responder {
+    if !hop.is_plausible() {
+        return HttpResponse::UnprocessableEntity();
+    }
     log.push(hop.into_inner());
     HttpResponse::NoContent()
 }

@@ -1,8 +1,7 @@
 //! One trace, as a tree with timings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use termtree::Tree;
 use tracehop::{SpanId, TraceId};
 
 use crate::hops::Hop;
@@ -11,15 +10,10 @@ use crate::hops::Hop;
 #[derive(Debug)]
 pub struct TraceTree {
     trace_id: TraceId,
-    roots: Vec<Node>,
+    /// With how many hops are above each.
+    hops: Vec<(Hop, usize)>,
     start_ms: f64,
     end_ms: f64,
-}
-
-#[derive(Debug)]
-struct Node {
-    hop: Hop,
-    children: Vec<Node>,
 }
 
 /// A hop as a line of a waterfall.
@@ -44,7 +38,7 @@ impl TraceTree {
         hops.sort_by(|a, b| a.start_ms.total_cmp(&b.start_ms));
         let start_ms = hops.first()?.start_ms;
         let end_ms = hops.iter().map(|hop| hop.start_ms + hop.duration_ms).fold(start_ms, f64::max);
-        Some(Self { trace_id, roots: grow(hops), start_ms, end_ms })
+        Some(Self { trace_id, hops: behind_their_parents(hops), start_ms, end_ms })
     }
 
     /// The trace.
@@ -60,96 +54,102 @@ impl TraceTree {
     /// The hops, each behind its parent, and sisters by time.
     pub fn rows(&self) -> Vec<Row<'_>> {
         let scale = 100.0 / self.duration_ms().max(f64::EPSILON);
-        let mut rows = Vec::new();
-        let mut stack: Vec<(&Node, usize)> =
-            self.roots.iter().rev().map(|node| (node, 0)).collect();
-        while let Some((node, depth)) = stack.pop() {
-            let offset_ms = node.hop.start_ms - self.start_ms;
-            let (left, width) = (offset_ms * scale, node.hop.duration_ms * scale);
-            rows.push(Row { hop: &node.hop, depth, offset_ms, left, width });
-            stack.extend(node.children.iter().rev().map(|child| (child, depth + 1)));
-        }
-        rows
+        let rows = self.hops.iter().map(|(hop, depth)| {
+            let offset_ms = hop.start_ms - self.start_ms;
+            let (left, width) = (offset_ms * scale, hop.duration_ms * scale);
+            Row { hop, depth: *depth, offset_ms, left, width }
+        });
+        rows.collect()
     }
 
     /// The dynamic sampling context that all hops report; `None` if they differ.
     pub fn dsc(&self) -> Option<&str> {
-        let rows = self.rows();
-        let (first, rest) = rows.split_first()?;
-        rest.iter().all(|row| row.hop.dsc == first.hop.dsc).then_some(&first.hop.dsc)
+        let ((first, _), rest) = self.hops.split_first()?;
+        rest.iter().all(|(hop, _)| hop.dsc == first.dsc).then_some(&first.dsc)
     }
 
     /// The tree as text.
     pub fn to_text(&self) -> String {
-        let dsc = match self.dsc() {
+        let dsc = self.dsc();
+        let about_dsc = match dsc {
             Some("") => "no dynamic sampling context".to_owned(),
             Some(dsc) => format!("the same on every hop: {dsc}"),
             None => "DYNAMIC SAMPLING CONTEXTS DIFFER".to_owned(),
         };
-        let head = format!("trace {}, {:.1} ms\n{dsc}", self.trace_id, self.duration_ms());
-        let tree = Tree::new(head)
-            .with_multiline(true)
-            .with_leaves(self.roots.iter().map(|node| self.text_of(node)));
-        tree.to_string()
-    }
-
-    fn text_of(&self, node: &Node) -> Tree<String> {
-        let hop = &node.hop;
-        let decision = match hop.sampled {
-            Some(true) => "sampled",
-            Some(false) => "not sampled",
-            None => "deferred",
-        };
-        let origin = match (&hop.reason, hop.continued) {
-            (_, true) => "continued".to_owned(),
-            (Some(reason), false) => format!("new trace: {reason}"),
-            (None, false) => "new trace".to_owned(),
-        };
-        let mut text = format!(
-            "{} {}\n  at {:.1} ms for {:.1} ms, {decision}, {origin}\n  span {}, parent {}",
-            hop.service,
-            hop.name,
-            hop.start_ms - self.start_ms,
-            hop.duration_ms,
-            hop.span_id,
-            hop.parent_span_id.map_or("none".to_owned(), |id| id.to_string()),
-        );
-        if self.dsc().is_none() {
-            text.extend(["\n  ", &hop.dsc]);
+        let head = format!("trace {}, {:.1} ms", self.trace_id, self.duration_ms());
+        let mut text = [&head, "\n", &plain(&about_dsc), "\n"].concat();
+        for Row { hop, depth, offset_ms, .. } in self.rows() {
+            let parent = hop.parent_span_id.map_or("none".to_owned(), |id| id.to_string());
+            let lines = [
+                format!("{} {}", hop.service, hop.name),
+                format!("at {offset_ms:.1} ms for {:.1} ms, {}", hop.duration_ms, about(hop)),
+                format!("span {}, parent {parent}", hop.span_id),
+                hop.dsc.clone(),
+            ];
+            let shown = if dsc.is_none() { 4 } else { 3 };
+            for (n, line) in lines.iter().take(shown).enumerate() {
+                let mark = if n == 0 { "└─ " } else { "   " };
+                text.extend([&"   ".repeat(depth), mark, &plain(line), "\n"]);
+            }
         }
-        Tree::new(text)
-            .with_multiline(true)
-            .with_leaves(node.children.iter().map(|child| self.text_of(child)))
+        text
     }
 }
 
-/// Puts hops below their parents. Those whose parent nobody reported are roots, and so is the first hop of
-/// a ring, which only a false report can make.
-fn grow(hops: Vec<Hop>) -> Vec<Node> {
-    let reported: Vec<SpanId> = hops.iter().map(|hop| hop.span_id).collect();
-    let mut children: BTreeMap<Option<SpanId>, Vec<Hop>> = BTreeMap::new();
-    for hop in hops {
-        let parent = hop.parent_span_id.filter(|id| reported.contains(id));
-        children.entry(parent).or_default().push(hop);
-    }
-    let mut roots = Vec::new();
-    while let Some(parent) = children.keys().next().copied() {
-        roots.extend(take_children(parent, &mut children));
-    }
-    roots
+/// Reports come from pages, too: nothing in them may begin a line or speak to a terminal.
+fn plain(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
 }
 
-fn take_children(
-    parent: Option<SpanId>,
-    children: &mut BTreeMap<Option<SpanId>, Vec<Hop>>,
-) -> Vec<Node> {
-    let hops = children.remove(&parent).unwrap_or_default();
-    hops.into_iter()
-        .map(|hop| {
-            let children = take_children(Some(hop.span_id), children);
-            Node { hop, children }
-        })
-        .collect()
+fn about(hop: &Hop) -> String {
+    let decision = match hop.sampled {
+        Some(true) => "sampled",
+        Some(false) => "not sampled",
+        None => "deferred",
+    };
+    match (&hop.reason, hop.continued) {
+        (_, true) => format!("{decision}, continued"),
+        (Some(reason), false) => format!("{decision}, new trace: {reason}"),
+        (None, false) => format!("{decision}, new trace"),
+    }
+}
+
+/// Puts hops, which are in the order of time, behind their parents. Those whose parent nobody reported are at
+/// the top, and so is one hop of every ring, which only false reports can make.
+fn behind_their_parents(hops: Vec<Hop>) -> Vec<(Hop, usize)> {
+    let by_span: BTreeMap<SpanId, usize> =
+        hops.iter().enumerate().rev().map(|(at, hop)| (hop.span_id, at)).collect();
+    let parent_of = |at: usize| hops[at].parent_span_id.and_then(|id| by_span.get(&id).copied());
+    let mut children = vec![Vec::new(); hops.len()];
+    let mut tops = Vec::new();
+    for at in 0..hops.len() {
+        match parent_of(at) {
+            Some(parent) => children[parent].push(at),
+            None => tops.push(at),
+        }
+    }
+
+    // What no top leads to is in a ring or behind one: up from there, the first met again is in the ring.
+    let ring_above = |at: usize| {
+        let mut met = BTreeSet::new();
+        let mut top = at;
+        while met.insert(top) {
+            top = parent_of(top).unwrap_or(top);
+        }
+        top
+    };
+    let mut order = Vec::with_capacity(hops.len());
+    let mut placed = BTreeSet::new();
+    for at in tops.into_iter().chain(0..hops.len()) {
+        let mut waiting = if placed.contains(&at) { vec![] } else { vec![(ring_above(at), 0)] };
+        while let Some((at, depth)) = waiting.pop() {
+            if placed.insert(at) {
+                order.push((at, depth));
+                waiting.extend(children[at].iter().rev().map(|child| (*child, depth + 1)));
+            }
+        }
+    }
+    order.into_iter().map(|(at, depth)| (hops[at].clone(), depth)).collect()
 }
 
 #[cfg(test)]
@@ -197,6 +197,30 @@ mod tests {
         assert_eq!(shape(vec![hop(1, 2, 0.0), hop(2, 1, 1.0)]).len(), 2);
         assert_eq!(shape(vec![hop(1, 1, 0.0)]).len(), 1);
         assert_eq!(shape(vec![hop(1, 0, 0.0), hop(1, 0, 0.0)]).len(), 2);
+        let ring_with_tail = vec![hop(3, 1, 0.0), hop(1, 5, 1.0), hop(5, 6, 2.0), hop(6, 5, 3.0)];
+        assert_eq!(shape(ring_with_tail), rows(&[("s5", 0), ("s1", 1), ("s3", 2), ("s6", 1)]));
+    }
+
+    #[test]
+    fn a_chain_of_all_hops_that_are_kept_is_no_problem() {
+        let id = |n: usize| format!("{:016x}", n + 1).parse().ok();
+        let hops = (0..1_000).map(|n| Hop {
+            span_id: id(n).unwrap(),
+            parent_span_id: n.checked_sub(1).and_then(id),
+            ..hop(1, 0, n as f64)
+        });
+        let tree = TraceTree::new(TRACE_ID.parse().unwrap(), hops).unwrap();
+        assert_eq!(tree.rows().last().map(|row| row.depth), Some(999));
+        assert_eq!(tree.to_text().lines().count(), 2 + 3 * 1_000);
+    }
+
+    #[test]
+    fn nothing_in_a_report_speaks_to_a_terminal_or_draws_a_line() {
+        let hostile = "\x1b[2J\u{9b}x\r\n└─ storefront".to_owned();
+        let hostile = Hop { name: hostile.clone(), dsc: hostile, ..hop(1, 0, 0.0) };
+        let text = TraceTree::new(TRACE_ID.parse().unwrap(), [hostile]).unwrap().to_text();
+        assert_eq!(text.lines().count(), 5);
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
     }
 
     #[test]
@@ -223,15 +247,15 @@ mod tests {
         let expected = [
             "trace 771a43a4192642f0b136d5159a501700, 15.0 ms",
             "no dynamic sampling context",
-            "└── s1 GET /",
-            "      at 0.0 ms for 10.0 ms, sampled, new trace",
-            "      span 0000000000000001, parent none",
-            "    └── s2 GET /",
-            "          at 5.0 ms for 10.0 ms, sampled, continued",
-            "          span 0000000000000002, parent 0000000000000001",
+            "└─ s1 GET /",
+            "   at 0.0 ms for 10.0 ms, sampled, new trace",
+            "   span 0000000000000001, parent none",
+            "   └─ s2 GET /",
+            "      at 5.0 ms for 10.0 ms, sampled, continued",
+            "      span 0000000000000002, parent 0000000000000001",
         ];
         let text = tree.unwrap().to_text();
-        assert_eq!(text.lines().map(str::trim_end).collect::<Vec<_>>(), expected);
+        assert_eq!(text.lines().collect::<Vec<_>>(), expected);
     }
 
     #[test]

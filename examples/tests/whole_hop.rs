@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
+use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
 
 use actix_web::dev::ServerHandle;
 use scraper::{Html, Selector};
@@ -42,7 +44,7 @@ impl Shop {
 
     async fn hops(&self, trace_id: &str) -> Vec<Value> {
         let url = format!("{}/traces/{trace_id}/json", self.storefront);
-        let trace: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+        let trace: Value = get(&url).await.unwrap().json().await.unwrap();
         trace["hops"].as_array().unwrap().clone()
     }
 }
@@ -61,6 +63,15 @@ fn listen() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
+/// Without the proxy that the environment may name.
+fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+async fn get(url: &str) -> reqwest::Result<reqwest::Response> {
+    client().get(url).send().await
+}
+
 fn meta(html: &str, name: &str) -> Option<String> {
     let selector = Selector::parse(&format!("head > meta[name={name}]")).unwrap();
     let document = Html::parse_document(html);
@@ -73,7 +84,7 @@ fn meta(html: &str, name: &str) -> Option<String> {
 #[actix_web::test]
 async fn a_page_and_its_script_are_one_tree_with_one_dynamic_sampling_context() {
     let shop = Shop::start();
-    let html = reqwest::get(&shop.storefront).await.unwrap().text().await.unwrap();
+    let html = get(&shop.storefront).await.unwrap().text().await.unwrap();
     assert!(html.contains("Tea strainer"));
     let (sentry_trace, baggage) =
         (meta(&html, "sentry-trace").unwrap(), meta(&html, "baggage").unwrap());
@@ -81,8 +92,7 @@ async fn a_page_and_its_script_are_one_tree_with_one_dynamic_sampling_context() 
 
     // What the page's script does.
     let page_load = "1234567890abcdef";
-    let client = reqwest::Client::new();
-    let answer = client
+    let answer = client()
         .get(format!("{}/stock/teapot", shop.inventory))
         .header("origin", &shop.storefront)
         .header("sentry-trace", format!("{trace_id}-{page_load}-1"))
@@ -98,7 +108,7 @@ async fn a_page_and_its_script_are_one_tree_with_one_dynamic_sampling_context() 
         "reason": null, "start_ms": 0.0, "duration_ms": 1.0,
     });
     let answer =
-        client.post(format!("{}/hops", shop.storefront)).json(&report).send().await.unwrap();
+        client().post(format!("{}/hops", shop.storefront)).json(&report).send().await.unwrap();
     assert_eq!(answer.status(), 204);
 
     let hops = shop.hops(trace_id).await;
@@ -124,9 +134,53 @@ async fn a_page_and_its_script_are_one_tree_with_one_dynamic_sampling_context() 
         assert_eq!(hop["continued"], hop["parent_span_id"] != Value::Null);
     }
 
-    let picture = reqwest::get(format!("{}/traces/{trace_id}", shop.storefront)).await.unwrap();
+    let picture = get(&format!("{}/traces/{trace_id}", shop.storefront)).await.unwrap();
     let picture = Html::parse_document(&picture.text().await.unwrap());
     assert_eq!(picture.select(&Selector::parse(".bar").unwrap()).count(), 4);
+}
+
+#[actix_web::test]
+async fn a_report_that_cannot_be_drawn_is_refused() {
+    let shop = Shop::start();
+    let report = |start_ms: f64| {
+        serde_json::json!({
+            "service": "browser", "name": "page load", "parent_span_id": null, "sampled": null,
+            "trace_id": "771a43a4192642f0b136d5159a501700", "span_id": "1234567890abcdef",
+            "dsc": "", "continued": true, "reason": null, "start_ms": start_ms, "duration_ms": 1.0,
+        })
+    };
+    let mut long = report(0.0);
+    long["name"] = "x".repeat(20_000).into();
+    let url = format!("{}/hops", shop.storefront);
+    for (report, status) in
+        [(report(0.0), 204), (report(1e308), 422), (report(-1.0), 422), (long, 413)]
+    {
+        let answer = client().post(&url).json(&report).send().await.unwrap();
+        assert_eq!(answer.status(), status);
+    }
+}
+
+/// Killed when dropped.
+struct Demo(Child);
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[actix_web::test]
+async fn both_services_run_in_one_process() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
+    let mut demo = Demo(command.stdout(Stdio::piped()).spawn().unwrap());
+    let mut lines = BufReader::new(demo.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.next().unwrap().starts_with("inventory listening on http://127.0.0.1:"));
+    let ready = lines.next().unwrap();
+    let url = ready.strip_prefix("storefront listening on ").unwrap();
+    let html = get(url).await.unwrap().text().await.unwrap();
+    assert!(html.contains("Tea strainer"));
+    assert!(meta(&html, "sentry-trace").is_some());
 }
 
 #[actix_web::test]
@@ -135,7 +189,7 @@ async fn the_shop_continues_the_trace_of_whoever_calls_it() {
     let trace_id = "771a43a4192642f0b136d5159a501700";
     let baggage =
         "sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-sample_rand=0.25,sentry-x=%2f";
-    let answer = reqwest::Client::new()
+    let answer = client()
         .get(&shop.storefront)
         .header("sentry-trace", format!("{trace_id}-b72fa28504b07285-0"))
         .header("baggage", format!("userId=alice, {baggage}"))
@@ -155,7 +209,7 @@ async fn the_shop_continues_the_trace_of_whoever_calls_it() {
 async fn another_organisations_trace_is_not_continued_and_the_report_says_why() {
     let shop = Shop::start();
     let trace_id = "771a43a4192642f0b136d5159a501700";
-    reqwest::Client::new()
+    client()
         .get(&shop.storefront)
         .header("sentry-trace", format!("{trace_id}-b72fa28504b07285-1"))
         .header("baggage", "sentry-org_id=1")
@@ -163,9 +217,9 @@ async fn another_organisations_trace_is_not_continued_and_the_report_says_why() 
         .await
         .unwrap();
     let url = format!("{}/traces/{trace_id}/text", shop.storefront);
-    assert_eq!(reqwest::get(url).await.unwrap().status(), 404);
+    assert_eq!(get(&url).await.unwrap().status(), 404);
     let list: Value =
-        reqwest::get(format!("{}/traces", shop.storefront)).await.unwrap().json().await.unwrap();
+        get(&format!("{}/traces", shop.storefront)).await.unwrap().json().await.unwrap();
     let hops = shop.hops(list[0]["trace_id"].as_str().unwrap()).await;
     assert_eq!(hops[0]["reason"], r#"the trace belongs to organisation "1", this service to "0""#);
     assert_eq!(hops[1]["parent_span_id"], hops[0]["span_id"]);
@@ -177,7 +231,7 @@ async fn a_page_without_inventory_is_still_a_page_with_a_trace() {
     let nobody = tokio::net::TcpSocket::new_v4().unwrap();
     nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let shop = Shop::with_inventory_at(nobody.local_addr().unwrap());
-    let answer = reqwest::get(&shop.storefront).await.unwrap();
+    let answer = get(&shop.storefront).await.unwrap();
     assert_eq!(answer.status(), 200);
     let html = answer.text().await.unwrap();
     assert!(html.contains("We cannot say what is in stock"));

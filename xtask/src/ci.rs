@@ -23,7 +23,6 @@ impl Ci {
         let mut steps = Steps::default();
         add_components(&mut steps, &workspace);
         add_lints(&mut steps, &workspace);
-        add_documentation(&mut steps, &workspace);
         self.test.add_to(&mut steps, &workspace);
         add_packages(&mut steps, &workspace);
         steps.run()
@@ -61,19 +60,24 @@ fn succeeds(command: &mut Command) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
+/// Lints and documentation, of all together and of each feature alone.
 fn add_lints(steps: &mut Steps, workspace: &Workspace) {
     steps.command("format", workspace.cargo(["fmt", "--all", "--check"]));
-    steps.command("clippy, all features", clippy(workspace, &["--workspace", "--all-features"]));
+    let all = ["--workspace", "--all-features"];
+    steps.command("clippy, all features", clippy(workspace, &all));
+    steps.command("documentation, all features", documentation(workspace, &all));
     for package in workspace.published() {
         let name = package.name.as_str();
         let alone = ["--package", name, "--no-default-features"];
-        steps.command(format!("clippy, {name} without features"), clippy(workspace, &alone));
-        for feature in &package.features {
-            let with_feature = [&alone[..], &["--features", feature]].concat();
-            steps.command(
-                format!("clippy, {name} with {feature} alone"),
-                clippy(workspace, &with_feature),
-            );
+        let none = (format!("{name} without features"), alone.to_vec());
+        let each = package.features.iter().map(|feature| {
+            let selection = [&alone[..], &["--features", feature]].concat();
+            (format!("{name} with {feature} alone"), selection)
+        });
+        for (what, selection) in std::iter::once(none).chain(each) {
+            steps.command(format!("clippy, {what}"), clippy(workspace, &selection));
+            let documentation = documentation(workspace, &selection);
+            steps.command(format!("documentation, {what}"), documentation);
         }
     }
 }
@@ -84,10 +88,10 @@ fn clippy(workspace: &Workspace, selection: &[&str]) -> Command {
     command
 }
 
-fn add_documentation(steps: &mut Steps, workspace: &Workspace) {
-    let mut command = workspace.cargo(["doc", "--workspace", "--no-deps", "--all-features"]);
-    command.env("RUSTDOCFLAGS", "-D warnings");
-    steps.command("documentation", command);
+fn documentation(workspace: &Workspace, selection: &[&str]) -> Command {
+    let mut command = workspace.cargo(["doc", "--no-deps"]);
+    command.args(selection).env("RUSTDOCFLAGS", "-D warnings");
+    command
 }
 
 /// Needs cargo 1.90: older ones look up the crates of this workspace in the registry, where a

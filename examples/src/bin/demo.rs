@@ -30,8 +30,6 @@ async fn main() -> anyhow::Result<()> {
     let storefront = storefront::serve(front, &options)?;
     println!("inventory listening on http://{back_address}");
     println!("storefront listening on http://{front_address}");
-    // Either ends at an interrupt; the other is not needed without it.
-    let inventory = actix_web::rt::spawn(inventory);
-    storefront.await?;
-    Ok(inventory.await??)
+    tokio::try_join!(inventory, storefront)?;
+    Ok(())
 }

@@ -33,7 +33,7 @@ const OPENING_STOCK: [(&str, &str, u32); 4] = [
 ];
 
 impl Stock {
-    /// Opens the database in a file, or a new one in memory, and fills it if it is empty.
+    /// Opens the database in a file, or a new one in memory, and adds the articles that it does not have.
     ///
     /// # Errors
     ///

@@ -22,9 +22,11 @@ pub(crate) const HOW_TO_GET: &str =
 
 /// Without the traffic of its own that a browser makes, and without what a machine without a
 /// screen lacks.
-const ARGUMENTS: [&str; 8] = [
+const ARGUMENTS: [&str; 9] = [
     "--headless=new",
     "--disable-gpu",
+    // In a container the shared memory is often too small for it.
+    "--disable-dev-shm-usage",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",

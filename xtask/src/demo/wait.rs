@@ -23,6 +23,10 @@ pub(crate) fn until_whole(
     let spinner = Spinner::start();
     let start = Instant::now();
     loop {
+        // First: that a service is gone says more than that it does not answer.
+        for process in &mut *processes {
+            process.ensure_running()?;
+        }
         let found = look(storefront, &find)?;
         if let Look::Whole(trace_id) = found {
             return Ok(trace_id);
@@ -32,9 +36,6 @@ pub(crate) fn until_whole(
             bail!("{}{stderr}", found.message());
         }
         spinner.show(&found);
-        for process in &mut *processes {
-            process.ensure_running()?;
-        }
         interrupt::pause()?;
     }
 }
