@@ -282,47 +282,70 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bad_option_is_named_with_its_value() {
+    fn a_bad_option_is_named_with_its_value_and_what_is_allowed() {
         let new = PropagatorBuilder::default;
+        let targets = |targets: &[Target]| new().trace_propagation_targets(targets.iter().cloned());
+        let long = "x".repeat(65);
         let table = [
-            (new().dsn("https://hush@o1.example/"), "dsn", "https://…@o1.example"),
-            (new().dsn("nonsense"), "dsn", "…"),
-            (new().org_id("1".repeat(21)), "org_id", &"1".repeat(21)),
-            (new().org_id("my-company"), "org_id", "my-company"),
-            (new().org_id(""), "org_id", ""),
-            (new().release("a\nb"), "release", "a\nb"),
-            (new().environment("x".repeat(65)), "environment", &"x".repeat(65)),
-            (new().traces_sample_rate(1.5), "traces_sample_rate", "1.5"),
-            (new().traces_sample_rate(f64::NAN), "traces_sample_rate", "NaN"),
+            (new().dsn("nonsense"), "dsn", "…", "a DSN is a URL such as https://"),
+            (new().dsn("ftp://hush@o1.example/1"), "dsn", "…@o1.example", "is http or https"),
+            (new().dsn("https://o1.example/1"), "dsn", "https://…", "its public key in front"),
+            (new().dsn("https://hush@o1.example/"), "dsn", "https://…@o1.example", "its project"),
+            (new().org_id("my-company"), "org_id", "my-company", "is a number of at most 20"),
+            (new().org_id(""), "org_id", "", "is a number of at most 20"),
+            (new().org_id("9".repeat(21)), "org_id", &"9".repeat(21), "is a number of at most 20"),
+            (new().release("a\nb"), "release", "a\nb", "at most 200 characters"),
+            (new().environment(&long), "environment", &long, "at most 64 characters"),
+            (new().traces_sample_rate(1.5), "traces_sample_rate", "1.5", "which is from 0 to 1"),
             (
-                new().trace_propagation_targets(["/api", ""].map(Target::contains)),
+                new().traces_sample_rate(f64::NAN),
+                "traces_sample_rate",
+                "NaN",
+                "which is from 0 to 1",
+            ),
+            (
+                targets(&[Target::contains("/api"), Target::contains("")]),
                 "trace_propagation_targets",
                 "",
+                "an empty text matches every URL",
             ),
             (
-                new().trace_propagation_targets([Target::contains("/api"), Target::host("a/b")]),
+                targets(&[Target::origin("example.com")]),
+                "trace_propagation_targets",
+                "example.com",
+                "an origin is a scheme, a host",
+            ),
+            (
+                targets(&[Target::host("a/b"), Target::contains("/api")]),
                 "trace_propagation_targets",
                 "a/b",
+                "a host is a name in ASCII",
             ),
         ];
-        for (builder, option, value) in table {
+        for (builder, option, value, allowed) in table {
             let error = builder.build().unwrap_err();
             assert_eq!((error.option(), error.value()), (option, value));
-            assert!(
-                error.to_string().starts_with(&format!("option {option} is {value:?}: ")),
-                "{error}"
-            );
+            let text = error.to_string();
+            assert!(text.starts_with(&format!("option {option} is {value:?}: ")), "{text}");
+            assert!(text.contains(allowed), "{text}");
         }
     }
 
     #[test]
     fn no_key_is_ever_shown() {
         let builder = PropagatorBuilder::default().dsn("https://hush1:hush2@o1.example/42");
-        assert!(!format!("{builder:?}").contains("hush"));
+        let builder = builder.release("shop@1.4.0");
+        let shown = format!("{builder:?}");
+        assert!(shown.contains("…@o1.example") && !shown.contains("hush"), "{shown}");
         let propagator = builder.build().unwrap();
-        assert!(!format!("{propagator:?}").contains("hush"));
+        let shown = format!("{propagator:?}");
+        assert!(shown.contains("shop@1.4.0") && !shown.contains("hush"), "{shown}");
         let context = propagator.start_new_trace();
-        assert!(!format!("{context:?}").contains("hush"));
+        let shown = format!("{context:?}");
+        assert!(
+            shown.contains(&context.span_id().to_string()) && !shown.contains("hush"),
+            "{shown}"
+        );
         let error = PropagatorBuilder::default().dsn("https://hush@/42").build().unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hush"));
     }

@@ -394,6 +394,10 @@ mod tests {
         for text in ["1", "1.000000", "-0.1", "NaN", "x", ""] {
             assert!(text.parse::<SampleRand>().is_err(), "{text:?}");
         }
+        let text = |error: SampleError| error.to_string();
+        assert!(text(SampleRand::new(1.0).unwrap_err()).ends_with("from 0 to less than 1"));
+        assert!(text(SampleRate::new(1.1).unwrap_err()).ends_with("from 0 to 1"));
+        assert_eq!(text("x".parse::<SampleRate>().unwrap_err()), "not a decimal number");
     }
 
     /// Fixed for all time: services with other versions of this library must draw the same numbers.
@@ -496,6 +500,7 @@ mod tests {
                 parent_sample_rate: parent_rate.map(rate),
             };
             assert_eq!(context.inherit_or_sample_with(0.1), inherited);
+            assert_eq!(context.parent_sampled(), parent_sampled);
         }
     }
 }

@@ -14,6 +14,8 @@ fn a_child_process_continues_the_trace() {
     let propagator =
         Propagator::builder().release("shop@1.4.0").traces_sample_rate(1.0).build().unwrap();
     if env::var_os(ROLE).is_some() {
+        let ours = Propagator::from_env().unwrap().start_new_trace();
+        println!("OPTIONS {:?} {:?}", ours.dsc().release(), ours.sampled());
         let context = propagator.continue_trace(&Environment::current());
         println!(
             "CHILD {} {:?} {:?} {}",
@@ -28,6 +30,7 @@ fn a_child_process_continues_the_trace() {
     let context = propagator.start_new_trace();
     let mut child = Command::new(env::current_exe().unwrap());
     child.args(["--exact", "a_child_process_continues_the_trace", "--nocapture"]).env(ROLE, "1");
+    child.env("SENTRY_RELEASE", "job@7").env("SENTRY_TRACES_SAMPLE_RATE", "0");
     context.inject_always(&mut child);
     let output = child.output().unwrap();
     assert!(output.status.success());
@@ -40,6 +43,7 @@ fn a_child_process_continues_the_trace() {
         context.dsc().as_str()
     );
     assert!(stdout.contains(&expected), "{stdout}");
+    assert!(stdout.contains("OPTIONS Some(\"job@7\") Some(false)"), "{stdout}");
 }
 
 #[test]

@@ -121,6 +121,7 @@ fn the_sampler_is_told_what_is_known_and_asked_once() {
         .unwrap();
     let context = propagator.continue_trace(&incoming("-1", "sentry-sample_rate=0.25"));
     context.set_transaction("GET /");
+    assert_eq!(context.sample_rate().map(|rate| rate.get()), Some(0.0));
     assert_eq!(context.child().sampled(), Some(false));
     assert_eq!(context.sampled(), Some(false));
     assert!(value(&outgoing(&context), "sentry-trace").unwrap().ends_with("-0"));
