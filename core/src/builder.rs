@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(feature = "tokio")]
+use crate::current::outside_of_any;
 use crate::dsn::{Dsn, is_org_id, redacted};
 use crate::error::{BuildError, BuildErrorKind};
 use crate::options::Options;
@@ -154,6 +156,10 @@ impl PropagatorBuilder {
     where
         F: Fn(&SamplingContext<'_>) -> f64 + Send + Sync + 'static,
     {
+        // A client or a logger that a sampler uses would ask the current trace for the decision that is being
+        // made, and wait for ever.
+        #[cfg(feature = "tokio")]
+        let sampler = move |context: &SamplingContext<'_>| outside_of_any(|| sampler(context));
         self.traces_sampler = Some(Arc::new(sampler));
         self
     }

@@ -297,14 +297,7 @@ impl Trace {
             let context =
                 SamplingContext { name: name.as_deref(), parent_sampled, parent_sample_rate };
             let Options { traces_sampler, traces_sample_rate, .. } = &*self.options;
-            let decide = || {
-                Decision::new(traces_sampler.as_ref(), *traces_sample_rate, &context, sample_rand)
-            };
-            // A client or a logger that a sampler uses would ask the current trace for the decision that is
-            // being made, and wait for ever.
-            #[cfg(feature = "tokio")]
-            let decide = || crate::current::outside_of_any(decide);
-            decide()
+            Decision::new(traces_sampler.as_ref(), *traces_sample_rate, &context, sample_rand)
         })
     }
 
