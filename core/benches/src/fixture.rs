@@ -1,0 +1,119 @@
+use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::Context;
+use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator as _};
+use opentelemetry_http::HeaderExtractor;
+use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+use sentry_core::TracePropagationContext;
+use tracehop::wire::SentryTrace;
+use tracehop::{PropagationContext, Propagator};
+
+pub(crate) const SENTRY_TRACE: &str = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
+pub(crate) const TRACEPARENT: &str = "00-771a43a4192642f0b136d5159a501700-b72fa28504b07285-01";
+
+/// One foreign and nine of Sentry's members, all fields filled: 420 bytes.
+pub(crate) const BAGGAGE: &str = "userId=alice%40example.com,\
+    sentry-trace_id=771a43a4192642f0b136d5159a501700,\
+    sentry-public_key=49d0f7386ad645858ae85020e393bef3,\
+    sentry-sample_rand=0.123456,\
+    sentry-sample_rate=0.25,\
+    sentry-sampled=true,\
+    sentry-org_id=1234567,\
+    sentry-release=storefront%401.4.0%2B7c3f1e5d9a8b2c4d6e0f1a3b5c7d9e1f2a,\
+    sentry-environment=production-eu-central-1,\
+    sentry-transaction=GET%20%2Fapi%2F0%2Forganizations%2F%7Borganization_slug%7D%2Fusers";
+
+/// The input of all rows, and what they need that is made once a service.
+#[derive(Debug)]
+pub struct Fixture {
+    /// Six request headers, among them `sentry-trace`, `traceparent` and `baggage`.
+    pub(crate) incoming: HeaderMap,
+    /// The headers of a request on its way out, emptied for each.
+    pub(crate) outgoing: HeaderMap,
+    pub(crate) propagator: Propagator,
+    /// A continued trace, whose dynamic sampling context is frozen.
+    pub(crate) context: PropagationContext,
+    pub(crate) sentry_trace: SentryTrace,
+    pub(crate) sentry: TracePropagationContext,
+    pub(crate) opentelemetry: TextMapCompositePropagator,
+    pub(crate) opentelemetry_context: Context,
+    pub(crate) fastrace: fastrace::collector::SpanContext,
+    /// The values of both tags, as a service without this library would have them.
+    pub(crate) tags: (String, String),
+    /// Where a page is rendered.
+    pub(crate) page: String,
+}
+
+impl Default for Fixture {
+    fn default() -> Self {
+        Self::with_baggage(BAGGAGE)
+    }
+}
+
+impl Fixture {
+    /// The same with another baggage.
+    ///
+    /// # Panics
+    ///
+    /// If the baggage is not a header value.
+    #[expect(clippy::expect_used, reason = "constants")]
+    pub fn with_baggage(baggage: &str) -> Self {
+        let mut incoming = HeaderMap::new();
+        for (name, value) in [
+            ("host", "api.example.com"),
+            ("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"),
+            ("accept", "application/json"),
+            ("sentry-trace", SENTRY_TRACE),
+            ("traceparent", TRACEPARENT),
+            ("baggage", baggage),
+        ] {
+            let value = HeaderValue::from_str(value).expect("a header value");
+            incoming.insert(HeaderName::from_static(name), value);
+        }
+        let propagator = Propagator::builder()
+            .dsn("https://49d0f7386ad645858ae85020e393bef3@o1234567.ingest.sentry.io/42")
+            .release("storefront@1.4.0")
+            .traces_sample_rate(0.25)
+            .build()
+            .expect("options");
+        let context = propagator.continue_trace(&incoming);
+        let tags =
+            (context.trace_data().sentry_trace().to_owned(), context.dsc().as_str().to_owned());
+        let opentelemetry = TextMapCompositePropagator::new(vec![
+            Box::new(TraceContextPropagator::new()),
+            Box::new(BaggagePropagator::new()),
+        ]);
+        let extractor = HeaderExtractor(&incoming);
+        let opentelemetry_context = opentelemetry.extract_with_context(&Context::new(), &extractor);
+        Self {
+            outgoing: HeaderMap::with_capacity(8),
+            context,
+            sentry_trace: SENTRY_TRACE.parse().expect("a sentry-trace"),
+            sentry: TracePropagationContext::try_from_headers([("sentry-trace", SENTRY_TRACE)])
+                .expect("a sentry-trace"),
+            opentelemetry,
+            opentelemetry_context,
+            fastrace: fastrace::collector::SpanContext::decode_w3c_traceparent(TRACEPARENT)
+                .expect("a traceparent"),
+            tags,
+            page: String::with_capacity(4096),
+            incoming,
+            propagator,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_input_is_what_the_figures_are_said_of() {
+        assert_eq!(BAGGAGE.len(), 420);
+        assert_eq!(BAGGAGE.split(',').count(), 10);
+        let fixture = Fixture::default();
+        assert_eq!(fixture.incoming.len(), 6);
+        assert_eq!(fixture.context.dsc().iter().count(), 9);
+        let (_, ours) = BAGGAGE.split_once(',').unwrap();
+        assert_eq!(fixture.context.dsc().as_str(), ours);
+    }
+}

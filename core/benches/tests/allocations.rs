@@ -1,0 +1,77 @@
+//! How often each piece of work asks for memory.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use allocation_counter::measure;
+use http::HeaderMap;
+use tracehop::wire::{SentryTrace, Traceparent};
+use tracehop::{Propagator, SpanId, TraceId};
+
+const SENTRY_TRACE: &str = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
+const BAGGAGE: &str = "other=1,sentry-trace_id=771a43a4192642f0b136d5159a501700,\
+    sentry-sample_rand=0.123456,sentry-sample_rate=0.25,sentry-sampled=true,sentry-org_id=1,\
+    sentry-public_key=key,sentry-release=shop%401.4.0,sentry-environment=production,\
+    sentry-transaction=GET%20%2Fusers";
+
+fn allocations(work: impl FnOnce()) -> u64 {
+    measure(work).count_total
+}
+
+fn headers() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert("sentry-trace", SENTRY_TRACE.parse().unwrap());
+    headers.insert("baggage", BAGGAGE.parse().unwrap());
+    headers
+}
+
+#[test]
+fn ids_and_sentry_trace_are_read_and_written_without_any() {
+    // The random numbers of a thread are set up once.
+    let _ = (TraceId::random(), SpanId::random());
+    assert_eq!(
+        allocations(|| {
+            let value = SentryTrace::parse(SENTRY_TRACE.as_bytes()).unwrap();
+            assert_eq!(value.encode(&mut [0; SentryTrace::MAX_LEN]), SENTRY_TRACE);
+            let trace_id: TraceId = value.trace_id.encode(&mut [0; 32]).parse().unwrap();
+            let span_id: SpanId = value.span_id.encode(&mut [0; 16]).parse().unwrap();
+            assert_eq!((trace_id, span_id), (value.trace_id, value.span_id));
+            let traceparent = Traceparent::new(TraceId::random(), SpanId::random(), true);
+            let mut buffer = [0; Traceparent::LEN];
+            let text = traceparent.encode(&mut buffer);
+            assert_eq!(Traceparent::parse(text.as_bytes()), Ok(traceparent));
+        }),
+        0
+    );
+}
+
+#[test]
+fn continuing_a_trace_takes_at_most_three() {
+    let propagator = Propagator::builder().org_id(1).traces_sample_rate(0.5).build().unwrap();
+    let headers = headers();
+    drop(propagator.continue_trace(&headers));
+    let mut context = None;
+    let count = allocations(|| context = Some(propagator.continue_trace(&headers)));
+    assert!(context.is_some_and(|context| context.is_continued()));
+    assert!(count <= 3, "{count}");
+}
+
+#[test]
+fn injecting_a_frozen_dynamic_sampling_context_takes_at_most_two() {
+    let propagator = Propagator::builder().traces_sample_rate(0.5).build().unwrap();
+    let contexts = [propagator.continue_trace(&headers()), propagator.start_new_trace()];
+    for context in contexts {
+        assert!(!context.dsc().is_empty());
+        let mut outgoing = HeaderMap::with_capacity(8);
+        let count = allocations(|| context.inject("https://api.example.com/", &mut outgoing));
+        assert_eq!(outgoing.len(), 2);
+        assert!(count <= 2, "{count}");
+    }
+}
+
+#[test]
+fn a_clone_takes_none() {
+    let context = Propagator::builder().build().unwrap().continue_trace(&headers());
+    let mut copy = None;
+    assert_eq!(allocations(|| copy = Some((context.clone(), context.child()))), 0);
+    assert!(copy.is_some());
+}
