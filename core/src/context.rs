@@ -11,7 +11,7 @@ use crate::incoming::{Incoming, NotContinued};
 use crate::options::Options;
 use crate::sampling::{Decision, SampleRand, SampleRate, SamplingContext};
 use crate::trace_data::{TraceData, merge_baggage};
-use crate::wire::{Baggage, SentryTrace, Traceparent};
+use crate::wire::{Baggage, SentryTrace, Traceparent, Tracestate};
 
 /// A position in a trace: what a service knows of the trace that it takes part in, and what it hands on.
 ///
@@ -199,15 +199,17 @@ impl PropagationContext {
     /// ```
     #[must_use]
     pub fn trace_data(&self) -> TraceData<'_> {
-        let (trace_id, span_id, sampled) = (self.trace_id(), self.span_id, self.sampled());
-        let sentry_trace = SentryTrace::new(trace_id, span_id, sampled);
-        let traceparent = Traceparent::new(trace_id, span_id, sampled == Some(true));
-        let traceparent = self.trace.options.propagate_traceparent.then_some(traceparent);
-        let tracestate = match &self.trace.origin {
-            Origin::Continued { incoming, .. } => incoming.tracestate.as_ref(),
-            Origin::Started { .. } => None,
-        };
-        TraceData::new(sentry_trace, self.dsc(), traceparent, tracestate)
+        TraceData::new(self.sentry_trace(), self.dsc(), self.traceparent(), self.trace.tracestate())
+    }
+
+    fn sentry_trace(&self) -> SentryTrace {
+        SentryTrace::new(self.trace_id(), self.span_id, self.sampled())
+    }
+
+    fn traceparent(&self) -> Option<Traceparent> {
+        let sampled = self.sampled() == Some(true);
+        let traceparent = Traceparent::new(self.trace_id(), self.span_id, sampled);
+        self.trace.options.propagate_traceparent.then_some(traceparent)
     }
 
     /// Writes the trace into the headers of a request to this URL, if it is one of the
@@ -233,20 +235,24 @@ impl PropagationContext {
         if carrier.extract(Field::SentryTrace).next().is_some() {
             return;
         }
-        let data = self.trace_data();
-        carrier.set(Field::SentryTrace, data.sentry_trace());
-        if let Some(ours) = data.baggage() {
-            match merge_baggage(carrier.extract(Field::Baggage), ours) {
-                Some(merged) => carrier.set(Field::Baggage, &merged),
-                None => carrier.set(Field::Baggage, ours.as_str()),
+        let dsc = self.dsc();
+        let mut buffer = [0; SentryTrace::MAX_LEN];
+        let sentry_trace = self.sentry_trace();
+        let sentry_trace = sentry_trace.encode(&mut buffer);
+        match merge_baggage(carrier.extract(Field::Baggage), dsc.as_baggage()) {
+            _ if dsc.is_empty() => carrier.set(Field::SentryTrace, sentry_trace),
+            None => carrier.set_trace(sentry_trace, dsc),
+            Some(merged) => {
+                carrier.set(Field::SentryTrace, sentry_trace);
+                carrier.set(Field::Baggage, &merged);
             }
         }
-        if let Some(traceparent) = data.traceparent()
+        if let Some(traceparent) = self.traceparent()
             && carrier.extract(Field::Traceparent).next().is_none()
         {
-            carrier.set(Field::Traceparent, traceparent);
-            if let Some(tracestate) = data.tracestate() {
-                carrier.set(Field::Tracestate, tracestate);
+            carrier.set(Field::Traceparent, traceparent.encode(&mut [0; Traceparent::LEN]));
+            if let Some(tracestate) = self.trace.tracestate() {
+                carrier.set(Field::Tracestate, tracestate.as_str());
             }
         }
     }
@@ -275,11 +281,19 @@ impl Trace {
         Self { options, trace_id, origin, transaction: Mutex::new(None), decision: OnceLock::new() }
     }
 
+    /// What arrived beside the `traceparent` that the trace was continued from.
+    fn tracestate(&self) -> Option<&Tracestate> {
+        match &self.origin {
+            Origin::Continued { incoming, .. } => incoming.tracestate.as_ref(),
+            Origin::Started { .. } => None,
+        }
+    }
+
     fn decision(&self) -> &Decision {
         self.decision.get_or_init(|| {
             let (parent_sampled, arrived) = match &self.origin {
                 Origin::Continued { incoming, .. } => {
-                    (incoming.sentry_trace.sampled, Some(&incoming.dsc))
+                    (incoming.sentry_trace.sampled, Some(incoming.baggage.dsc()))
                 }
                 Origin::Started { .. } => (None, None),
             };
@@ -309,9 +323,9 @@ impl Trace {
         match &self.origin {
             Origin::Started { dsc, .. } => dsc.get_or_init(|| self.own_dsc()),
             Origin::Continued { incoming, completed } => completed
-                .get_or_init(|| with_what_is_missing(&incoming.dsc, self.decision()))
+                .get_or_init(|| with_what_is_missing(incoming.baggage.dsc(), self.decision()))
                 .as_ref()
-                .unwrap_or(&incoming.dsc),
+                .unwrap_or_else(|| incoming.baggage.dsc()),
         }
     }
 

@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use crate::id::TraceId;
 use crate::sampling::{SampleRand, SampleRate};
-use crate::wire::{Baggage, BaggageMember, readable_members};
+use crate::wire::{
+    Baggage, BaggageMember, BaggageMembers, lines_that_count, plain_line, plain_members,
+};
 
 /// The
 /// [dynamic sampling context](https://develop.sentry.dev/sdk/foundations/trace-propagation/dynamic-sampling-context/)
@@ -30,9 +33,11 @@ use crate::wire::{Baggage, BaggageMember, readable_members};
 ///
 /// With the feature `serde` it is a map of strings without the prefix, which is the form of the `trace`
 /// header of an [envelope](https://develop.sentry.dev/sdk/data-model/envelopes/).
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Default)]
 pub struct DynamicSamplingContext {
     baggage: Baggage,
+    #[cfg(feature = "http")]
+    pub(crate) shared: crate::carrier::SharedBaggage,
 }
 
 impl DynamicSamplingContext {
@@ -41,35 +46,28 @@ impl DynamicSamplingContext {
     /// Members of other vendors are left out, as are malformed ones and what is over the limits of
     /// [`Baggage`]. Of equal names the last counts, in the place of the first.
     pub fn from_baggage<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut items = [None; Baggage::MAX_MEMBERS];
-        let mut len = 0;
-        for member in readable_members(lines) {
-            if member.sentry_name().is_none() || member.max_len() > Baggage::MAX_BYTES {
-                continue;
-            }
-            let known = items[..len]
-                .iter()
-                .flatten()
-                .position(|item: &BaggageMember<'_>| item.key() == member.key());
-            if let Some(item) = items.get_mut(known.unwrap_or(len)) {
-                *item = Some(member);
-                len += usize::from(known.is_none());
+        let mut items = Items::default();
+        for line in lines_that_count(lines) {
+            items.baggage.reserve(line.len());
+            match plain_line(line) {
+                Some(line) => items.push_line(line),
+                None => {
+                    for member in BaggageMembers::new(line).flatten() {
+                        items.push(member);
+                    }
+                }
             }
         }
-        let items = items[..len].iter().flatten();
-        let bytes = items.clone().map(|item| item.max_len() + 1).sum();
-        let mut baggage = Baggage::with_capacity(bytes);
-        for item in items {
-            if baggage.push_member(item).is_err() {
-                break;
-            }
-        }
-        Self { baggage }
+        items.finish()
     }
 
     /// The items of a list that holds nothing else.
     pub(crate) fn from_items(baggage: Baggage) -> Self {
-        Self { baggage }
+        Self {
+            baggage,
+            #[cfg(feature = "http")]
+            shared: crate::carrier::SharedBaggage::default(),
+        }
     }
 
     /// The same with an item set to another value where it stands, or added at the end; `None` if that does
@@ -89,12 +87,12 @@ impl DynamicSamplingContext {
         if !found {
             baggage.push(&key, value).ok()?;
         }
-        Some(Self { baggage })
+        Some(Self::from_items(baggage))
     }
 
     /// The decoded value of the item with this name, without the prefix `sentry-`.
     pub fn get(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.find(name).map(|member| member.value())
+        self.baggage.get(&["sentry-", name].concat())
     }
 
     /// Names, without the prefix, and decoded values, in order.
@@ -104,27 +102,27 @@ impl DynamicSamplingContext {
 
     /// The trace that the items are about.
     pub fn trace_id(&self) -> Option<TraceId> {
-        self.get("trace_id")?.parse().ok()
+        self.baggage.get("sentry-trace_id")?.parse().ok()
     }
 
     /// The public key of the DSN of the service that began the trace.
     pub fn public_key(&self) -> Option<Cow<'_, str>> {
-        self.get("public_key")
+        self.baggage.get("sentry-public_key")
     }
 
     /// The rate at which the decision was made; `None` also if the text is not a rate.
     pub fn sample_rate(&self) -> Option<SampleRate> {
-        self.get("sample_rate")?.parse().ok()
+        self.baggage.get("sentry-sample_rate")?.parse().ok()
     }
 
     /// The random number of the trace; `None` also if the text is not one.
     pub fn sample_rand(&self) -> Option<SampleRand> {
-        self.get("sample_rand")?.parse().ok()
+        self.baggage.get("sentry-sample_rand")?.parse().ok()
     }
 
     /// What the head of the trace decided; `None` if it deferred the decision.
     pub fn sampled(&self) -> Option<bool> {
-        match &*self.get("sampled")? {
+        match &*self.baggage.get("sentry-sampled")? {
             "true" => Some(true),
             "false" => Some(false),
             _ => None,
@@ -133,32 +131,32 @@ impl DynamicSamplingContext {
 
     /// The release of the service that began the trace.
     pub fn release(&self) -> Option<Cow<'_, str>> {
-        self.get("release")
+        self.baggage.get("sentry-release")
     }
 
     /// The environment of the service that began the trace.
     pub fn environment(&self) -> Option<Cow<'_, str>> {
-        self.get("environment")
+        self.baggage.get("sentry-environment")
     }
 
     /// The route pattern of the request that began the trace.
     pub fn transaction(&self) -> Option<Cow<'_, str>> {
-        self.get("transaction")
+        self.baggage.get("sentry-transaction")
     }
 
     /// The Sentry organisation of the service that began the trace. An empty one is none.
     pub fn org_id(&self) -> Option<Cow<'_, str>> {
-        self.get("org_id").filter(|id| !id.is_empty())
+        self.baggage.get("sentry-org_id").filter(|id| !id.is_empty())
     }
 
     /// The session replay that the trace was recorded in.
     pub fn replay_id(&self) -> Option<Cow<'_, str>> {
-        self.get("replay_id")
+        self.baggage.get("sentry-replay_id")
     }
 
     /// The segment of the user for whom the trace was begun.
     pub fn user_segment(&self) -> Option<Cow<'_, str>> {
-        self.get("user_segment")
+        self.baggage.get("sentry-user_segment")
     }
 
     /// Whether there are no items: the trace was begun by an SDK that sends none, and nobody may add any.
@@ -175,15 +173,146 @@ impl DynamicSamplingContext {
     pub fn as_baggage(&self) -> &Baggage {
         &self.baggage
     }
+}
 
-    fn find(&self, name: &str) -> Option<BaggageMember<'_>> {
-        self.baggage.members().find(|member| member.sentry_name() == Some(name))
+impl PartialEq for DynamicSamplingContext {
+    fn eq(&self, other: &Self) -> bool {
+        self.baggage == other.baggage
+    }
+}
+
+impl Eq for DynamicSamplingContext {}
+
+impl Hash for DynamicSamplingContext {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.baggage.hash(state);
     }
 }
 
 impl fmt::Debug for DynamicSamplingContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+/// A bit for the name of an item, from what tells names apart: their length and their last two characters.
+fn name_bit(member: &BaggageMember<'_>) -> u64 {
+    let key = member.key();
+    let end = key.as_bytes().last_chunk::<2>().map_or(0, |end| u16::from_le_bytes(*end));
+    1 << ((key.len() + usize::from(end) * 37 / 8) % 64)
+}
+
+/// A list in the making.
+struct Items<'a> {
+    baggage: Baggage,
+    /// Where each item begins in the list's text.
+    starts: [u16; Baggage::MAX_MEMBERS],
+    /// A bit for each name that is in the list, which other names may share: most names are new, and are not
+    /// looked for.
+    names: u64,
+    /// How many items are in the list or about to be.
+    noted: usize,
+    /// Items that came again, by their place, with what they are to be.
+    replaced: Vec<(usize, BaggageMember<'a>)>,
+}
+
+impl Default for Items<'_> {
+    fn default() -> Self {
+        Self {
+            baggage: Baggage::new(),
+            starts: [0; Baggage::MAX_MEMBERS],
+            names: 0,
+            noted: 0,
+            replaced: Vec::new(),
+        }
+    }
+}
+
+impl<'a> Items<'a> {
+    /// Adds the items in a [plain line](plain_line). Those that follow each other are added as one text.
+    fn push_line(&mut self, line: &'a str) {
+        let (mut run, mut members) = (0..0, 0);
+        let mut start = 0;
+        for text in plain_members(line) {
+            let end = start + text.len();
+            if let Some(member) = BaggageMember::from_plain(text) {
+                let is_next = members != 0 && run.end + 1 == start;
+                let may_be_known = self.names & name_bit(&member) != 0;
+                if !is_next || may_be_known {
+                    self.push_run(&line[run.clone()], members);
+                    (run, members) = (start..start, 0);
+                }
+                if may_be_known && let Some(place) = self.place(member.key()) {
+                    self.replaced.push((place, member));
+                } else {
+                    self.note(&member, start - run.start);
+                    run.end = end;
+                    members += 1;
+                }
+            }
+            start = end + 1;
+        }
+        self.push_run(&line[run], members);
+    }
+
+    fn push_run(&mut self, run: &str, members: usize) {
+        if members != 0 {
+            self.baggage.push_plain(run, members);
+        }
+        self.noted = self.baggage.len();
+    }
+
+    fn push(&mut self, member: BaggageMember<'a>) {
+        if member.sentry_name().is_none() || member.max_len() > Baggage::MAX_BYTES {
+            return;
+        }
+        if self.names & name_bit(&member) != 0
+            && let Some(place) = self.place(member.key())
+        {
+            self.replaced.push((place, member));
+        } else {
+            self.note(&member, 0);
+            // A list at its limit takes no more.
+            let _ = self.baggage.push_member(&member);
+            self.noted = self.baggage.len();
+        }
+    }
+
+    /// Remembers an item that is about to be added, so many bytes behind what is not added yet.
+    fn note(&mut self, member: &BaggageMember<'_>, offset: usize) {
+        self.names |= name_bit(member);
+        let bytes = self.baggage.as_str().len();
+        let start = offset + if bytes == 0 { 0 } else { bytes + 1 };
+        if let Some(noted) = self.starts.get_mut(self.noted) {
+            // Limits are far below what the type holds.
+            *noted = u16::try_from(start).unwrap_or_default();
+        }
+        self.noted += 1;
+    }
+
+    fn place(&self, key: &str) -> Option<usize> {
+        let text = self.baggage.as_str();
+        self.starts[..self.baggage.len()].iter().position(|start| {
+            let item = text.get(usize::from(*start)..).unwrap_or_default();
+            item.strip_prefix(key).is_some_and(|rest| rest.starts_with('='))
+        })
+    }
+
+    fn finish(self) -> DynamicSamplingContext {
+        if self.replaced.is_empty() {
+            return DynamicSamplingContext::from_items(self.baggage);
+        }
+        let mut items: Vec<BaggageMember<'_>> = self.baggage.members().collect();
+        for (place, member) in self.replaced {
+            items[place] = member;
+        }
+        let mut baggage = Baggage::with_capacity(items.iter().map(|item| item.max_len() + 1).sum());
+        for item in &items {
+            if baggage.push_member(item).is_err() {
+                break;
+            }
+        }
+        DynamicSamplingContext::from_items(baggage)
     }
 }
 

@@ -10,6 +10,8 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
+use crate::words::each;
+
 /// Why a text or an array is not an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -44,45 +46,60 @@ impl fmt::Display for IdError {
 
 impl Error for IdError {}
 
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
+/// The text of eight digits, each a number below 16 in a byte of its own.
+const fn digits_to_text(digits: u64) -> u64 {
+    // 10 and more have bit 4 set when 6 is added; `a` is 39 behind where `:` follows `9`.
+    let letters = ((digits + each(6)) >> 4) & each(1);
+    digits + each(b'0') + letters * (b'a' - b'0' - 10) as u64
+}
 
-const NO_DIGIT: u8 = 0xff;
+/// Four bytes as eight digits of text.
+const fn encode_word(bytes: [u8; 4]) -> [u8; 8] {
+    // Moves the halves, quarters and eighths apart, until each digit has a byte.
+    let mut digits = u32::from_be_bytes(bytes) as u64;
+    digits = (digits | digits << 16) & 0x0000_ffff_0000_ffff;
+    digits = (digits | digits << 8) & 0x00ff_00ff_00ff_00ff;
+    digits = (digits | digits << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    digits_to_text(digits).to_be_bytes()
+}
 
-/// The value of every byte as a hex digit. A table, so that reading has one branch an id and not two a
-/// digit.
-const VALUES: [u8; 256] = {
-    let mut values = [NO_DIGIT; 256];
-    let mut digit = 0;
-    while digit < 16 {
-        let lower = DIGITS[digit];
-        values[lower as usize] = digit as u8;
-        values[lower.to_ascii_uppercase() as usize] = digit as u8;
-        digit += 1;
+/// The numbers that two digits of text stand for, and whether they were digits.
+const fn digits(pair: [u8; 2]) -> ([u8; 2], bool) {
+    let mut numbers = [0; 2];
+    let mut are_digits = true;
+    let mut at = 0;
+    while at < 2 {
+        let digit = pair[at].wrapping_sub(b'0');
+        let letter = (pair[at] | 0x20).wrapping_sub(b'a');
+        numbers[at] = if digit < 10 { digit } else { letter.wrapping_add(10) & 0x0f };
+        are_digits &= (digit < 10) | (letter < 6);
+        at += 1;
     }
-    values
-};
+    (numbers, are_digits)
+}
 
+#[inline]
 fn encode_hex(bytes: &[u8], text: &mut [u8]) {
-    for (byte, pair) in bytes.iter().zip(text.chunks_exact_mut(2)) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 0x0f)];
+    for (bytes, text) in bytes.as_chunks::<4>().0.iter().zip(text.as_chunks_mut::<8>().0) {
+        *text = encode_word(*bytes);
     }
 }
 
+#[inline]
 fn decode_hex<const N: usize>(text: &[u8]) -> Result<[u8; N], IdError> {
     if text.len() != 2 * N {
         return Err(IdError::Length { expected: 2 * N, found: text.len() });
     }
     let mut bytes = [0; N];
-    let mut seen = 0;
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
-        seen |= high | low;
-        *byte = (high << 4) | (low & 0x0f);
+    let mut is_text = true;
+    // Every digit is looked at, whatever the one before it was, so that the compiler takes many at once.
+    for (byte, pair) in bytes.iter_mut().zip(text.as_chunks::<2>().0) {
+        let ([high, low], is_pair) = digits(*pair);
+        *byte = high << 4 | low;
+        is_text &= is_pair;
     }
-    if seen & 0xf0 != 0 {
-        let position =
-            text.iter().position(|byte| VALUES[usize::from(*byte)] == NO_DIGIT).unwrap_or_default();
+    if !is_text {
+        let position = text.iter().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or_default();
         return Err(IdError::Digit { position });
     }
     Ok(bytes)
@@ -125,17 +142,20 @@ macro_rules! id {
             /// # Errors
             ///
             /// Another length, another character, or nothing but zeros.
+            #[inline]
             pub fn parse(text: &[u8]) -> Result<Self, IdError> {
                 Self::from_bytes(decode_hex(text)?)
             }
 
             /// Writes the text form, in lower case, into a buffer of the caller's.
+            #[inline]
             pub fn encode<'b>(&self, buffer: &'b mut [u8; $digits]) -> &'b str {
                 encode_hex(&self.0, buffer);
                 // Hex digits are UTF-8: the default is never taken, and needs no panic.
                 std::str::from_utf8(buffer).unwrap_or_default()
             }
 
+            #[inline]
             pub(crate) fn encode_into(&self, text: &mut [u8]) {
                 encode_hex(&self.0, text);
             }
@@ -272,6 +292,24 @@ mod tests {
         ];
         for (text, error) in table {
             assert_eq!(text.parse::<SpanId>().as_ref(), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_byte_in_every_place_is_a_digit_or_not_as_it_should_be() {
+        let valid = *b"00f067aa0ba902b7";
+        for position in 0..valid.len() {
+            for byte in 0..=u8::MAX {
+                let mut text = valid;
+                text[position] = byte;
+                let read = SpanId::parse(&text);
+                if byte.is_ascii_hexdigit() {
+                    let written = read.unwrap().to_string();
+                    assert_eq!(written.as_bytes(), text.to_ascii_lowercase(), "{byte}");
+                } else {
+                    assert_eq!(read, Err(IdError::Digit { position }), "{byte}");
+                }
+            }
         }
     }
 

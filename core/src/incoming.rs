@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::arrived::ArrivedBaggage;
 use crate::carrier::{Extractor, Field};
-use crate::dsc::DynamicSamplingContext;
 use crate::options::Options;
 use crate::wire::{SentryTrace, SentryTraceError, Traceparent, TraceparentError, Tracestate};
 
@@ -12,7 +12,7 @@ use crate::wire::{SentryTrace, SentryTraceError, Traceparent, TraceparentError, 
 pub(crate) struct Incoming {
     pub(crate) sentry_trace: SentryTrace,
     pub(crate) tracestate: Option<Tracestate>,
-    pub(crate) dsc: DynamicSamplingContext,
+    pub(crate) baggage: ArrivedBaggage,
 }
 
 impl Incoming {
@@ -28,9 +28,9 @@ impl Incoming {
             None if options.continue_traceparent => read_traceparent(carrier)?,
             None => return Err(NotContinued::NoTrace),
         };
-        let dsc = DynamicSamplingContext::from_baggage(carrier.extract(Field::Baggage));
-        check_organisation(&dsc, options)?;
-        Ok(Self { sentry_trace, tracestate, dsc })
+        let baggage = ArrivedBaggage::new(carrier.extract(Field::Baggage));
+        check_organisation(&baggage, options)?;
+        Ok(Self { sentry_trace, tracestate, baggage })
     }
 }
 
@@ -55,8 +55,11 @@ fn read_traceparent<E: Extractor + ?Sized>(
 
 /// A trace of another organisation is not continued; with strict continuation, neither is one of which only
 /// one side says whose it is.
-fn check_organisation(dsc: &DynamicSamplingContext, options: &Options) -> Result<(), NotContinued> {
-    match (dsc.org_id(), options.org_id.as_deref()) {
+fn check_organisation(baggage: &ArrivedBaggage, options: &Options) -> Result<(), NotContinued> {
+    if options.org_id.is_none() && !options.strict_trace_continuation {
+        return Ok(());
+    }
+    match (baggage.org_id(), options.org_id.as_deref()) {
         (Some(theirs), Some(ours)) if theirs != ours => Err(NotContinued::OtherOrganisation {
             theirs: theirs.into_owned(),
             ours: ours.to_owned(),

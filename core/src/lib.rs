@@ -60,6 +60,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod arrived;
 mod authority;
 mod builder;
 mod carrier;
@@ -79,6 +80,7 @@ mod targets;
 mod text;
 mod trace_data;
 pub mod wire;
+mod words;
 
 pub use builder::PropagatorBuilder;
 pub use carrier::{Environment, Extractor, Field, Injector};

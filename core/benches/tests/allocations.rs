@@ -61,10 +61,13 @@ fn injecting_a_frozen_dynamic_sampling_context_takes_at_most_two() {
     let contexts = [propagator.continue_trace(&headers()), propagator.start_new_trace()];
     for context in contexts {
         assert!(!context.dsc().is_empty());
-        let mut outgoing = HeaderMap::with_capacity(8);
-        let count = allocations(|| context.inject("https://api.example.com/", &mut outgoing));
-        assert_eq!(outgoing.len(), 2);
-        assert!(count <= 2, "{count}");
+        // The first request, and those that follow in the same trace.
+        for most in [2, 1, 1] {
+            let mut outgoing = HeaderMap::with_capacity(8);
+            let count = allocations(|| context.inject("https://api.example.com/", &mut outgoing));
+            assert_eq!(outgoing.len(), 2);
+            assert!(count <= most, "{count}");
+        }
     }
 }
 

@@ -9,6 +9,10 @@ mod http;
 mod maps;
 
 pub use environment::Environment;
+#[cfg(feature = "http")]
+pub(crate) use http::SharedBaggage;
+
+use crate::dsc::DynamicSamplingContext;
 
 /// One of the values that a trace travels in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -84,4 +88,11 @@ pub trait Injector: Extractor {
     /// Sets a field to one value, in place of all that it had. The value is printable ASCII, unless the
     /// application's own baggage, which is kept, is not.
     fn set(&mut self, field: Field, value: &str);
+
+    /// Sets `sentry-trace`, and `baggage` to a dynamic sampling context that is not empty. A carrier whose values
+    /// are costly to make may have a better way.
+    fn set_trace(&mut self, sentry_trace: &str, dsc: &DynamicSamplingContext) {
+        self.set(Field::SentryTrace, sentry_trace);
+        self.set(Field::Baggage, dsc.as_str());
+    }
 }

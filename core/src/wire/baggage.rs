@@ -5,7 +5,7 @@ use std::str::FromStr;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::baggage_member::{
-    BaggageError, BaggageErrorKind, BaggageMember, BaggageMembers, is_key,
+    BaggageError, BaggageErrorKind, BaggageMember, BaggageMembers, is_key, plain_members,
 };
 
 /// `baggage` header value, defined in [W3C Baggage](https://www.w3.org/TR/baggage/)
@@ -73,7 +73,7 @@ impl Baggage {
     /// left out. To learn what is wrong with a list, go through its [`BaggageMembers`].
     pub fn from_lines<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut baggage = Self::new();
-        for member in readable_members(lines) {
+        for member in lines_that_count(lines).flat_map(BaggageMembers::new).flatten() {
             if baggage.push_member(&member).is_err() {
                 break;
             }
@@ -99,6 +99,26 @@ impl Baggage {
             text.extend([key, "="]);
             text.extend(utf8_percent_encode(value, WRITTEN));
         })
+    }
+
+    /// Adds the text of so many members that are [plain](BaggageMember::from_plain), as far as the limits allow.
+    pub(crate) fn push_plain(&mut self, run: &str, members: usize) {
+        if self.members + members <= Self::MAX_MEMBERS
+            && self.append(|text| text.push_str(run)).is_ok()
+        {
+            self.members += members - 1;
+            return;
+        }
+        for member in plain_members(run) {
+            if self.append(|text| text.push_str(member)).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Makes room for so many bytes more.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.text.reserve(bytes.min(Self::MAX_BYTES));
     }
 
     /// Adds a member that was read from another list.
@@ -139,15 +159,23 @@ impl Baggage {
         Ok(())
     }
 
+    /// The last member with this key.
+    pub(crate) fn find(&self, key: &str) -> Option<BaggageMember<'_>> {
+        let has_key =
+            |text: &&str| text.strip_prefix(key).is_some_and(|rest| rest.starts_with('='));
+        plain_members(&self.text).filter(has_key).last().map(BaggageMember::from_tidy)
+    }
+
     /// The members, in order.
     pub fn members(&self) -> impl Iterator<Item = BaggageMember<'_>> {
         // What is in the list was checked when it was added.
-        self.text.split(',').filter(|member| !member.is_empty()).map(BaggageMember::from_tidy)
+        let members = plain_members(&self.text).filter(|member| !member.is_empty());
+        members.map(BaggageMember::from_tidy)
     }
 
     /// The decoded value of the last member with this key, which is the one that counts.
     pub fn get(&self, key: &str) -> Option<Cow<'_, str>> {
-        self.members().filter(|member| member.key == key).last().map(|member| member.value())
+        self.find(key).map(|member| member.value())
     }
 
     /// How many members there are.
@@ -187,16 +215,20 @@ impl FromStr for Baggage {
     }
 }
 
-/// The well-formed members within the first [`Baggage::MAX_BYTES`] of the lines.
-pub(crate) fn readable_members<'a>(
+/// The lines, as far as the first [`Baggage::MAX_BYTES`] go.
+pub(crate) fn lines_that_count<'a>(
     lines: impl IntoIterator<Item = &'a [u8]>,
-) -> impl Iterator<Item = BaggageMember<'a>> {
+) -> impl Iterator<Item = &'a [u8]> {
     let mut left = Baggage::MAX_BYTES;
-    lines.into_iter().flat_map(move |line| {
+    lines.into_iter().map_while(move |line| {
         let whole = whole_members(line, left);
         // A line that is cut is the last.
-        left = if whole.len() == line.len() { left - line.len() } else { 0 };
-        BaggageMembers::new(whole).flatten()
+        let left_before = std::mem::replace(&mut left, 0);
+        if whole.len() == line.len() {
+            // With the comma between this line and the next.
+            left = left_before.saturating_sub(line.len() + 1);
+        }
+        (left_before != 0).then_some(whole)
     })
 }
 

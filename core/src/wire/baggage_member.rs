@@ -5,11 +5,12 @@ use std::fmt;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use super::trim_blanks;
+use crate::words::Positions;
 
 /// A member of a `baggage` list, as it was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BaggageMember<'a> {
-    pub(super) key: &'a str,
+    key: &'a str,
     value: &'a str,
     properties: &'a str,
 }
@@ -33,7 +34,12 @@ impl<'a> BaggageMember<'a> {
 
     /// The value, decoded.
     pub fn value(&self) -> Cow<'a, str> {
-        percent_decode_str(self.value).decode_utf8_lossy()
+        // Most values have nothing encoded, and to find that out is cheaper than to decode nothing.
+        if self.value.contains('%') {
+            percent_decode_str(self.value).decode_utf8_lossy()
+        } else {
+            Cow::Borrowed(self.value)
+        }
     }
 
     /// What stands between the value and the end of the member, without the first `;`, as received. Empty
@@ -42,7 +48,7 @@ impl<'a> BaggageMember<'a> {
         self.properties
     }
 
-    fn parse(bytes: &'a [u8]) -> Result<Self, BaggageErrorKind> {
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, BaggageErrorKind> {
         let (head, properties) = split_at_byte(bytes, b';');
         let (key, Some(value)) = split_at_byte(head, b'=') else {
             return Err(BaggageErrorKind::NoValue);
@@ -64,6 +70,15 @@ impl<'a> BaggageMember<'a> {
         if member.is_decodable() { Ok(member) } else { Err(BaggageErrorKind::Encoding) }
     }
 
+    /// A member of ours in a [plain line](plain_line), if it is well-formed.
+    pub(crate) fn from_plain(text: &'a str) -> Option<Self> {
+        let name_and_value = text.strip_prefix("sentry-")?;
+        let equals = name_and_value.bytes().position(|byte| !is_token_byte(byte))?;
+        let value = name_and_value.get(equals..)?.strip_prefix('=')?;
+        let key = text.get(..text.len() - value.len() - 1)?;
+        (equals != 0).then_some(Self { key, value, properties: "" })
+    }
+
     /// A member of a list that is tidy already.
     pub(super) fn from_tidy(text: &'a str) -> Self {
         let (head, properties) = text.split_once(';').unwrap_or((text, ""));
@@ -81,7 +96,7 @@ impl<'a> BaggageMember<'a> {
     /// Whether every `%` begins an encoded byte and the bytes are UTF-8.
     fn is_decodable(&self) -> bool {
         let mut ascii = true;
-        for (at, _) in self.value.match_indices('%') {
+        for at in Positions::new(self.value.as_bytes(), b'%') {
             match self.value.as_bytes().get(at + 1..at + 3) {
                 Some([high, low]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                     ascii &= *high < b'8';
@@ -160,6 +175,34 @@ impl<'a> Iterator for BaggageMembers<'a> {
             }
         }
     }
+}
+
+/// A line with nothing in it to tidy: no blanks, no properties, no character that lists do not have, and no
+/// encoded one that is not ASCII. Such are nearly all lines that SDKs write, and their members can be taken over
+/// as they are.
+pub(crate) fn plain_line(line: &[u8]) -> Option<&str> {
+    // Without a way out, so that the compiler looks at many bytes at once.
+    let is_odd = line.iter().fold(0, |odd, byte| {
+        let [quote, semicolon, backslash] = [b'"', b';', b'\\'].map(|it| u8::from(*byte == it));
+        odd | u8::from(byte.wrapping_sub(b'!') > b'~' - b'!') | quote | semicolon | backslash
+    });
+    // The digits behind a `%` cannot be the next member's: a comma is none.
+    let is_ascii = |at: usize| matches!(line.get(at + 1..at + 3), Some([b'0'..=b'7', low]) if low.is_ascii_hexdigit());
+    if is_odd == 0 && Positions::new(line, b'%').all(is_ascii) {
+        std::str::from_utf8(line).ok()
+    } else {
+        None
+    }
+}
+
+/// The texts between the commas of a plain line.
+pub(crate) fn plain_members(line: &str) -> impl Iterator<Item = &str> {
+    let mut start = 0;
+    Positions::new(line.as_bytes(), b',').chain([line.len()]).map(move |comma| {
+        let text = line.get(start..comma).unwrap_or_default();
+        start = comma + 1;
+        text
+    })
 }
 
 fn split_at_byte(bytes: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {

@@ -116,6 +116,7 @@ impl SentryTrace {
     ///
     /// Anything that the grammar does not have. A value that is only a decision, which old SDKs sent, is
     /// one of these.
+    #[inline]
     pub fn parse(value: &[u8]) -> Result<Self, SentryTraceError> {
         let value = trim_blanks(value);
         if value.len() != 49 && value.len() != 51 {
@@ -162,6 +163,7 @@ impl SentryTrace {
     }
 
     /// Writes the value into a buffer of the caller's.
+    #[inline]
     pub fn encode<'b>(&self, buffer: &'b mut [u8; Self::MAX_LEN]) -> &'b str {
         self.trace_id.encode_into(&mut buffer[..32]);
         buffer[32] = b'-';

@@ -120,30 +120,37 @@ impl Traceparent {
     /// # Errors
     ///
     /// Anything that the grammar does not have.
+    #[inline]
     pub fn parse(value: &[u8]) -> Result<Self, TraceparentError> {
         let Some((head, rest)) = value.split_at_checked(Self::LEN) else {
             return Err(TraceparentError::Length { found: value.len() });
         };
-        for (position, byte) in head.iter().enumerate() {
-            match (position, byte) {
-                (2 | 35 | 52, b'-') => {}
-                (2 | 35 | 52, _) => return Err(TraceparentError::Separator { position }),
-                (_, b'0'..=b'9' | b'a'..=b'f') => {}
-                _ => return Err(TraceparentError::Digit { position }),
-            }
+        // Ids are read in upper case as well: here, and only to say where, byte by byte.
+        let is_lower = head.iter().fold(true, |lower, byte| lower & !byte.is_ascii_uppercase());
+        let separators = [head[2], head[35], head[52]] == [b'-'; 3];
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let digits = [head[0], head[1], head[53], head[54]].into_iter().all(is_digit);
+        if !(is_lower && separators && digits) {
+            return Err(first_error(head));
         }
+        let trace_id = TraceId::parse(&head[3..35]);
+        let parent_id = SpanId::parse(&head[36..52]);
         match (&head[..2], rest) {
             (b"ff", _) => return Err(TraceparentError::Version),
             (_, []) => {}
             (b"00", _) => return Err(TraceparentError::Length { found: value.len() }),
             (_, [b'-', ..]) => {}
-            _ => {
-                return Err(TraceparentError::Separator { position: Self::LEN });
-            }
+            _ => return Err(TraceparentError::Separator { position: Self::LEN }),
+        }
+        if matches!(
+            (&trace_id, &parent_id),
+            (Err(IdError::Digit { .. }), _) | (_, Err(IdError::Digit { .. }))
+        ) {
+            return Err(first_error(head));
         }
         Ok(Self {
-            trace_id: TraceId::parse(&head[3..35]).map_err(TraceparentError::TraceId)?,
-            parent_id: SpanId::parse(&head[36..52]).map_err(TraceparentError::ParentId)?,
+            trace_id: trace_id.map_err(TraceparentError::TraceId)?,
+            parent_id: parent_id.map_err(TraceparentError::ParentId)?,
             // Bit 0 of the last digit.
             sampled: matches!(head[54], b'1' | b'3' | b'5' | b'7' | b'9' | b'b' | b'd' | b'f'),
         })
@@ -168,6 +175,7 @@ impl Traceparent {
     }
 
     /// Writes the value, of version `00`, into a buffer of the caller's.
+    #[inline]
     pub fn encode<'b>(&self, buffer: &'b mut [u8; Self::LEN]) -> &'b str {
         buffer[..3].copy_from_slice(b"00-");
         self.trace_id.encode_into(&mut buffer[3..35]);
@@ -177,6 +185,20 @@ impl Traceparent {
         // Only ASCII was written: the default is never taken, and needs no panic.
         std::str::from_utf8(buffer).unwrap_or_default()
     }
+}
+
+/// The first byte that is not what the grammar has in its place.
+fn first_error(head: &[u8]) -> TraceparentError {
+    let wrong = |(position, byte): (usize, &u8)| match (position, byte) {
+        (2 | 35 | 52, b'-') => None,
+        (2 | 35 | 52, _) => Some(TraceparentError::Separator { position }),
+        (_, b'0'..=b'9' | b'a'..=b'f') => None,
+        _ => Some(TraceparentError::Digit { position }),
+    };
+    head.iter()
+        .enumerate()
+        .find_map(wrong)
+        .unwrap_or(TraceparentError::Length { found: head.len() })
 }
 
 impl FromStr for Traceparent {
