@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Result, bail};
 use clap::Args;
 
+use crate::bench::Bench;
 use crate::process::Process;
 use crate::steps::Steps;
 use crate::test::Test;
@@ -24,6 +25,9 @@ impl Ci {
         add_components(&mut steps, &workspace);
         add_lints(&mut steps, &workspace);
         self.test.add_to(&mut steps, &workspace);
+        steps.function("benchmarks run", "cargo xtask bench --quick", || {
+            Bench { quick: true }.run()
+        });
         add_packages(&mut steps, &workspace);
         steps.run()
     }

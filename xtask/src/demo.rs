@@ -1,6 +1,5 @@
 //! `cargo xtask demo`: two services, a browser, and the trace that goes through them.
 
-mod build;
 pub(crate) mod chromium;
 mod hop;
 mod page;
@@ -18,13 +17,15 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
-use self::build::Executables;
 use self::chromium::Chromium;
 use self::service::Service;
 use self::storefront::Storefront;
+use crate::executables::Executables;
 use crate::interrupt;
 use crate::process::Process;
 use crate::workspace::Workspace;
+
+const PACKAGE: &str = "tracehop-examples";
 
 /// Run two services, load a page from them and show the trace.
 ///
@@ -63,7 +64,7 @@ impl Demo {
         // First, as it takes no time and may fail.
         let chromium = self.browser.program()?;
 
-        let executables = Executables::build(&Workspace::load()?)?;
+        let executables = Executables::build(&Workspace::load()?, PACKAGE, &["--bins"])?;
         let program = executables.get("inventory")?;
         let mut inventory = Service::start("inventory", program, &[])?;
         let program = executables.get("storefront")?;

@@ -1,7 +1,10 @@
 //! The chores of the tracehop workspace: `cargo xtask --help` lists them.
 
+mod bench;
 mod ci;
+mod debian;
 mod demo;
+mod executables;
 mod interrupt;
 mod process;
 mod steps;
@@ -24,6 +27,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Chore {
     Demo(demo::Demo),
+    Bench(bench::Bench),
     Test(test::Test),
     Ci(ci::Ci),
 }
@@ -32,6 +36,7 @@ impl Chore {
     fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Demo(chore) => chore.run(),
+            Self::Bench(chore) => chore.run(),
             Self::Test(chore) => chore.run(),
             Self::Ci(chore) => chore.run(),
         }

@@ -1,12 +1,10 @@
 //! `cargo xtask test`: everything that can be tested.
 
-use std::process::Command;
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 
+use crate::debian;
 use crate::demo::{Browser, Demo, chromium};
-use crate::process::Process;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
 
@@ -58,30 +56,12 @@ fn run_demo(browser: Browser) -> Result<()> {
     Demo { once, browser }.run()
 }
 
-/// Installs Chromium where that takes no more than a command: as root on Debian, which is what
-/// most CI containers are.
 fn ensure_chromium() -> Result<()> {
-    if chromium::find()?.is_some() {
+    if chromium::find()?.is_some() || debian::install("chromium")? && chromium::find()?.is_some() {
         return Ok(());
     }
-    let apt_get = which::which("apt-get").ok();
-    let Some(apt_get) = apt_get.filter(|_| chromium::is_root()) else {
-        bail!(
-            "no Chromium found: {}, or pass `--no-browser` to leave this step out",
-            chromium::HOW_TO_GET
-        );
-    };
-    eprintln!("no Chromium found: installing it with apt-get");
-    let install = ["install", "-y", "--no-install-recommends", "chromium"];
-    for arguments in [&["update"][..], &install] {
-        let mut command = Command::new(&apt_get);
-        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        let status = Process::spawn("apt-get", &mut command)?.wait()?;
-        if !status.success() {
-            bail!("apt-get {} failed ({status})", arguments.join(" "));
-        }
-    }
-    let installed = chromium::find()?;
-    installed.context("apt-get installed Chromium, but it cannot be found")?;
-    Ok(())
+    bail!(
+        "no Chromium found: {}, or pass `--no-browser` to leave this step out",
+        chromium::HOW_TO_GET
+    )
 }

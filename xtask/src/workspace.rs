@@ -1,7 +1,7 @@
 //! What cargo knows about the workspace.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -11,6 +11,7 @@ use cargo_metadata::{Metadata, MetadataCommand, Package};
 #[derive(Debug, Clone)]
 pub(crate) struct Workspace {
     root: PathBuf,
+    target_directory: PathBuf,
     packages: Vec<Member>,
 }
 
@@ -36,8 +37,14 @@ impl Workspace {
         let packages = metadata.workspace_packages();
         Self {
             root: metadata.workspace_root.clone().into_std_path_buf(),
+            target_directory: metadata.target_directory.clone().into_std_path_buf(),
             packages: packages.into_iter().map(Member::from_package).collect(),
         }
+    }
+
+    /// Where cargo puts what it makes.
+    pub(crate) fn target_directory(&self) -> &Path {
+        &self.target_directory
     }
 
     pub(crate) fn published(&self) -> impl Iterator<Item = &Member> {

@@ -7,6 +7,7 @@ mod continuation;
 mod decision_matrix;
 mod dynamic_sampling_context;
 mod outgoing;
+mod random_baggage;
 mod traceparent;
 
 use tracehop::PropagationContext;

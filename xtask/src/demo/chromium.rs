@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
+use crate::debian::is_root;
 use crate::process::Process;
 
 /// The names that Chromium's builds are installed under.
@@ -114,16 +115,6 @@ fn name_and_number(text: &str) -> Option<String> {
     let words: Vec<_> = text.split_whitespace().collect();
     let number = words.iter().position(|word| word.starts_with(|it: char| it.is_ascii_digit()))?;
     Some(words.get(..=number)?.join(" "))
-}
-
-#[cfg(unix)]
-pub(crate) fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
-#[cfg(not(unix))]
-pub(crate) fn is_root() -> bool {
-    false
 }
 
 #[cfg(test)]

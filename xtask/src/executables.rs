@@ -1,4 +1,4 @@
-//! Builds the demo's services.
+//! Builds executables of the workspace.
 
 use std::collections::HashMap;
 use std::io::{BufReader, Read};
@@ -12,45 +12,51 @@ use cargo_metadata::Message;
 use crate::process::Process;
 use crate::workspace::Workspace;
 
-const PACKAGE: &str = "tracehop-examples";
-
-/// The executables of the examples, by the name of their binary target.
+/// The executables of a package, by the name of their binary target.
 #[derive(Debug)]
-pub(crate) struct Executables(HashMap<String, PathBuf>);
+pub(crate) struct Executables {
+    package: &'static str,
+    paths: HashMap<String, PathBuf>,
+}
 
 impl Executables {
     /// Builds them. What cargo tells a person goes to stderr, as always.
-    pub(crate) fn build(workspace: &Workspace) -> Result<Self> {
-        let mut command = workspace.cargo(["build", "--package", PACKAGE, "--bins"]);
+    pub(crate) fn build(
+        workspace: &Workspace,
+        package: &'static str,
+        selection: &[&str],
+    ) -> Result<Self> {
+        let mut command = workspace.cargo(["build", "--package", package]);
+        command.args(selection);
         // Cargo says where the executables are: the target directory may be configured anywhere.
         command.arg("--message-format=json-render-diagnostics");
         let mut cargo = Process::spawn("cargo build", command.stdout(Stdio::piped()))?;
         let stdout = cargo.take_stdout()?;
-        let reader = thread::spawn(move || Self::read(stdout));
+        let reader = thread::spawn(move || Self::read(package, stdout));
         let status = cargo.wait()?;
         if !status.success() {
-            bail!("cannot build {PACKAGE}: cargo build failed ({status})");
+            bail!("cannot build {package}: cargo build failed ({status})");
         }
         let executables = reader.join();
         executables.map_err(|_| anyhow!("cannot read what cargo build printed"))?
     }
 
-    fn read(messages: impl Read) -> Result<Self> {
-        let mut executables = HashMap::new();
+    fn read(package: &'static str, messages: impl Read) -> Result<Self> {
+        let mut paths = HashMap::new();
         for message in Message::parse_stream(BufReader::new(messages)) {
             if let Message::CompilerArtifact(artifact) = message?
                 && artifact.target.is_bin()
                 && let Some(path) = artifact.executable
             {
-                executables.insert(artifact.target.name, path.into_std_path_buf());
+                paths.insert(artifact.target.name, path.into_std_path_buf());
             }
         }
-        Ok(Self(executables))
+        Ok(Self { package, paths })
     }
 
     pub(crate) fn get(&self, name: &str) -> Result<&PathBuf> {
-        let path = self.0.get(name);
-        path.ok_or_else(|| anyhow!("{PACKAGE} has no binary {name}"))
+        let path = self.paths.get(name);
+        path.ok_or_else(|| anyhow!("{} has no binary {name}", self.package))
     }
 }
 
@@ -90,7 +96,8 @@ mod tests {
             artifact("demo", "example", json!("/elsewhere/debug/examples/demo")),
             "{\"reason\":\"build-finished\",\"success\":true}\n".to_owned(),
         ];
-        let executables = Executables::read(messages.concat().as_bytes()).unwrap();
+        let executables =
+            Executables::read("tracehop-examples", messages.concat().as_bytes()).unwrap();
         assert_eq!(executables.get("inventory").unwrap(), Path::new("/elsewhere/debug/inventory"));
         for name in ["serde", "build-script-build", "demo"] {
             let error = executables.get(name).unwrap_err().to_string();

@@ -1,0 +1,236 @@
+//! `cargo xtask bench`: what propagation costs, beside what it costs others.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use serde::{Deserialize, Serialize};
+
+use crate::debian;
+use crate::executables::Executables;
+use crate::process::Process;
+use crate::workspace::Workspace;
+
+const PACKAGE: &str = "tracehop-benches";
+
+/// Times that each side of a row is done for its instructions to be counted.
+const TIMES: u64 = 1_000;
+
+/// Time this library beside others on the same input, and count instructions.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Bench {
+    /// Run each benchmark for a moment only, to see that it runs. The times mean little.
+    #[arg(long)]
+    pub(crate) quick: bool,
+}
+
+/// A row, as the benchmarks list it.
+#[derive(Debug, Clone, Deserialize)]
+struct Row {
+    id: String,
+    what: String,
+    peer: String,
+    at_least: f64,
+}
+
+/// A row, as measured.
+#[derive(Debug, Clone, Serialize)]
+struct Measured {
+    id: String,
+    what: String,
+    peer: String,
+    at_least: f64,
+    nanoseconds: Pair,
+    instructions: Pair,
+}
+
+/// The same of both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+struct Pair {
+    ours: f64,
+    peer: f64,
+}
+
+impl Pair {
+    fn measure(side: impl Fn(&str) -> Result<f64>) -> Result<Self> {
+        Ok(Self { ours: side("ours")?, peer: side("peer")? })
+    }
+
+    fn ratio(self) -> f64 {
+        self.peer / self.ours
+    }
+}
+
+impl Bench {
+    pub(crate) fn run(self) -> Result<()> {
+        ensure_valgrind()?;
+        let workspace = Workspace::load()?;
+        let mut criterion =
+            workspace.cargo(["bench", "--package", PACKAGE, "--bench", "propagation", "--"]);
+        criterion.arg("--noplot").args(self.quick.then_some("--quick"));
+        let status = Process::spawn("cargo bench", &mut criterion)?.wait()?;
+        if !status.success() {
+            bail!("cargo bench failed ({status})");
+        }
+        let binaries = ["--bins", "--profile", "bench"];
+        let executables = Executables::build(&workspace, PACKAGE, &binaries)?;
+        let counted = executables.get("instructions")?;
+        let reports = workspace.target_directory().join("criterion");
+        let results = rows(counted)?
+            .into_iter()
+            .map(|row| {
+                eprintln!("counting the instructions of {}", row.id);
+                Ok(Measured {
+                    nanoseconds: Pair::measure(|side| median(&reports, &row.id, side))?,
+                    instructions: Pair::measure(|side| instructions(counted, &row.id, side))?,
+                    id: row.id,
+                    what: row.what,
+                    peer: row.peer,
+                    at_least: row.at_least,
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+
+        let file = reports.join("tracehop.json");
+        fs::write(&file, serde_json::to_vec_pretty(&results)?)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        println!("{}", table(&results));
+        for line in shortfalls(&results) {
+            println!("{line}");
+        }
+        println!("{}", file.display());
+        Ok(())
+    }
+}
+
+fn ensure_valgrind() -> Result<()> {
+    let is_there = || which::which("valgrind").is_ok();
+    if is_there() || debian::install("valgrind")? && is_there() {
+        return Ok(());
+    }
+    bail!("no valgrind found, which counts instructions: get it with `apt-get install valgrind`")
+}
+
+fn rows(counted: &Path) -> Result<Vec<Row>> {
+    let output = Command::new(counted).output().context("cannot list the benchmarks")?;
+    serde_json::from_slice(&output.stdout).context("cannot read the list of benchmarks")
+}
+
+/// The median time of one side, in nanoseconds, from criterion's report.
+fn median(reports: &Path, id: &str, side: &str) -> Result<f64> {
+    #[derive(Deserialize)]
+    struct Estimates {
+        median: Estimate,
+    }
+
+    #[derive(Deserialize)]
+    struct Estimate {
+        point_estimate: f64,
+    }
+
+    let file: PathBuf = [reports, Path::new(id), Path::new(side)].iter().collect();
+    let file = file.join("new").join("estimates.json");
+    let text = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let estimates: Estimates = serde_json::from_slice(&text)?;
+    Ok(estimates.median.point_estimate)
+}
+
+/// The instructions of one side, for doing it once.
+fn instructions(counted: &Path, id: &str, side: &str) -> Result<f64> {
+    let mut valgrind = Command::new("valgrind");
+    valgrind
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg("--toggle-collect=instructions::measured*")
+        .arg(counted)
+        .args([id, side, &TIMES.to_string()])
+        .stdin(Stdio::null());
+    let output = valgrind.output().context("cannot start valgrind")?;
+    let report = String::from_utf8_lossy(&output.stderr);
+    let total =
+        collected(&report).with_context(|| format!("valgrind counted nothing: {report}"))?;
+    Ok(total as f64 / TIMES as f64)
+}
+
+/// The total in callgrind's report.
+fn collected(report: &str) -> Option<u64> {
+    let line = report.lines().find_map(|line| line.split_once("Collected :"))?;
+    line.1.trim().parse().ok().filter(|total| *total != 0)
+}
+
+fn table(results: &[Measured]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header(["what", "peer", "at least", "by time", "by instructions", "ns", "peer's ns"]);
+    for result in results {
+        let times =
+            |ratio: f64| Cell::new(format!("{ratio:.1}×")).set_alignment(CellAlignment::Right);
+        let number = |of: f64| Cell::new(format!("{of:.0}")).set_alignment(CellAlignment::Right);
+        table.add_row([
+            Cell::new(&result.what),
+            Cell::new(&result.peer),
+            times(result.at_least),
+            times(result.nanoseconds.ratio()),
+            times(result.instructions.ratio()),
+            number(result.nanoseconds.ours),
+            number(result.nanoseconds.peer),
+        ]);
+    }
+    table
+}
+
+/// What is slower than it should be, a sentence each.
+fn shortfalls(results: &[Measured]) -> Vec<String> {
+    let is_short = |result: &&Measured| result.nanoseconds.ratio() < result.at_least;
+    results
+        .iter()
+        .filter(is_short)
+        .map(|result| {
+            format!(
+                "short of its mark: {} beside {}, {:.1}× instead of {:.1}×",
+                result.what,
+                result.peer,
+                result.nanoseconds.ratio(),
+                result.at_least
+            )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_total_is_found_in_callgrinds_report() {
+        let report = "==7== Events    : Ir\n==7== Collected : 3494000\n==7==\n";
+        assert_eq!(collected(report), Some(3_494_000));
+        assert_eq!(collected("==7== Collected : 0\n"), None);
+        assert_eq!(collected("valgrind: no such file"), None);
+    }
+
+    #[test]
+    fn what_falls_short_is_named_by_its_time() {
+        let result = |id: &str, ours, at_least| Measured {
+            id: id.to_owned(),
+            what: id.to_owned(),
+            peer: "others".to_owned(),
+            at_least,
+            nanoseconds: Pair { ours, peer: 100.0 },
+            instructions: Pair { ours: 1.0, peer: 1.0 },
+        };
+        let results =
+            [result("fast", 10.0, 7.0), result("slow", 50.0, 3.0), result("even", 25.0, 4.0)];
+        assert_eq!(
+            shortfalls(&results),
+            ["short of its mark: slow beside others, 2.0× instead of 3.0×"]
+        );
+        let table = table(&results).to_string();
+        assert!(
+            table.lines().any(|line| line.contains("slow") && line.contains("2.0×")),
+            "{table}"
+        );
+    }
+}

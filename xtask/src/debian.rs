@@ -1,0 +1,34 @@
+//! Debian's packages, for tools that cargo cannot bring.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::process::Process;
+
+/// Installs a package where that takes no more than a command: as root on Debian, which is what most CI containers
+/// are. Says whether it was possible to try.
+pub(crate) fn install(package: &str) -> Result<bool> {
+    let Some(apt_get) = which::which("apt-get").ok().filter(|_| is_root()) else {
+        return Ok(false);
+    };
+    eprintln!("installing {package} with apt-get");
+    let install = ["install", "-y", "--no-install-recommends", package];
+    for arguments in [&["update"][..], &install] {
+        let mut command = Command::new(&apt_get);
+        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        let status = Process::spawn("apt-get", &mut command)?.wait()?;
+        if !status.success() {
+            bail!("apt-get {} failed ({status})", arguments.join(" "));
+        }
+    }
+    Ok(true)
+}
+
+/// Whether this runs with all rights.
+pub(crate) fn is_root() -> bool {
+    #[cfg(unix)]
+    return rustix::process::geteuid().is_root();
+    #[cfg(not(unix))]
+    return false;
+}
