@@ -1,5 +1,7 @@
 //! Baggage put together at random: what is read in a fast way must be what is read in the plain one.
 
+use std::collections::BTreeSet;
+
 use fastrand::Rng;
 use tracehop::{DynamicSamplingContext, Propagator};
 
@@ -70,6 +72,8 @@ fn plain_lines_are_read_as_lines_that_have_to_be_tidied() {
         let make = if round % 2 == 0 { tidy_line } else { line };
         let lines: Vec<String> = (0..random.usize(1..4)).map(|_| make(&mut random)).collect();
         let read = dsc(&lines);
+        let names: BTreeSet<&str> = read.iter().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), read.as_baggage().len(), "{lines:?}");
         // A blank makes a line one that is not taken over as it is.
         let blanks: Vec<String> = lines.iter().map(|line| format!(" {line}")).collect();
         assert_eq!(read, dsc(&blanks), "{lines:?}");
