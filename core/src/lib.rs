@@ -73,9 +73,12 @@ mod dsn;
 mod error;
 mod id;
 mod incoming;
+mod items;
 mod options;
 mod propagator;
 mod sampling;
+#[cfg(feature = "http")]
+mod shared_baggage;
 mod targets;
 mod text;
 mod trace_data;

@@ -9,8 +9,6 @@ mod http;
 mod maps;
 
 pub use environment::Environment;
-#[cfg(feature = "http")]
-pub(crate) use http::SharedBaggage;
 
 use crate::dsc::DynamicSamplingContext;
 
