@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 #[cfg(feature = "tokio")]
 use crate::current::outside_of_any;
+use crate::decision::{Sampler, SamplingContext};
 use crate::dsn::{Dsn, is_org_id, redacted};
 use crate::error::{BuildError, BuildErrorKind};
 use crate::options::Options;
 use crate::propagator::Propagator;
-use crate::sampling::{SampleError, SampleRate, Sampler, SamplingContext};
+use crate::sampling::{SampleError, SampleRate};
 use crate::targets::{Target, TracePropagationTargets};
 use crate::wire::Baggage;
 

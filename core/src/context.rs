@@ -5,11 +5,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::carrier::{Field, Injector};
+use crate::decision::{Decision, SamplingContext};
 use crate::dsc::DynamicSamplingContext;
 use crate::id::{SpanId, TraceId};
 use crate::incoming::{Incoming, NotContinued};
 use crate::options::Options;
-use crate::sampling::{Decision, SampleRand, SampleRate, SamplingContext};
+use crate::sampling::{SampleRand, SampleRate};
 use crate::trace_data::{TraceData, merge_baggage};
 use crate::wire::{Baggage, SentryTrace, Traceparent, Tracestate};
 
@@ -239,13 +240,15 @@ impl PropagationContext {
         let mut buffer = [0; SentryTrace::MAX_LEN];
         let sentry_trace = self.sentry_trace();
         let sentry_trace = sentry_trace.encode(&mut buffer);
-        match merge_baggage(carrier.extract(Field::Baggage), dsc.as_baggage()) {
-            _ if dsc.is_empty() => carrier.set(Field::SentryTrace, sentry_trace),
-            None => carrier.set_trace(sentry_trace, dsc),
-            Some(merged) => {
-                carrier.set(Field::SentryTrace, sentry_trace);
-                carrier.set(Field::Baggage, &merged);
-            }
+        if dsc.is_empty() {
+            carrier.set(Field::SentryTrace, sentry_trace);
+        } else if let Some(merged) =
+            merge_baggage(carrier.extract(Field::Baggage), dsc.as_baggage())
+        {
+            carrier.set(Field::SentryTrace, sentry_trace);
+            carrier.set(Field::Baggage, &merged);
+        } else {
+            carrier.set_trace(sentry_trace, dsc);
         }
         if let Some(traceparent) = self.traceparent()
             && carrier.extract(Field::Traceparent).next().is_none()

@@ -68,6 +68,7 @@ mod context;
 #[cfg(feature = "tokio")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 pub mod current;
+mod decision;
 mod dsc;
 mod dsn;
 mod error;
@@ -91,12 +92,13 @@ pub use context::PropagationContext;
 #[cfg(feature = "tokio")]
 #[doc(no_inline)]
 pub use current::{InTrace, Traced};
+pub use decision::SamplingContext;
 pub use dsc::DynamicSamplingContext;
 pub use dsn::{Dsn, DsnError};
 pub use error::{BuildError, BuildErrorKind};
 pub use id::{IdError, SpanId, TraceId};
 pub use incoming::NotContinued;
 pub use propagator::Propagator;
-pub use sampling::{SampleError, SampleRand, SampleRate, SamplingContext};
+pub use sampling::{SampleError, SampleRand, SampleRate};
 pub use targets::{Target, TargetError, TracePropagationTargets};
 pub use trace_data::TraceData;

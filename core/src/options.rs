@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::sampling::{SampleRate, Sampler};
+use crate::decision::Sampler;
+use crate::sampling::SampleRate;
 use crate::targets::TracePropagationTargets;
 use crate::wire::Baggage;
 

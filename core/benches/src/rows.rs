@@ -63,7 +63,7 @@ pub const ROWS: &[Row] = &[
         what: "continue a trace from an http::HeaderMap",
         peer: "sentry-core, of the baggage only the organisation",
         at_least: 3.0,
-        ours: |fixture| drop(black_box(fixture.propagator.continue_trace(&fixture.incoming))),
+        ours: continue_trace,
         theirs: |fixture| {
             let headers = fixture
                 .incoming
@@ -77,7 +77,7 @@ pub const ROWS: &[Row] = &[
         what: "continue a trace from an http::HeaderMap",
         peer: "opentelemetry_sdk, TraceContext and Baggage",
         at_least: 20.0,
-        ours: |fixture| drop(black_box(fixture.propagator.continue_trace(&fixture.incoming))),
+        ours: continue_trace,
         theirs: |fixture| {
             let headers = HeaderExtractor(&fixture.incoming);
             let context = fixture.opentelemetry.extract_with_context(&Context::new(), &headers);
@@ -89,11 +89,7 @@ pub const ROWS: &[Row] = &[
         what: "inject into an http::HeaderMap",
         peer: "sentry-core, sentry-trace alone",
         at_least: 3.0,
-        ours: |fixture| {
-            fixture.outgoing.clear();
-            fixture.context.inject("https://api.example.com/users/7", &mut fixture.outgoing);
-            black_box(&fixture.outgoing);
-        },
+        ours: inject,
         theirs: |fixture| {
             fixture.outgoing.clear();
             if let Ok(value) = HeaderValue::try_from(fixture.sentry.sentry_trace_header()) {
@@ -107,11 +103,7 @@ pub const ROWS: &[Row] = &[
         what: "inject into an http::HeaderMap",
         peer: "opentelemetry_sdk, TraceContext and Baggage",
         at_least: 12.0,
-        ours: |fixture| {
-            fixture.outgoing.clear();
-            fixture.context.inject("https://api.example.com/users/7", &mut fixture.outgoing);
-            black_box(&fixture.outgoing);
-        },
+        ours: inject,
         theirs: |fixture| {
             fixture.outgoing.clear();
             let mut headers = HeaderInjector(&mut fixture.outgoing);
@@ -155,6 +147,16 @@ pub const ROWS: &[Row] = &[
         },
     },
 ];
+
+fn continue_trace(fixture: &mut Fixture) {
+    drop(black_box(fixture.propagator.continue_trace(&fixture.incoming)));
+}
+
+fn inject(fixture: &mut Fixture) {
+    fixture.outgoing.clear();
+    fixture.context.inject("https://api.example.com/users/7", &mut fixture.outgoing);
+    black_box(&fixture.outgoing);
+}
 
 #[derive(Template)]
 #[template(

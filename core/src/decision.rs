@@ -1,0 +1,144 @@
+//! The sampler, and the sampling decision.
+
+use std::sync::Arc;
+
+use crate::sampling::{SampleRand, SampleRate};
+
+/// What a sampler is told about the trace that it decides on.
+///
+/// See [`traces_sampler`](crate::PropagatorBuilder::traces_sampler).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SamplingContext<'a> {
+    pub(crate) name: Option<&'a str>,
+    pub(crate) parent_sampled: Option<bool>,
+    pub(crate) parent_sample_rate: Option<SampleRate>,
+}
+
+impl SamplingContext<'_> {
+    /// The transaction's name, such as `GET /users/{id}`, if it was set before the decision was asked for.
+    pub fn name(&self) -> Option<&str> {
+        self.name
+    }
+
+    /// What the calling service decided; `None` if there is none, or if it deferred its decision.
+    pub fn parent_sampled(&self) -> Option<bool> {
+        self.parent_sampled
+    }
+
+    /// The rate that the calling service decided at, if it said.
+    pub fn parent_sample_rate(&self) -> Option<SampleRate> {
+        self.parent_sample_rate
+    }
+
+    /// The parent's rate, else its decision as 1 or 0, else `fallback`.
+    ///
+    /// ```
+    /// # use tracehop::Propagator;
+    /// let propagator = Propagator::builder()
+    ///     .traces_sampler(|context| match context.name() {
+    ///         Some("GET /health") => 0.0,
+    ///         _ => context.inherit_or_sample_with(0.2),
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), tracehop::BuildError>(())
+    /// ```
+    pub fn inherit_or_sample_with(&self, fallback: f64) -> f64 {
+        self.parent_sample_rate
+            .map(SampleRate::get)
+            .or(self.parent_sampled.map(|sampled| f64::from(u8::from(sampled))))
+            .unwrap_or(fallback)
+    }
+}
+
+/// A sampler, as the options keep it.
+pub(crate) type Sampler = Arc<dyn Fn(&SamplingContext<'_>) -> f64 + Send + Sync>;
+
+/// The sampling decision of this service, and what it was made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Decision {
+    /// `None`: deferred to the next service.
+    pub(crate) sampled: Option<bool>,
+    pub(crate) sample_rand: SampleRand,
+    /// The rate of this service's own that made the decision, if one did.
+    pub(crate) own_rate: Option<SampleRate>,
+}
+
+impl Decision {
+    /// Decides, in order: by the sampler, by the parent's decision, by the rate, or not at all.
+    pub(crate) fn new(
+        sampler: Option<&Sampler>,
+        rate: Option<SampleRate>,
+        context: &SamplingContext<'_>,
+        sample_rand: SampleRand,
+    ) -> Self {
+        let by_rate = |rate: SampleRate| Self {
+            sampled: Some(sample_rand.is_sampled_at(rate)),
+            sample_rand,
+            own_rate: Some(rate),
+        };
+        match (sampler, context.parent_sampled, rate) {
+            // An answer that is no rate means "no", as in the other SDKs.
+            (Some(sampler), _, _) => {
+                by_rate(SampleRate::new(sampler(context)).unwrap_or(SampleRate::NEVER))
+            }
+            (None, None, Some(rate)) => by_rate(rate),
+            (None, parent, _) => Self { sampled: parent, sample_rand, own_rate: None },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate(rate: f64) -> SampleRate {
+        SampleRate::new(rate).unwrap()
+    }
+
+    #[test]
+    fn decisions_follow_the_precedence() {
+        let half = "0.5".parse().unwrap();
+        let sampler = |answer: f64| -> Option<Sampler> { Some(Arc::new(move |_: &_| answer)) };
+        let table: &[(Option<Sampler>, Option<bool>, Option<f64>, Option<bool>, Option<f64>)] = &[
+            (None, None, None, None, None),
+            (None, Some(true), None, Some(true), None),
+            (None, Some(false), None, Some(false), None),
+            (None, None, Some(0.0), Some(false), Some(0.0)),
+            (None, None, Some(0.5), Some(false), Some(0.5)),
+            (None, None, Some(0.6), Some(true), Some(0.6)),
+            (None, Some(true), Some(0.0), Some(true), None),
+            (None, Some(false), Some(1.0), Some(false), None),
+            (sampler(1.0), Some(false), Some(0.0), Some(true), Some(1.0)),
+            (sampler(0.0), Some(true), Some(1.0), Some(false), Some(0.0)),
+            (sampler(f64::NAN), Some(true), Some(1.0), Some(false), Some(0.0)),
+            (sampler(1.5), None, None, Some(false), Some(0.0)),
+        ];
+        for (sampler, parent, own, sampled, own_rate) in table {
+            let context =
+                SamplingContext { name: None, parent_sampled: *parent, parent_sample_rate: None };
+            let decision = Decision::new(sampler.as_ref(), own.map(rate), &context, half);
+            assert_eq!(decision.sampled, *sampled, "{parent:?} {own:?}");
+            assert_eq!(decision.own_rate, own_rate.map(rate), "{parent:?} {own:?}");
+        }
+    }
+
+    #[test]
+    fn a_sampler_inherits_the_rate_before_the_decision_before_the_fallback() {
+        for (parent_sampled, parent_rate, inherited) in [
+            (Some(true), Some(0.25), 0.25),
+            (None, Some(0.25), 0.25),
+            (Some(true), None, 1.0),
+            (Some(false), None, 0.0),
+            (None, None, 0.1),
+        ] {
+            let context = SamplingContext {
+                name: None,
+                parent_sampled,
+                parent_sample_rate: parent_rate.map(rate),
+            };
+            assert_eq!(context.inherit_or_sample_with(0.1), inherited);
+            assert_eq!(context.parent_sampled(), parent_sampled);
+        }
+    }
+}
