@@ -101,13 +101,27 @@ fn documentation(workspace: &Workspace, selection: &[&str]) -> Command {
 /// Needs cargo 1.90: older ones look up the crates of this workspace in the registry, where a
 /// version that is not published yet cannot be found.
 fn add_packages(steps: &mut Steps, workspace: &Workspace) {
-    let mut command = workspace.cargo(["package", "--workspace"]);
+    let mut line = vec!["package", "--workspace"];
     for package in workspace.unpublished() {
-        command.args(["--exclude", &package.name]);
+        line.extend(["--exclude", &package.name]);
     }
     // CI checks what was committed, a person also what is about to be.
     if std::env::var("CI").as_deref() != Ok("true") {
-        command.arg("--allow-dirty");
+        line.push("--allow-dirty");
     }
-    steps.command("packages", command);
+    let mut command = workspace.cargo(line.iter().copied());
+    let target_directory = workspace.target_directory().to_owned();
+    let shown = format!("cargo {} --target-dir (a new one)", line.join(" "));
+    steps.function("packages", shown, move || {
+        // Cargo unpacks our crates into its home under a name made of their version and of this directory, and
+        // takes what it finds there another time. Only in a new directory it checks the crates of today.
+        let directory = tempfile::Builder::new().prefix("package-").tempdir_in(target_directory)?;
+        let status =
+            Process::spawn("cargo package", command.arg("--target-dir").arg(directory.path()))?
+                .wait()?;
+        if !status.success() {
+            bail!("{status}");
+        }
+        Ok(())
+    });
 }
