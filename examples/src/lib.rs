@@ -4,9 +4,12 @@
 //! stock; the page's script asks it once more, from the browser. Each keeps a report of its part, a
 //! [`Hop`](hops::Hop), from which the storefront draws the trace.
 //!
+//! [`collector`] takes what the services' SDKs send, if they have one.
+//!
 //! Propagation is in few lines of each service: the middleware in its `App`, the client, and the filter in
 //! the template. The rest is a shop.
 
+pub mod collector;
 pub mod hops;
 pub mod inventory;
 pub mod storefront;
