@@ -76,7 +76,7 @@ impl Bench {
             bail!("cargo bench failed ({status})");
         }
         let binaries = ["--bins", "--profile", "bench"];
-        let executables = Executables::build(&workspace, PACKAGE, &binaries)?;
+        let executables = Executables::build(&workspace, &[PACKAGE], &binaries)?;
         let counted = executables.get("instructions")?;
         let reports = workspace.target_directory().join("criterion");
         let results = rows(counted)?

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::bench::Bench;
+use crate::interop::Interop;
 use crate::process::Process;
 use crate::steps::Steps;
 use crate::test::Test;
@@ -27,6 +28,9 @@ impl Ci {
         self.test.add_to(&mut steps, &workspace);
         steps.function("benchmarks run", "cargo xtask bench --quick", || {
             Bench { quick: true }.run()
+        });
+        steps.function("agreement with other SDKs", "cargo xtask interop", || {
+            Interop::default().run()
         });
         add_packages(&mut steps, &workspace);
         steps.run()

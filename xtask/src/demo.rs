@@ -2,14 +2,13 @@
 
 pub(crate) mod chromium;
 mod hop;
-mod page;
+pub(crate) mod page;
 mod script;
-mod service;
-mod storefront;
+pub(crate) mod storefront;
 #[cfg(test)]
 mod test_server;
 mod tree;
-mod wait;
+pub(crate) mod wait;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -18,11 +17,11 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
 use self::chromium::Chromium;
-use self::service::Service;
 use self::storefront::Storefront;
 use crate::executables::Executables;
 use crate::interrupt;
 use crate::process::Process;
+use crate::service::Service;
 use crate::workspace::Workspace;
 
 const PACKAGE: &str = "tracehop-examples";
@@ -64,12 +63,11 @@ impl Demo {
         // First, as it takes no time and may fail.
         let chromium = self.browser.program()?;
 
-        let executables = Executables::build(&Workspace::load()?, PACKAGE, &["--bins"])?;
-        let program = executables.get("inventory")?;
-        let mut inventory = Service::start("inventory", program, &[])?;
-        let program = executables.get("storefront")?;
-        let arguments = ["--inventory", inventory.url()];
-        let mut storefront_service = Service::start("storefront", program, &arguments)?;
+        let executables = Executables::build(&Workspace::load()?, &[PACKAGE], &["--bins"])?;
+        let mut inventory = Service::start("inventory", executables.command("inventory")?)?;
+        let mut command = executables.command("storefront")?;
+        command.args(["--inventory", inventory.url()]);
+        let mut storefront_service = Service::start("storefront", command)?;
         let storefront = Storefront::new(storefront_service.url());
         let mut services = [inventory.process(), storefront_service.process()];
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{BufReader, Read};
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread;
 
 use anyhow::{Result, anyhow, bail};
@@ -12,10 +12,10 @@ use cargo_metadata::Message;
 use crate::process::Process;
 use crate::workspace::Workspace;
 
-/// The executables of a package, by the name of their binary target.
+/// The executables of some packages, by the name of their binary target.
 #[derive(Debug)]
 pub(crate) struct Executables {
-    package: &'static str,
+    packages: String,
     paths: HashMap<String, PathBuf>,
 }
 
@@ -23,25 +23,27 @@ impl Executables {
     /// Builds them. What cargo tells a person goes to stderr, as always.
     pub(crate) fn build(
         workspace: &Workspace,
-        package: &'static str,
+        packages: &[&str],
         selection: &[&str],
     ) -> Result<Self> {
-        let mut command = workspace.cargo(["build", "--package", package]);
-        command.args(selection);
+        let mut command = workspace.cargo(["build"]);
+        command.args(packages.iter().flat_map(|package| ["--package", package])).args(selection);
+        let packages = packages.join(", ");
         // Cargo says where the executables are: the target directory may be configured anywhere.
         command.arg("--message-format=json-render-diagnostics");
         let mut cargo = Process::spawn("cargo build", command.stdout(Stdio::piped()))?;
         let stdout = cargo.take_stdout()?;
-        let reader = thread::spawn(move || Self::read(package, stdout));
+        let reader = thread::spawn(move || Self::read(stdout));
         let status = cargo.wait()?;
         if !status.success() {
-            bail!("cannot build {package}: cargo build failed ({status})");
+            bail!("cannot build {packages}: cargo build failed ({status})");
         }
-        let executables = reader.join();
-        executables.map_err(|_| anyhow!("cannot read what cargo build printed"))?
+        let paths =
+            reader.join().map_err(|_| anyhow!("cannot read what cargo build printed"))??;
+        Ok(Self { packages, paths })
     }
 
-    fn read(package: &'static str, messages: impl Read) -> Result<Self> {
+    fn read(messages: impl Read) -> Result<HashMap<String, PathBuf>> {
         let mut paths = HashMap::new();
         for message in Message::parse_stream(BufReader::new(messages)) {
             if let Message::CompilerArtifact(artifact) = message?
@@ -51,12 +53,17 @@ impl Executables {
                 paths.insert(artifact.target.name, path.into_std_path_buf());
             }
         }
-        Ok(Self { package, paths })
+        Ok(paths)
+    }
+
+    /// A command that runs one of them.
+    pub(crate) fn command(&self, name: &str) -> Result<Command> {
+        Ok(Command::new(self.get(name)?))
     }
 
     pub(crate) fn get(&self, name: &str) -> Result<&PathBuf> {
         let path = self.paths.get(name);
-        path.ok_or_else(|| anyhow!("{} has no binary {name}", self.package))
+        path.ok_or_else(|| anyhow!("there is no binary {name} in {}", self.packages))
     }
 }
 
@@ -96,12 +103,12 @@ mod tests {
             artifact("demo", "example", json!("/elsewhere/debug/examples/demo")),
             "{\"reason\":\"build-finished\",\"success\":true}\n".to_owned(),
         ];
-        let executables =
-            Executables::read("tracehop-examples", messages.concat().as_bytes()).unwrap();
+        let paths = Executables::read(messages.concat().as_bytes()).unwrap();
+        let executables = Executables { packages: "tracehop-examples".to_owned(), paths };
         assert_eq!(executables.get("inventory").unwrap(), Path::new("/elsewhere/debug/inventory"));
         for name in ["serde", "build-script-build", "demo"] {
             let error = executables.get(name).unwrap_err().to_string();
-            assert_eq!(error, format!("tracehop-examples has no binary {name}"));
+            assert_eq!(error, format!("there is no binary {name} in tracehop-examples"));
         }
     }
 }

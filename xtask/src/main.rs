@@ -5,8 +5,10 @@ mod ci;
 mod debian;
 mod demo;
 mod executables;
+mod interop;
 mod interrupt;
 mod process;
+mod service;
 mod steps;
 mod tail;
 mod test;
@@ -27,6 +29,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Chore {
     Demo(demo::Demo),
+    Interop(interop::Interop),
     Bench(bench::Bench),
     Test(test::Test),
     Ci(ci::Ci),
@@ -36,6 +39,7 @@ impl Chore {
     fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Demo(chore) => chore.run(),
+            Self::Interop(chore) => chore.run(),
             Self::Bench(chore) => chore.run(),
             Self::Test(chore) => chore.run(),
             Self::Ci(chore) => chore.run(),

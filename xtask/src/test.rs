@@ -1,9 +1,8 @@
 //! `cargo xtask test`: everything that can be tested.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::debian;
 use crate::demo::{Browser, Demo, chromium};
 use crate::steps::Steps;
 use crate::workspace::Workspace;
@@ -44,7 +43,7 @@ impl Test {
             steps.leave_out(name, format!("{command_line} (left out by --no-browser)"));
         } else {
             steps.function(name, command_line, || {
-                ensure_chromium()?;
+                chromium::ensure().context("`--no-browser` leaves this step out")?;
                 run_demo(Browser::Chromium)
             });
         }
@@ -54,14 +53,4 @@ impl Test {
 fn run_demo(browser: Browser) -> Result<()> {
     let once = true;
     Demo { once, browser }.run()
-}
-
-fn ensure_chromium() -> Result<()> {
-    if chromium::find()?.is_some() || debian::install("chromium")? && chromium::find()?.is_some() {
-        return Ok(());
-    }
-    bail!(
-        "no Chromium found: {}, or pass `--no-browser` to leave this step out",
-        chromium::HOW_TO_GET
-    )
 }

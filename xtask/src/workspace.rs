@@ -42,6 +42,11 @@ impl Workspace {
         }
     }
 
+    /// Where its manifest is.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Where cargo puts what it makes.
     pub(crate) fn target_directory(&self) -> &Path {
         &self.target_directory

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
-use crate::debian::is_root;
+use crate::debian::{self, is_root};
 use crate::process::Process;
 
 /// The names that Chromium's builds are installed under.
@@ -84,6 +84,14 @@ impl Chromium {
 /// The Chromium to use, if there is one. It is an error to name one that is not there.
 pub(crate) fn find() -> Result<Option<PathBuf>> {
     find_with(|variable| std::env::var_os(variable), |program| which::which(program).ok())
+}
+
+/// Installs one where there is none and that is possible.
+pub(crate) fn ensure() -> Result<()> {
+    if find()?.is_some() || debian::install("chromium")? && find()?.is_some() {
+        return Ok(());
+    }
+    bail!("no Chromium found: {HOW_TO_GET}")
 }
 
 fn find_with(

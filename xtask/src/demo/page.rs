@@ -44,7 +44,7 @@ impl Page {
 }
 
 impl TraceTag {
-    fn parse(content: &str) -> Result<Self> {
+    pub(crate) fn parse(content: &str) -> Result<Self> {
         let mut parts = content.split('-');
         let tag = match (parts.next(), parts.next(), parts.next(), parts.next()) {
             (Some(trace_id), Some(span_id), sampled, None)

@@ -10,7 +10,8 @@ use ureq::http::{HeaderMap, header};
 
 use super::hop::Hop;
 use super::page::Page;
-use super::storefront::{self, Storefront};
+use super::storefront::Storefront;
+use crate::service::agent;
 
 /// The headers that the script adds, as a browser lists them: sorted and in lower case.
 const PROPAGATION_HEADERS: [&str; 2] = ["baggage", "sentry-trace"];
@@ -27,7 +28,7 @@ pub(crate) fn load_page(storefront: &Storefront) -> Result<String> {
 }
 
 fn ask_for_stock(origin: &str, page: &Page, span_id: &str) -> Result<()> {
-    let agent = storefront::agent();
+    let agent = agent();
     let url = format!("{}/stock/{}", page.inventory, page.sku);
 
     let preflight = agent

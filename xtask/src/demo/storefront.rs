@@ -1,26 +1,12 @@
 //! The storefront's HTTP interface, as far as the demo uses it.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use ureq::Agent;
 
 use super::hop::Hop;
-
-/// The services are on this machine and have little to do.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// An HTTP client for services on this machine.
-pub(crate) fn agent() -> Agent {
-    let config = Agent::config_builder()
-        .timeout_global(Some(REQUEST_TIMEOUT))
-        // A proxy from the environment would not reach this machine's loopback addresses.
-        .proxy(None)
-        .build();
-    config.into()
-}
+use crate::service::agent;
 
 /// A running storefront.
 #[derive(Debug, Clone)]

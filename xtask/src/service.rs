@@ -1,12 +1,12 @@
-//! The demo's services as child processes.
+//! Services of this machine as child processes.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use ureq::Agent;
 
 use crate::interrupt;
 use crate::process::Process;
@@ -14,6 +14,19 @@ use crate::tail::for_each_line;
 
 /// Generous: a service is ready at once unless the machine is very busy.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The services are on this machine and have little to do.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An HTTP client for services on this machine.
+pub(crate) fn agent() -> Agent {
+    let config = Agent::config_builder()
+        .timeout_global(Some(REQUEST_TIMEOUT))
+        // A proxy from the environment would not reach this machine's loopback addresses.
+        .proxy(None)
+        .build();
+    config.into()
+}
 
 /// A service that listens.
 #[derive(Debug)]
@@ -23,10 +36,9 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Starts `program` on a free port of the loopback address and waits until it is ready.
-    pub(crate) fn start(name: &str, program: &Path, arguments: &[&str]) -> Result<Self> {
-        let mut command = Command::new(program);
-        command.args(["--listen", "127.0.0.1:0"]).args(arguments);
+    /// Starts `command` on a free port of the loopback address and waits until it says that it is ready.
+    pub(crate) fn start(name: &str, mut command: Command) -> Result<Self> {
+        command.args(["--listen", "127.0.0.1:0"]);
         Self::spawn(name, &mut command, READY_TIMEOUT)
     }
 

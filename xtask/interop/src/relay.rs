@@ -1,0 +1,71 @@
+use std::collections::BTreeMap;
+
+use actix_web::HttpRequest;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The request headers that a trace travels in.
+const HEADERS: [&str; 4] = ["sentry-trace", "baggage", "traceparent", "tracestate"];
+
+/// What a service is asked to do.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Next {
+    /// The URL to call before answering.
+    pub next: Option<String>,
+}
+
+/// What a service says of a request.
+#[derive(Debug, Clone, Serialize)]
+pub struct Reply {
+    /// Its name.
+    pub service: &'static str,
+    /// The propagation headers as they arrived.
+    pub received: BTreeMap<&'static str, String>,
+    /// What the implementation made of them.
+    #[serde(flatten)]
+    pub seen: Seen,
+    /// What the called service replied.
+    pub next: Option<Value>,
+}
+
+/// Where an implementation sees itself in a trace.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Seen {
+    /// The trace's id.
+    pub trace_id: Option<String>,
+    /// The id of the span that stands for the request.
+    pub span_id: Option<String>,
+    /// The id of the span above it.
+    pub parent_span_id: Option<String>,
+    /// The sampling decision.
+    pub sampled: Option<bool>,
+    /// Why the caller's trace was not continued.
+    pub not_continued: Option<String>,
+    /// The id of the span that stands for the call of the next service.
+    pub client_span_id: Option<String>,
+    /// The dynamic sampling context, as baggage.
+    pub own_dsc: Option<String>,
+}
+
+impl Reply {
+    /// A reply to this request.
+    #[must_use]
+    pub fn new(service: &'static str, request: &HttpRequest, seen: Seen) -> Self {
+        let received = HEADERS.into_iter().filter_map(|name| {
+            let lines = request.headers().get_all(name);
+            let lines: Vec<_> =
+                lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+            (!lines.is_empty()).then(|| (name, lines.join(",")))
+        });
+        Self { service, received: received.collect(), seen, next: None }
+    }
+}
+
+/// Reads what a called service replied.
+///
+/// # Errors
+///
+/// A response that is not a success, or not JSON.
+pub async fn next(response: reqwest::Response) -> reqwest::Result<Value> {
+    response.error_for_status()?.json().await
+}

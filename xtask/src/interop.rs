@@ -1,0 +1,162 @@
+//! `cargo xtask interop`: this library and all that it has to agree with, over real HTTP.
+
+mod facts;
+mod install;
+mod lab;
+mod matrix;
+mod pages;
+mod peer;
+mod reply;
+mod rules;
+mod services;
+mod w3c;
+mod wire;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use self::install::{Installed, Versions};
+use self::lab::Lab;
+use self::matrix::{Cell, Matrix};
+use self::peer::Peer;
+use self::wire::Generator;
+use crate::workspace::Workspace;
+
+/// Many, for all combinations to come up, and few enough for seconds.
+const HEADERS: usize = 10_000;
+
+/// Bring this library together with the SDKs that it has to agree with.
+///
+/// Installs them, runs a service with each, sends requests through them and this library's services, and shows
+/// what each peer can do.
+#[derive(Debug, Args)]
+pub(crate) struct Interop {
+    /// Put the matrix into the README, instead of comparing the two.
+    #[arg(long)]
+    pub(crate) write: bool,
+
+    /// What the made-up headers come from: the same seed gives the same headers. Another one each time by default.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+
+    /// How many headers are made up.
+    #[arg(long, default_value_t = HEADERS)]
+    pub(crate) headers: usize,
+
+    /// Check only this ability, as the matrix names it. The README is then left alone.
+    #[arg(long, value_name = "ABILITY")]
+    pub(crate) only: Option<String>,
+}
+
+impl Default for Interop {
+    fn default() -> Self {
+        Self { write: false, seed: None, headers: HEADERS, only: None }
+    }
+}
+
+/// What a peer may be able to do.
+struct Ability {
+    name: &'static str,
+    check: fn(&mut Lab, Peer) -> Result<Cell>,
+}
+
+const ABILITIES: &[Ability] = &[
+    Ability { name: "calls us", check: services::upstream },
+    Ability { name: "is called", check: services::downstream },
+    Ability { name: "in between", check: services::middle },
+    Ability { name: "tags", check: pages::tags },
+    Ability { name: "`Server-Timing`", check: pages::server_timing },
+    Ability { name: "`traceparent`", check: w3c::traceparent },
+    Ability { name: "organisations", check: rules::organisations },
+    Ability { name: "deferred", check: rules::deferred },
+    Ability { name: "sampler", check: rules::sampler },
+    Ability { name: "no DSC", check: rules::no_dsc },
+    Ability { name: "wire", check: wire::check },
+];
+
+impl Interop {
+    pub(crate) fn run(self) -> Result<()> {
+        let workspace = Workspace::load()?;
+        let is_asked = |ability: &&Ability| self.only.as_ref().is_none_or(|it| it == ability.name);
+        let abilities = ABILITIES.iter().filter(is_asked).collect::<Vec<_>>();
+        if abilities.is_empty() {
+            let names = ABILITIES.iter().map(|ability| ability.name).collect::<Vec<_>>();
+            bail!("there is no such ability: `--only` takes one of {}", names.join(", "));
+        }
+        let seed = self.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
+        let generator = Generator { seed, count: self.headers };
+        let artifacts = workspace.target_directory().join("interop");
+        let mut lab = Lab::open(Installed::install(&workspace)?, artifacts, generator)?;
+        eprintln!("headers are made up with `--seed {seed} --headers {}`", self.headers);
+
+        let matrix = fill(&mut lab, &abilities)?;
+        let markdown = matrix.to_markdown();
+        println!("\n{markdown}\n{} facts were checked", matrix.held());
+        println!("screenshots: {}", lab.artifacts().display());
+        let faults = matrix.faults();
+        if !faults.is_empty() {
+            bail!("{}", list(&faults));
+        }
+        let readme = workspace.root().join("README.md");
+        match self {
+            Self { only: Some(_), .. } => Ok(()),
+            Self { write: true, .. } => matrix::write(&readme, &markdown),
+            Self { write: false, .. } => matrix::compare(&readme, &markdown),
+        }
+    }
+}
+
+/// A line each, but not thousands.
+fn list(faults: &[String]) -> String {
+    const SHOWN: usize = 30;
+    let lines = faults.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>();
+    let more = match faults.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!("\n  and {more} more"),
+    };
+    format!("what did not hold:\n  - {}{more}", lines.join("\n  - "))
+}
+
+fn fill(lab: &mut Lab, abilities: &[&Ability]) -> Result<Matrix> {
+    let count = Peer::OTHERS.len() * abilities.len();
+    let bar = ProgressBar::new(count as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
+        bar.set_style(style);
+    }
+    let columns = abilities.iter().map(|ability| ability.name).collect();
+    let mut matrix = Matrix { columns, rows: Vec::new() };
+    for peer in Peer::OTHERS {
+        let name = peer.name(&lab.installed().versions);
+        let mut cells = Vec::new();
+        for ability in abilities {
+            let what = format!("{name}: {}", ability.name);
+            if bar.is_hidden() {
+                eprintln!("{what}");
+            }
+            bar.set_message(what);
+            cells.push((ability.check)(lab, peer)?);
+            bar.inc(1);
+        }
+        // Most of them are of no use to the next peer.
+        lab.stop_services();
+        matrix.rows.push((name, cells));
+    }
+    bar.finish_and_clear();
+    Ok(matrix)
+}
+
+impl Peer {
+    /// How the matrix names it.
+    fn name(self, versions: &Versions) -> String {
+        match self {
+            Self::Ours => "tracehop".to_owned(),
+            Self::Node => format!("@sentry/node {}", versions.node),
+            Self::Browser => format!("@sentry/browser {}, in Chromium", versions.browser),
+            Self::Python => format!("sentry-sdk {} (Python)", versions.python),
+            Self::Rust => format!("sentry {} (Rust)", versions.rust),
+            Self::OpenTelemetry => format!("opentelemetry {} (Rust)", versions.opentelemetry),
+            Self::Script => "a page's own script, in Chromium".to_owned(),
+        }
+    }
+}

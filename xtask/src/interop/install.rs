@@ -1,0 +1,248 @@
+//! Gets the peers, each pinned by the lock file of its ecosystem.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use cargo_metadata::MetadataCommand;
+use serde_json::Value;
+
+use crate::debian;
+use crate::demo::chromium;
+use crate::executables::Executables;
+use crate::process::Process;
+use crate::workspace::Workspace;
+
+/// Where the peers' services are, from the root of the workspace.
+const FOLDER: &str = "xtask/interop";
+
+/// Where the binaries in Rust are. Built at once, so that both have the same dependencies.
+const PACKAGES: [&str; 2] = ["tracehop-interop", "tracehop-examples"];
+
+/// What can be started, and in which versions.
+#[derive(Debug)]
+pub(super) struct Installed {
+    /// The services in Rust, the demo's among them, and the collector.
+    pub(super) rust: Executables,
+    pub(super) node: Node,
+    pub(super) python: Python,
+    pub(super) chromium: PathBuf,
+    pub(super) versions: Versions,
+}
+
+/// As the lock files name them.
+#[derive(Debug)]
+pub(super) struct Versions {
+    pub(super) node: String,
+    pub(super) browser: String,
+    pub(super) python: String,
+    pub(super) rust: String,
+    pub(super) opentelemetry: String,
+}
+
+impl Installed {
+    pub(super) fn install(workspace: &Workspace) -> Result<Self> {
+        let folder = workspace.root().join(FOLDER);
+        let node = Node::install(folder.join("node"))?;
+        let python = Python::install(folder.join("python"))?;
+        chromium::ensure()?;
+        let chromium = chromium::find()?.context("Chromium is gone")?;
+        let locked = locked_crates(workspace)?;
+        Ok(Self {
+            rust: Executables::build(workspace, &PACKAGES, &["--bins"])?,
+            versions: Versions {
+                node: node.version("@sentry/node")?,
+                browser: node.version("@sentry/browser")?,
+                python: python.version("sentry-sdk")?,
+                rust: locked("sentry")?,
+                opentelemetry: locked("opentelemetry_sdk")?,
+            },
+            node,
+            python,
+            chromium,
+        })
+    }
+}
+
+/// The versions of crates in the lock file.
+fn locked_crates(workspace: &Workspace) -> Result<impl Fn(&str) -> Result<String>> {
+    let mut command = MetadataCommand::new();
+    command.current_dir(workspace.root()).other_options(vec!["--locked".to_owned()]);
+    let metadata = command.exec().context("cannot read which crates are locked")?;
+    Ok(move |name: &str| {
+        let package = metadata.packages.iter().find(|package| package.name == name);
+        let package = package.with_context(|| format!("{name} is not in Cargo.lock"))?;
+        Ok(package.version.to_string())
+    })
+}
+
+/// Node, with the packages of a folder.
+#[derive(Debug)]
+pub(super) struct Node {
+    program: PathBuf,
+    folder: PathBuf,
+}
+
+impl Node {
+    fn install(folder: PathBuf) -> Result<Self> {
+        let Some(program) = which::which("node").ok().filter(|node| is_node_new_enough(node))
+        else {
+            bail!("no Node.js of version 20 or higher found: get it from nodejs.org, with its npm")
+        };
+        let npm = which::which("npm").context("no npm found: it comes with Node.js")?;
+        let modules = folder.join("node_modules");
+        once_for(&folder.join("package-lock.json"), &modules, || {
+            let mut command = Command::new(npm);
+            command.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+            run("npm ci", command.current_dir(&folder))
+        })?;
+        Ok(Self { program, folder })
+    }
+
+    /// A command that runs a script of the folder.
+    pub(super) fn command(&self, script: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg(self.folder.join(script));
+        command
+    }
+
+    /// Makes one script for browsers of a script of the folder and all that it imports.
+    pub(super) fn bundle(&self, script: &str, into: &Path) -> Result<()> {
+        let mut command = self.command("node_modules/esbuild/bin/esbuild");
+        command.arg(self.folder.join(script)).args([
+            "--bundle",
+            "--format=esm",
+            "--log-level=error",
+        ]);
+        let mut output = std::ffi::OsString::from("--outfile=");
+        output.push(into);
+        run("esbuild", command.arg(output))
+    }
+
+    fn version(&self, package: &str) -> Result<String> {
+        let file = self.folder.join("node_modules").join(package).join("package.json");
+        let text = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let package: Value = serde_json::from_slice(&text)?;
+        let version = package["version"].as_str();
+        Ok(version.with_context(|| format!("{} has no version", file.display()))?.to_owned())
+    }
+}
+
+fn is_node_new_enough(node: &Path) -> bool {
+    let output = Command::new(node).arg("--version").output();
+    let version = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let version = version.unwrap_or_default();
+    let major = version.trim().trim_start_matches('v').split('.').next();
+    major.and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major >= 20)
+}
+
+/// A Python of its own, with the packages of a folder's lock file.
+#[derive(Debug)]
+pub(super) struct Python {
+    program: PathBuf,
+    folder: PathBuf,
+}
+
+impl Python {
+    fn install(folder: PathBuf) -> Result<Self> {
+        let environment = folder.join(".venv");
+        let binaries = environment.join(if cfg!(windows) { "Scripts" } else { "bin" });
+        let program = binaries.join(if cfg!(windows) { "python.exe" } else { "python3" });
+        let lock = folder.join("requirements.txt");
+        once_for(&lock, &environment, || {
+            make_environment(&environment)?;
+            let mut command = Command::new(&program);
+            command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+            command.args(["--require-hashes", "--only-binary", ":all:", "--requirement"]);
+            run("pip install", command.arg(&lock))
+        })?;
+        Ok(Self { program, folder })
+    }
+
+    /// A command that runs a script of the folder.
+    pub(super) fn command(&self, script: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg(self.folder.join(script));
+        command
+    }
+
+    fn version(&self, package: &str) -> Result<String> {
+        let script =
+            "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))";
+        let output = Command::new(&self.program).args(["-c", script, package]).output();
+        let output = output.context("cannot start the installed Python")?;
+        if !output.status.success() {
+            bail!("{package} is not installed: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+}
+
+fn make_environment(environment: &Path) -> Result<()> {
+    let python = || which::which("python3").ok();
+    if python().is_none() {
+        debian::install("python3")?;
+    }
+    let Some(python) = python() else {
+        bail!("no python3 found: get it with `apt-get install python3-venv`, or from python.org")
+    };
+    let make = || {
+        run(
+            "python3 -m venv",
+            Command::new(&python).args(["-m", "venv", "--clear"]).arg(environment),
+        )
+    };
+    // Debian's Python comes without the part that makes environments.
+    make().or_else(|error| if debian::install("python3-venv")? { make() } else { Err(error) })
+}
+
+/// Does what makes `place` from `lock`, unless it is made from this very lock already.
+fn once_for(lock: &Path, place: &Path, make: impl FnOnce() -> Result<()>) -> Result<()> {
+    let text = fs::read(lock).with_context(|| format!("cannot read {}", lock.display()))?;
+    let stamp = place.join(".made-from");
+    if fs::read(&stamp).is_ok_and(|made_from| made_from == text) {
+        return Ok(());
+    }
+    make()?;
+    fs::write(&stamp, text).with_context(|| format!("cannot write {}", stamp.display()))
+}
+
+fn run(name: &str, command: &mut Command) -> Result<()> {
+    eprintln!("{name}: {}", command.get_args().collect::<Vec<_>>().join(OsStr::new(" ")).display());
+    let status = Process::spawn(name, command)?.wait()?;
+    if !status.success() {
+        bail!("{name} failed ({status})");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn what_is_made_from_this_lock_is_not_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (lock, place) = (folder.path().join("lock"), folder.path().join("place"));
+        let made = Cell::new(0);
+        let make = || {
+            once_for(&lock, &place, || {
+                made.set(made.get() + 1);
+                Ok(fs::create_dir_all(&place)?)
+            })
+        };
+        fs::write(&lock, "one").unwrap();
+        make().unwrap();
+        make().unwrap();
+        assert_eq!(made.get(), 1);
+        fs::write(&lock, "two").unwrap();
+        make().unwrap();
+        assert_eq!(made.get(), 2);
+        once_for(&lock, &folder.path().join("broken"), || bail!("no network")).unwrap_err();
+        assert!(!folder.path().join("broken/.made-from").exists());
+    }
+}

@@ -1,0 +1,218 @@
+//! The services that run, and what came of a request through them.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use ureq::Agent;
+use url::form_urlencoded::byte_serialize;
+
+use super::install::Installed;
+use super::peer::{Options, Peer};
+use super::reply::{Dsc, Reply, comparable};
+use super::wire::Generator;
+use crate::interrupt;
+use crate::service::{Service, agent};
+
+/// SDKs send spans when they find the time.
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Services, started when they are first asked for, and the collector of what their SDKs send.
+pub(super) struct Lab {
+    installed: Installed,
+    collector: Service,
+    services: HashMap<(Peer, String), Service>,
+    agent: Agent,
+    artifacts: PathBuf,
+    generator: Generator,
+}
+
+/// A span that an SDK sent.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Span {
+    pub(super) trace_id: String,
+    pub(super) span_id: String,
+    pub(super) parent_span_id: Option<String>,
+    pub(super) op: Option<String>,
+    pub(super) is_segment: bool,
+    /// From the header of its envelope.
+    pub(super) dsc: Option<Dsc>,
+}
+
+impl Lab {
+    pub(super) fn open(
+        installed: Installed,
+        artifacts: PathBuf,
+        generator: Generator,
+    ) -> Result<Self> {
+        fs::create_dir_all(&artifacts)
+            .with_context(|| format!("cannot make {}", artifacts.display()))?;
+        let collector = Service::start("collector", installed.rust.command("collector")?)?;
+        Ok(Self {
+            installed,
+            collector,
+            services: HashMap::new(),
+            agent: agent(),
+            artifacts,
+            generator,
+        })
+    }
+
+    /// A folder for what is made on the way.
+    pub(super) fn artifacts(&self) -> &Path {
+        &self.artifacts
+    }
+
+    /// Which headers are made up.
+    pub(super) fn generator(&self) -> Generator {
+        self.generator
+    }
+
+    pub(super) fn installed(&self) -> &Installed {
+        &self.installed
+    }
+
+    /// Where envelopes are sent. A host that says no organisation.
+    pub(super) fn dsn(&self) -> String {
+        let address = self.collector.url().trim_start_matches("http://");
+        format!("http://public@{address}/1")
+    }
+
+    /// The URL of a service with these options.
+    pub(super) fn service(&mut self, peer: Peer, options: &Options) -> Result<String> {
+        self.start(peer, options, &[])
+    }
+
+    /// The URL of a service of ours that renders pages with this script.
+    pub(super) fn pages(
+        &mut self,
+        options: &Options,
+        script: &Path,
+        server_timing: bool,
+    ) -> Result<String> {
+        let script = script.to_str().context("the path of the script is not Unicode")?;
+        let mut arguments = vec!["--script", script];
+        arguments.extend(server_timing.then_some("--server-timing"));
+        self.start(Peer::Ours, options, &arguments)
+    }
+
+    /// The options of a peer, with those that all have.
+    pub(super) fn options(&self, name: &str, options: &Options) -> Result<String> {
+        let options = Options {
+            dsn: Some(self.dsn()),
+            release: Some(format!("{name}@1")),
+            environment: Some("interop".to_owned()),
+            ..options.clone()
+        };
+        Ok(serde_json::to_string(&options)?)
+    }
+
+    fn start(&mut self, peer: Peer, options: &Options, arguments: &[&str]) -> Result<String> {
+        let name = peer.service().with_context(|| format!("{peer:?} is no service"))?;
+        let options = self.options(name, options)?;
+        let key = (peer, [&[options.as_str()], arguments].concat().join(" "));
+        if let Some(service) = self.services.get(&key) {
+            return Ok(service.url().to_owned());
+        }
+        let Installed { rust, node, python, .. } = &self.installed;
+        let mut command = match peer {
+            Peer::Node => node.command("service.mjs"),
+            Peer::Python => python.command("service.py"),
+            Peer::Ours => rust.command("ours")?,
+            Peer::Rust => rust.command("sentry")?,
+            _ => rust.command("opentelemetry")?,
+        };
+        command.args(["--options", &options]).args(arguments);
+        let service = Service::start(name, command)?;
+        let url = service.url().to_owned();
+        self.services.insert(key, service);
+        Ok(url)
+    }
+
+    /// Ends the services that were started.
+    pub(super) fn stop_services(&mut self) {
+        self.services.clear();
+    }
+
+    /// Sends a request through services in this order, and returns what each of them says.
+    pub(super) fn chain(
+        &mut self,
+        headers: &[(&str, &str)],
+        chain: &[(Peer, &Options)],
+    ) -> Result<Vec<Reply>> {
+        let urls = chain.iter().map(|(peer, options)| self.service(*peer, options));
+        let urls = urls.collect::<Result<Vec<_>>>()?;
+        let mut request = self.agent.get(relay(&urls));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let reply =
+            request.call().and_then(|mut response| response.body_mut().read_json::<Reply>());
+        let names = chain.iter().filter_map(|(peer, _)| peer.service()).collect::<Vec<_>>();
+        let replies = reply.with_context(|| self.failure(&names))?.flatten();
+        if replies.len() != chain.len() {
+            bail!("{} of {} services replied: {}", replies.len(), chain.len(), names.join(", "));
+        }
+        Ok(replies)
+    }
+
+    fn failure(&mut self, names: &[&str]) -> String {
+        let services = self.services.iter_mut();
+        let concerned = services
+            .filter(|((peer, _), _)| peer.service().is_some_and(|name| names.contains(&name)));
+        let stderr: String = concerned.map(|(_, service)| service.process().stderr()).collect();
+        format!("a request through {} failed{stderr}", names.join(", "))
+    }
+
+    /// The span that these ids name, once its SDK has sent it.
+    pub(super) fn span(&self, trace_id: &str, span_id: &str) -> Result<Span> {
+        let what = format!("span {span_id} of trace {trace_id}");
+        self.find_span(&what, |span| span.trace_id == trace_id && span.span_id == span_id)
+    }
+
+    /// The first span that is as wanted, once an SDK has sent one.
+    pub(super) fn find_span(&self, what: &str, is_it: impl Fn(&Span) -> bool) -> Result<Span> {
+        let start = Instant::now();
+        let url = format!("{}/spans", self.collector.url());
+        loop {
+            let spans = self.agent.get(&url).call();
+            let spans = spans.and_then(|mut it| it.body_mut().read_json::<Vec<Span>>())?;
+            if let Some(mut span) = spans.into_iter().find(&is_it) {
+                span.dsc = span.dsc.map(comparable);
+                return Ok(span);
+            }
+            if start.elapsed() > SEND_TIMEOUT {
+                bail!("{what} was not sent within {} s", SEND_TIMEOUT.as_secs());
+            }
+            interrupt::pause()?;
+        }
+    }
+}
+
+/// The URL of the first of these services that makes it call the second, and so on.
+pub(super) fn relay(urls: &[String]) -> String {
+    urls.iter().rev().fold(String::new(), |next, url| match next.as_str() {
+        "" => format!("{url}/relay"),
+        next => {
+            let next: String = byte_serialize(next.as_bytes()).collect();
+            format!("{url}/relay?next={next}")
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_service_is_told_the_rest_of_the_chain() {
+        let urls = ["http://a", "http://b", "http://c"].map(str::to_owned);
+        let expected =
+            "http://a/relay?next=http%3A%2F%2Fb%2Frelay%3Fnext%3Dhttp%253A%252F%252Fc%252Frelay";
+        assert_eq!(relay(&urls), expected);
+        assert_eq!(relay(&urls[..1]), "http://a/relay");
+    }
+}

@@ -1,0 +1,217 @@
+//! The matrix: peers down, abilities across.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use comfy_table::{Table, presets};
+
+use super::facts::Facts;
+
+/// What is between these lines in the README is this matrix.
+const BEGIN: &str = "<!-- begin of what `cargo xtask interop` prints -->\n";
+const END: &str = "<!-- end of what `cargo xtask interop` prints -->\n";
+
+/// What one peer can do, as a run showed.
+#[derive(Debug)]
+pub(super) struct Cell {
+    pub(super) facts: Facts,
+    /// What to know of it, as a run showed as well.
+    note: Option<&'static str>,
+    ability: bool,
+}
+
+impl Cell {
+    /// It can.
+    pub(super) fn can(facts: Facts) -> Self {
+        Self { facts, note: None, ability: true }
+    }
+
+    /// It has not got the ability, as these facts show, if there is anything to see.
+    pub(super) fn cannot(facts: Facts, note: &'static str) -> Self {
+        Self { facts, note: Some(note), ability: false }
+    }
+
+    /// With what is to be known of it.
+    pub(super) fn with_note(self, note: &'static str) -> Self {
+        Self { note: Some(note), ..self }
+    }
+
+    fn is_failed(&self) -> bool {
+        !self.facts.faults().is_empty() || self.ability && self.facts.held() == 0
+    }
+}
+
+/// Cells in rows.
+#[derive(Debug, Default)]
+pub(super) struct Matrix {
+    pub(super) columns: Vec<&'static str>,
+    pub(super) rows: Vec<(String, Vec<Cell>)>,
+}
+
+impl Matrix {
+    /// How many facts held.
+    pub(super) fn held(&self) -> usize {
+        self.cells().map(|(_, _, cell)| cell.facts.held()).sum()
+    }
+
+    /// What did not hold, a line each.
+    pub(super) fn faults(&self) -> Vec<String> {
+        let failed = self.cells().filter(|(_, _, cell)| cell.is_failed());
+        failed
+            .flat_map(|(row, column, cell)| {
+                let faults = cell.facts.faults().iter().map(String::as_str);
+                let none = cell.facts.faults().is_empty().then_some("nothing was checked");
+                faults.chain(none).map(move |fault| format!("{row}, {column}: {fault}"))
+            })
+            .collect()
+    }
+
+    fn cells(&self) -> impl Iterator<Item = (&str, &str, &Cell)> {
+        self.rows.iter().flat_map(|(row, cells)| {
+            let cells = self.columns.iter().zip(cells);
+            cells.map(move |(column, cell)| (row.as_str(), *column, cell))
+        })
+    }
+
+    /// A Markdown table, with notes.
+    pub(super) fn to_markdown(&self) -> String {
+        let mut notes: Vec<&str> = Vec::new();
+        let mut note = |text| {
+            let at = notes.iter().position(|known| *known == text).unwrap_or_else(|| {
+                notes.push(text);
+                notes.len() - 1
+            });
+            format!("<sup>{}</sup>", at + 1)
+        };
+        let mut table = Table::new();
+        table.load_style(presets::ASCII_MARKDOWN);
+        table.set_header(std::iter::once("").chain(self.columns.iter().copied()));
+        for (name, cells) in &self.rows {
+            let cells = cells.iter().map(|cell| {
+                let sign = match cell {
+                    cell if cell.is_failed() => "✗",
+                    Cell { ability: true, .. } => "✓",
+                    Cell { ability: false, .. } => "–",
+                };
+                let note = cell.note.map(&mut note).unwrap_or_default();
+                format!("{sign}{note}")
+            });
+            table.add_row(std::iter::once(name.clone()).chain(cells));
+        }
+        let mut markdown = format!("{table}\n\n");
+        for (index, text) in notes.iter().enumerate() {
+            // Writing to a string does not fail.
+            let _ = writeln!(markdown, "{}. {text}", index + 1);
+        }
+        markdown
+    }
+}
+
+/// An error if the README does not show this matrix.
+pub(super) fn compare(readme: &Path, matrix: &str) -> Result<()> {
+    let text = fs::read_to_string(readme)?;
+    let (_, shown, _) = split(&text)?;
+    if shown != matrix {
+        bail!("the matrix in the README is out of date: `cargo xtask interop --write` renews it");
+    }
+    Ok(())
+}
+
+/// Puts this matrix into the README.
+pub(super) fn write(readme: &Path, matrix: &str) -> Result<()> {
+    let text = fs::read_to_string(readme)?;
+    let (before, _, after) = split(&text)?;
+    fs::write(readme, format!("{before}{matrix}{after}"))?;
+    Ok(())
+}
+
+/// What is before the matrix, the matrix, and what is after.
+fn split(readme: &str) -> Result<(&str, &str, &str)> {
+    let begin = readme.find(BEGIN).map(|at| at + BEGIN.len());
+    let begin = begin.with_context(|| format!("the README lacks the line {BEGIN}"))?;
+    let end = readme.find(END).filter(|end| *end >= begin);
+    let end = end.with_context(|| format!("the README lacks the line {END}"))?;
+    Ok((&readme[..begin], &readme[begin..end], &readme[end..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held() -> Facts {
+        let mut facts = Facts::default();
+        facts.hold("it is", true);
+        facts
+    }
+
+    fn failed() -> Facts {
+        let mut facts = held();
+        facts.hold("it is not", false);
+        facts
+    }
+
+    fn matrix() -> Matrix {
+        Matrix {
+            columns: vec!["calls", "is called"],
+            rows: vec![
+                (
+                    "one".to_owned(),
+                    vec![Cell::can(held()), Cell::can(held()).with_note("without baggage")],
+                ),
+                (
+                    "two".to_owned(),
+                    vec![Cell::cannot(Facts::default(), "is no server"), Cell::can(failed())],
+                ),
+                (
+                    "three".to_owned(),
+                    vec![
+                        Cell::can(Facts::default()),
+                        Cell::can(held()).with_note("without baggage"),
+                    ],
+                ),
+            ],
+        }
+    }
+
+    #[test]
+    fn signs_say_what_a_peer_can_and_notes_what_it_lacks() {
+        let expected = "\
+|       | calls         | is called     |
+|-------|---------------|---------------|
+| one   | ✓             | ✓<sup>1</sup> |
+| two   | –<sup>2</sup> | ✗             |
+| three | ✗             | ✓<sup>1</sup> |
+
+1. without baggage
+2. is no server
+";
+        assert_eq!(matrix().to_markdown(), expected);
+    }
+
+    #[test]
+    fn a_cell_fails_by_its_faults_and_by_checking_nothing() {
+        let expected = [
+            "two, is called: it is not: false instead of true",
+            "three, calls: nothing was checked",
+        ];
+        assert_eq!(matrix().faults(), expected);
+        assert_eq!(matrix().held(), 4);
+    }
+
+    #[test]
+    fn the_readme_shows_the_matrix_between_two_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let readme = folder.path().join("README.md");
+        fs::write(&readme, format!("before\n{BEGIN}{END}after\n")).unwrap();
+        let error = compare(&readme, "| new |\n").unwrap_err().to_string();
+        assert!(error.ends_with("`cargo xtask interop --write` renews it"), "{error}");
+        write(&readme, "| new |\n").unwrap();
+        compare(&readme, "| new |\n").unwrap();
+        let text = fs::read_to_string(&readme).unwrap();
+        assert_eq!(text, format!("before\n{BEGIN}| new |\n{END}after\n"));
+        fs::write(&readme, END).unwrap();
+        assert!(compare(&readme, "").is_err());
+    }
+}

@@ -1,0 +1,216 @@
+//! Pages that ours renders, in a real browser.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use super::facts::Facts;
+use super::lab::{Lab, relay};
+use super::matrix::Cell;
+use super::peer::{Options, Peer};
+use super::reply::{Reply, dsc};
+use super::w3c::both_headers_agree;
+use crate::debian::is_root;
+use crate::demo::page::TraceTag;
+use crate::demo::storefront::Storefront;
+use crate::demo::wait;
+use crate::service::Service;
+
+const NO_PAGE: &str = "is no browser";
+
+/// What the browser saw.
+#[derive(Debug, Deserialize)]
+struct Visit {
+    /// The contents of the page's tags.
+    sentry_trace: Option<String>,
+    baggage: Option<String>,
+    server_timing: Option<String>,
+    /// What the page's script shows when it is done.
+    shown: String,
+    /// Errors in the browser's console, such as a call that was not allowed.
+    complaints: Vec<String>,
+}
+
+/// Where a page takes its trace from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum From {
+    Tags,
+    ServerTiming,
+    Nowhere,
+}
+
+/// The page begins the trace, and calls ours.
+pub(super) fn calls(lab: &mut Lab) -> Result<Cell> {
+    let mut facts = Facts::default();
+    facts.case("a page without tags", |facts| {
+        let (visit, reply) = visit(lab, From::Nowhere, &Options::rate(1.0), "no-tags")?;
+        facts.equal("tags and header", (visit.sentry_trace, visit.server_timing), (None, None));
+        let sent = reply.sentry_trace()?;
+        let load = page_load(lab, &sent.trace_id)?;
+        facts.equal("the parent of the page load", load.parent_span_id, None);
+        facts.equal("the DSC of its envelope", load.dsc, Some(reply.dsc()));
+        is_called(facts, lab, &reply)
+    });
+    Ok(Cell::can(facts))
+}
+
+/// A page with the two tags.
+pub(super) fn tags(lab: &mut Lab, peer: Peer) -> Result<Cell> {
+    match peer {
+        Peer::Browser => load(lab, From::Tags, "tags"),
+        Peer::Script => shop(lab),
+        _ => Ok(Cell::cannot(Facts::default(), NO_PAGE)),
+    }
+}
+
+/// A page whose trace is in the `Server-Timing` header alone.
+pub(super) fn server_timing(lab: &mut Lab, peer: Peer) -> Result<Cell> {
+    match peer {
+        Peer::Browser => load(lab, From::ServerTiming, "server-timing"),
+        Peer::Script => Ok(Cell::cannot(Facts::default(), "reads the tags alone")),
+        _ => Ok(Cell::cannot(Facts::default(), NO_PAGE)),
+    }
+}
+
+/// The browser's SDK writes `traceparent` as well, and ours allows that.
+pub(super) fn sends_traceparent(lab: &mut Lab, facts: &mut Facts) -> Result<()> {
+    let options = Options::rate(1.0).with_traceparent();
+    let (visit, reply) = visit(lab, From::Tags, &options, "traceparent")?;
+    facts.equal("complaints", visit.complaints, Vec::new());
+    both_headers_agree(facts, &reply)
+}
+
+/// The page is a hop between two of ours: one trace with one DSC.
+fn load(lab: &mut Lab, from: From, screenshot: &str) -> Result<Cell> {
+    let mut facts = Facts::default();
+    facts.case(screenshot, |facts| {
+        let (visit, reply) = visit(lab, from, &Options::rate(1.0), screenshot)?;
+        let (sentry_trace, baggage) = match from {
+            From::Tags => (visit.sentry_trace, visit.baggage),
+            _ => {
+                facts.equal("tags", (visit.sentry_trace, visit.baggage), (None, None));
+                let header = visit.server_timing.unwrap_or_default();
+                (described(&header, "sentry-trace"), described(&header, "baggage"))
+            }
+        };
+        let rendered = TraceTag::parse(&sentry_trace.context("the page has no trace")?)?;
+        let rendered_dsc = dsc(&baggage.context("the page has no baggage")?);
+
+        let load = page_load(lab, &rendered.trace_id)?;
+        facts.equal("the parent of the page load", load.parent_span_id, Some(rendered.span_id));
+        facts.equal("the DSC of its envelope", load.dsc, Some(rendered_dsc.clone()));
+        facts.equal("the trace that is called", &reply.trace_id, &Some(rendered.trace_id));
+        facts.equal("the DSC that is sent", reply.dsc(), rendered_dsc);
+        facts.equal("the decision", reply.sampled, rendered.sampled);
+        facts.equal("complaints", visit.complaints, Vec::new());
+        is_called(facts, lab, &reply)
+    });
+    Ok(Cell::can(facts))
+}
+
+/// The call from the page is a span of the page, and goes on through ours.
+fn is_called(facts: &mut Facts, lab: &Lab, reply: &Reply) -> Result<()> {
+    let sent = reply.sentry_trace()?;
+    facts.equal("the decision sent", sent.sampled, Some(true));
+    facts.equal("the callee's trace", reply.trace_id.as_ref(), Some(&sent.trace_id));
+    facts.equal("the callee's parent", reply.parent_span_id.as_ref(), Some(&sent.span_id));
+    facts.equal("a reason not to continue", reply.not_continued.as_deref(), None);
+    let span = lab.span(&sent.trace_id, &sent.span_id)?;
+    facts.equal("the span is a client's", span.op.as_deref(), Some("http.client"));
+    facts.equal("the DSC of its envelope", span.dsc, Some(reply.dsc()));
+    facts.equal("the DSC of ours", reply.own_dsc(), reply.dsc());
+    Ok(())
+}
+
+fn page_load(lab: &Lab, trace_id: &str) -> Result<super::lab::Span> {
+    lab.find_span(&format!("the page load of trace {trace_id}"), |span| {
+        span.trace_id == trace_id && span.is_segment && span.op.as_deref() == Some("pageload")
+    })
+}
+
+/// Loads a page of ours whose script runs the browser's SDK and calls another service of ours.
+fn visit(lab: &mut Lab, from: From, options: &Options, name: &str) -> Result<(Visit, Reply)> {
+    let folder = lab.artifacts().to_owned();
+    let script = folder.join("page.js");
+    lab.installed().node.bundle("page.mjs", &script)?;
+    let pages = lab.pages(options, &script, from == From::ServerTiming)?;
+    let next = relay(&[lab.service(Peer::Ours, &Options::default().with_traceparent())?]);
+    let tags = if from == From::Tags { "with-tags" } else { "without-tags" };
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("options", &lab.options("browser", options)?)
+        .append_pair("next", &next)
+        .finish();
+    let url = format!("{pages}/pages/{tags}?{query}");
+    let visit = open(lab, &url, &folder.join(format!("{name}.png")), "#reply[data-done]", None)?;
+    let reply = serde_json::from_str(&visit.shown).context("the page's script was not replied")?;
+    Ok((visit, reply))
+}
+
+/// The examples' page, with its own script.
+fn shop(lab: &mut Lab) -> Result<Cell> {
+    let mut facts = Facts::default();
+    facts.case("the shop", |facts| {
+        let rust = &lab.installed().rust;
+        let mut inventory = Service::start("inventory", rust.command("inventory")?)?;
+        let mut command = rust.command("storefront")?;
+        command.args(["--inventory", inventory.url()]);
+        let mut front = Service::start("storefront", command)?;
+        let storefront = Storefront::new(front.url());
+        let url = format!("{}/", front.url());
+        let screenshot = lab.artifacts().join("shop.png");
+        let report = format!("{url}hops");
+        let visit = open(lab, &url, &screenshot, "#live:has-text('in stock')", Some(&report))?;
+        facts.equal("complaints", visit.complaints, Vec::new());
+        let rendered = TraceTag::parse(&visit.sentry_trace.context("the page has no trace")?)?;
+        let find = || Ok(Some(rendered.trace_id.clone()));
+        let mut services = [inventory.process(), front.process()];
+        let whole = wait::until_whole(&storefront, find, &mut services)?;
+        facts.equal("the trace that is whole", whole, rendered.trace_id.clone());
+        let hops = storefront.hops(&rendered.trace_id)?;
+        let contexts = hops.iter().map(|hop| dsc(&hop.dsc)).collect::<Vec<_>>();
+        let rendered_dsc = dsc(&visit.baggage.context("the page has no baggage")?);
+        facts.equal("the DSC of every hop", contexts, vec![rendered_dsc; 4]);
+        Ok(())
+    });
+    Ok(Cell::can(facts))
+}
+
+/// Opens a page in Chromium, waits until there is the element that its script `shows` and until it has called another
+/// URL `then`.
+fn open(lab: &Lab, url: &str, screenshot: &Path, shows: &str, then: Option<&str>) -> Result<Visit> {
+    let mut command = lab.installed().node.command("visit.mjs");
+    command.arg("--chromium").arg(&lab.installed().chromium);
+    command.args(["--url", url, "--shows", shows]).arg("--screenshot").arg(screenshot);
+    if let Some(then) = then {
+        command.args(["--then", then]);
+    }
+    // Chromium refuses to run as root with its sandbox.
+    command.args(is_root().then_some("--no-sandbox"));
+    let output = command.stdin(Stdio::null()).output().context("cannot start Node.js")?;
+    if !output.status.success() {
+        bail!("cannot open {url}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    serde_json::from_slice(&output.stdout).context("cannot read what the visit was like")
+}
+
+/// The description of a metric in a `Server-Timing` header.
+fn described(header: &str, name: &str) -> Option<String> {
+    let (_, rest) = header.split_once(&format!("{name};desc=\""))?;
+    let (description, _) = rest.split_once('"')?;
+    Some(description.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptions_are_found_by_name() {
+        let header = "sentry-trace;desc=\"a-b-1\", baggage;desc=\"sentry-release=1,other=2\"";
+        assert_eq!(described(header, "sentry-trace").as_deref(), Some("a-b-1"));
+        assert_eq!(described(header, "baggage").as_deref(), Some("sentry-release=1,other=2"));
+        assert_eq!(described("cache;desc=\"hit\"", "baggage"), None);
+    }
+}
