@@ -225,9 +225,15 @@ impl PropagationContext {
     /// * a `traceparent` of its own is left alone, with its `tracestate`; a `tracestate` without one, which
     ///   means nothing, gives way to ours.
     pub fn inject<I: Injector + ?Sized>(&self, url: impl AsRef<str>, carrier: &mut I) {
-        if self.trace.options.is_target(url.as_ref()) {
+        if self.propagates_to(url) {
             self.inject_always(carrier);
         }
+    }
+
+    /// Whether a request to this URL gets the trace: what [`inject`](Self::inject) decides by. For a client that
+    /// follows redirects, which takes the headers of one request to another URL.
+    pub fn propagates_to(&self, url: impl AsRef<str>) -> bool {
+        self.trace.options.is_target(url.as_ref())
     }
 
     /// Writes the trace into a carrier that has no URL, such as a queue message or a child process.

@@ -85,9 +85,16 @@ impl Propagator {
         url: impl AsRef<str>,
         carrier: &mut I,
     ) {
-        let url = url.as_ref();
-        if self.is_propagator_of(context) || self.options.is_target(url) {
-            context.inject(url, carrier);
+        if self.propagates_to(context, url) {
+            context.inject_always(carrier);
         }
+    }
+
+    /// As [`PropagationContext::propagates_to`], for a client that has a propagator of its own: what
+    /// [`inject`](Self::inject) decides by.
+    pub fn propagates_to(&self, context: &PropagationContext, url: impl AsRef<str>) -> bool {
+        let url = url.as_ref();
+        context.propagates_to(url)
+            && (self.is_propagator_of(context) || self.options.is_target(url))
     }
 }

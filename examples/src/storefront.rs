@@ -65,11 +65,12 @@ pub fn serve(listener: TcpListener, options: &Options) -> anyhow::Result<Server>
             options.inventory.origin().ascii_serialization(),
         )])
         .build()?;
-    let client = reqwest_middleware::ClientBuilder::new(
-        reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?,
-    )
-    .with(tracehop_reqwest::TracePropagation::new(propagator.clone()))
-    .build();
+    let policy = tracehop_reqwest::redirect_policy(reqwest::redirect::Policy::default());
+    let client =
+        reqwest::Client::builder().no_proxy().timeout(PATIENCE).redirect(policy).build()?;
+    let client = reqwest_middleware::ClientBuilder::new(client)
+        .with(tracehop_reqwest::TracePropagation::new(propagator.clone()))
+        .build();
     let inventory = Inventory { client, url: options.inventory.clone() };
     let log = HopLog::new("storefront");
     let traces = Data::new(Traces::new(inventory.clone(), log.clone()));

@@ -3,9 +3,10 @@
 //! every request that it makes.
 //!
 //! ```no_run
+//! use reqwest::redirect::Policy;
 //! use reqwest_middleware::ClientBuilder;
 //! use tracehop_reqwest::tracehop::{InTrace as _, Propagator, Target};
-//! use tracehop_reqwest::{RequestBuilderExt as _, TracePropagation};
+//! use tracehop_reqwest::{RequestBuilderExt as _, TracePropagation, redirect_policy};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -13,7 +14,9 @@
 //! let propagator = Propagator::builder()
 //!     .trace_propagation_targets([Target::host("api.example.com")])
 //!     .build()?;
-//! let client = ClientBuilder::new(reqwest::Client::new())
+//! // Headers go to the targets alone, also where a redirect leads somewhere else.
+//! let policy = redirect_policy(Policy::default());
+//! let client = ClientBuilder::new(reqwest::Client::builder().redirect(policy).build()?)
 //!     .with(TracePropagation::new(propagator.clone()))
 //!     .build();
 //!
@@ -35,6 +38,12 @@
 //! vendors' baggage on a request stays, in front. See
 //! [`PropagationContext::inject`](tracehop::PropagationContext::inject).
 //!
+//! # Redirects
+//!
+//! Reqwest follows redirects below all middleware, and takes the headers of the first request along, to whatever
+//! origin it is led. A client whose [`redirect_policy`] is ours hands back a redirect that would take trace
+//! headers away from their targets, and follows all others. Without targets every URL is one.
+//!
 //! # Beside other middleware
 //!
 //! The URL that counts is the one that this middleware sees: add it behind those that change URLs. With
@@ -49,14 +58,17 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `regex` | `Target::regex` |
-//! | `tracing` | a debug event that says why a trace was not continued |
+//! | `tracing` | a warning if a redirect took headers away from the targets; a debug event that says why a trace was not continued |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod middleware;
+mod redirect;
 mod request;
 
 pub use middleware::TracePropagation;
+#[cfg(not(target_arch = "wasm32"))]
+pub use redirect::redirect_policy;
 pub use request::{RequestBuilderExt, inject};
 #[doc(no_inline)]
 pub use tracehop;

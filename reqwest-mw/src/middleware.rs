@@ -3,7 +3,8 @@ use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next, Result};
 use tracehop::{PropagationContext, Propagator};
 
-use crate::request::{Choice, with_headers};
+use crate::redirect::{Carried, carrying};
+use crate::request::Choice;
 
 /// Middleware that puts the trace into the headers of each request.
 ///
@@ -49,11 +50,13 @@ impl Middleware for TracePropagation {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
-        if let Some(context) = self.context(extensions) {
-            with_headers(&mut request, |url, headers| {
-                self.propagator.inject(&context, url, headers);
-            });
+        let context = self.context(extensions);
+        let context =
+            context.filter(|context| self.propagator.propagates_to(context, request.url()));
+        if let Some(context) = &context {
+            context.inject_always(request.headers_mut());
         }
-        next.run(request, extensions).await
+        let carried = context.map(|context| Carried::new(self.propagator.clone(), context));
+        carrying(carried, next.run(request, extensions)).await
     }
 }

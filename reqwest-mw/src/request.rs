@@ -41,7 +41,8 @@ mod sealed {
 
 /// Puts a trace into the headers of a request, for a client without middleware.
 ///
-/// Does what [`PropagationContext::inject`] says, with the request's own URL.
+/// Does what [`PropagationContext::inject`] says, with the request's own URL. A redirect takes the headers along,
+/// wherever it leads: a client that is to keep them to targets must follow none.
 ///
 /// ```
 /// use reqwest::{Method, Request};

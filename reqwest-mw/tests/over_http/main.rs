@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod redirects;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -1,0 +1,299 @@
+//! Redirects, of which the client follows some by itself.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
+use reqwest::redirect::Policy;
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, RequestBuilder};
+use tokio::net::TcpListener;
+use tracehop_reqwest::tracehop::{PropagationContext, Propagator, PropagatorBuilder, Target};
+use tracehop_reqwest::{RequestBuilderExt as _, TracePropagation, redirect_policy};
+
+const FIELDS: [&str; 4] = ["sentry-trace", "baggage", "traceparent", "tracestate"];
+
+/// A server that answers each path with the redirect that it was given, and others with 200.
+#[derive(Clone, Default)]
+struct Host {
+    url: String,
+    redirects: Arc<Mutex<HashMap<String, (u16, String)>>>,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+/// A request that a server got.
+#[derive(Debug, Clone, PartialEq)]
+struct Request {
+    line: String,
+    body: String,
+    /// Those of the trace's headers that it had.
+    fields: Vec<&'static str>,
+}
+
+impl Host {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let host = Self { url, ..Self::default() };
+        let router = Router::new().fallback(answer).with_state(host.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        host
+    }
+
+    fn redirect(&self, path: &str, status: u16, location: impl Into<String>) {
+        self.redirects.lock().unwrap().insert(path.to_owned(), (status, location.into()));
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    fn requests(&self) -> Vec<Request> {
+        std::mem::take(&mut *self.requests.lock().unwrap())
+    }
+}
+
+async fn answer(
+    State(host): State<Host>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    host.requests.lock().unwrap().push(Request {
+        line: format!("{method} {}", uri.path()),
+        body: String::from_utf8(body.to_vec()).unwrap(),
+        fields: FIELDS.into_iter().filter(|name| headers.contains_key(*name)).collect(),
+    });
+    match host.redirects.lock().unwrap().get(uri.path()) {
+        Some((status, location)) => {
+            (StatusCode::from_u16(*status).unwrap(), [("location", location.clone())])
+                .into_response()
+        }
+        None => StatusCode::OK.into_response(),
+    }
+}
+
+/// What reqwest does by itself, for which this crate has a redirect policy: should this test fail one day,
+/// that policy may have become unnecessary.
+#[tokio::test]
+async fn reqwest_takes_the_headers_along_to_other_origins() {
+    let (ours, other) = (Host::start().await, Host::start().await);
+    for status in [301, 302, 303, 307, 308] {
+        ours.redirect("/", status, other.url("/stolen"));
+        let mut request = super::plain_client().post(ours.url("/")).body("text");
+        for name in FIELDS {
+            request = request.header(name, "x");
+        }
+        let answer = request.header("authorization", "x").send().await.unwrap();
+        assert_eq!(answer.url().path(), "/stolen");
+        assert_eq!(other.requests()[0].fields, FIELDS, "{status}");
+    }
+}
+
+fn options() -> PropagatorBuilder {
+    Propagator::builder().propagate_traceparent(true).continue_traceparent(true)
+}
+
+/// A client with a propagator of these targets, which is given the trace of a caller that has all headers.
+struct Client {
+    client: ClientWithMiddleware,
+    trace: PropagationContext,
+}
+
+impl Client {
+    fn with_targets(targets: impl IntoIterator<Item = Target>) -> Self {
+        let propagator = options().trace_propagation_targets(targets).build().unwrap();
+        let trace = propagator.continue_trace(&[
+            ("traceparent", "00-771a43a4192642f0b136d5159a501700-b72fa28504b07285-01"),
+            ("tracestate", "vendor=1"),
+            ("baggage", "sentry-sample_rand=0.5"),
+        ]);
+        let policy = redirect_policy(Policy::limited(4));
+        let client = reqwest::Client::builder().no_proxy().redirect(policy).build().unwrap();
+        let client = ClientBuilder::new(client).with(TracePropagation::new(propagator)).build();
+        Self { client, trace }
+    }
+
+    fn get(&self, url: &str) -> RequestBuilder {
+        self.client.get(url).with_trace(&self.trace)
+    }
+
+    fn post(&self, url: &str) -> RequestBuilder {
+        self.client.post(url).with_trace(&self.trace).body("text")
+    }
+}
+
+fn request(line: &str, body: &str, fields: &[&'static str]) -> Request {
+    Request { line: line.to_owned(), body: body.to_owned(), fields: fields.to_vec() }
+}
+
+const NONE: [&str; 0] = [];
+
+#[tokio::test]
+async fn a_redirect_away_from_the_targets_is_handed_back() {
+    let (ours, other) = (Host::start().await, Host::start().await);
+    let client = Client::with_targets([Target::origin(&ours.url)]);
+    for status in [301, 302, 303, 307, 308] {
+        ours.redirect("/", status, other.url("/elsewhere"));
+        let answer = client.post(&ours.url("/")).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.url().path()), (status, "/"));
+        assert_eq!(answer.headers()["location"], other.url("/elsewhere"));
+        assert_eq!(ours.requests(), [request("POST /", "text", &FIELDS)]);
+        assert_eq!(other.requests(), []);
+    }
+}
+
+#[tokio::test]
+async fn no_way_to_write_a_url_leads_away_from_the_targets() {
+    let (ours, other) = (Host::start().await, Host::start().await);
+    let client = Client::with_targets([Target::origin(&ours.url)]);
+    let [ours_at, other_at] = [&ours, &other].map(|host| host.url.trim_start_matches("http://"));
+    let port = other_at.trim_start_matches("127.0.0.1:");
+    for location in [
+        format!("//{other_at}/"),
+        format!("\\\\{other_at}/"),
+        format!("http:{other_at}/").replace("http:", "HTTP:////"),
+        format!("http://{ours_at}@{other_at}/"),
+        format!("http://{other_at}/?{}", ours.url),
+        format!("http://{other_at}/#{}", ours.url),
+        format!("http://127.1:{port}/"),
+        format!("http://2130706433:{port}/"),
+        format!("http://localhost:{port}/"),
+        format!("ht\ttp://{other_at}/"),
+    ] {
+        ours.redirect("/", 302, &location);
+        client.get(&ours.url("/")).send().await.unwrap();
+        assert_eq!(ours.requests().len(), 1, "{location}");
+        assert_eq!(other.requests(), [], "{location}");
+    }
+}
+
+#[tokio::test]
+async fn redirects_among_targets_are_followed_with_the_headers() {
+    let (ours, second) = (Host::start().await, Host::start().await);
+    let client = Client::with_targets([Target::origin(&ours.url), Target::origin(&second.url)]);
+    for (status, line, body) in [
+        (302, "GET /b", ""),
+        (303, "GET /b", ""),
+        (307, "POST /b", "text"),
+        (308, "POST /b", "text"),
+    ] {
+        ours.redirect("/", status, "/a");
+        ours.redirect("/a", status, second.url("/b"));
+        let answer = client.post(&ours.url("/")).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.url().as_str()), (200, &*second.url("/b")));
+        let seen = ours.requests();
+        assert_eq!((seen.len(), &seen[1].fields[..]), (2, &FIELDS[..]));
+        assert_eq!(second.requests(), [request(line, body, &FIELDS)]);
+    }
+}
+
+#[tokio::test]
+async fn a_chain_ends_where_it_leaves_the_targets_even_if_it_would_come_back() {
+    let (ours, other) = (Host::start().await, Host::start().await);
+    let client = Client::with_targets([Target::origin(&ours.url)]);
+    ours.redirect("/", 302, "/a");
+    ours.redirect("/a", 307, other.url("/b"));
+    other.redirect("/b", 302, ours.url("/c"));
+    let answer = client.get(&ours.url("/")).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.url().path()), (307, "/a"));
+    assert_eq!(ours.requests().len(), 2);
+    assert_eq!(other.requests(), []);
+}
+
+#[tokio::test]
+async fn a_path_that_is_no_target_gets_no_headers_though_its_origin_is_known() {
+    let ours = Host::start().await;
+    let client = Client::with_targets([Target::contains("/api")]);
+    ours.redirect("/api", 302, "/login");
+    assert_eq!(client.get(&ours.url("/api")).send().await.unwrap().status(), 302);
+    assert_eq!(ours.requests(), [request("GET /api", "", &FIELDS)]);
+}
+
+#[tokio::test]
+async fn requests_without_headers_are_redirected_as_ever() {
+    let (ours, other) = (Host::start().await, Host::start().await);
+    let client = Client::with_targets([Target::origin(&ours.url)]);
+    ours.redirect("/out", 307, other.url("/out"));
+    other.redirect("/in", 307, ours.url("/in"));
+    let answer = client.get(&ours.url("/out")).without_trace().send().await.unwrap();
+    assert_eq!(answer.url().as_str(), other.url("/out"));
+    let answer = client.get(&other.url("/in")).send().await.unwrap();
+    assert_eq!(answer.url().as_str(), ours.url("/in"));
+    assert_eq!(ours.requests(), [request("GET /out", "", &NONE), request("GET /in", "", &NONE)]);
+    assert_eq!(other.requests(), [request("GET /out", "", &NONE), request("GET /in", "", &NONE)]);
+}
+
+#[tokio::test]
+async fn a_redirect_is_kept_to_the_targets_of_the_client_and_of_the_trace() {
+    let (ours, other) = (Host::start().await, Host::start().await);
+    ours.redirect("/", 302, other.url("/"));
+    let both = [Target::origin(&ours.url), Target::origin(&other.url)];
+    let client = Client::with_targets(both.clone());
+    for (targets, requests) in [(&both[..1], 0), (&both[..], 1)] {
+        let traces = options().trace_propagation_targets(targets.to_vec()).build().unwrap();
+        client
+            .client
+            .get(ours.url("/"))
+            .with_trace(&traces.start_new_trace())
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(other.requests().len(), requests);
+    }
+}
+
+#[tokio::test]
+async fn all_else_is_left_to_the_policy_below() {
+    let ours = Host::start().await;
+    let client = Client::with_targets([Target::origin(&ours.url)]);
+    ours.redirect("/", 302, "/");
+    let error = client.get(&ours.url("/")).send().await.unwrap_err();
+    assert!(error.is_redirect());
+    assert_eq!(ours.requests().len(), 5);
+}
+
+/// Everything that is logged while this is kept.
+#[cfg(feature = "tracing")]
+fn log() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let writer = Arc::clone(&log);
+    let subscriber =
+        tracing_subscriber::fmt().without_time().with_writer(move || Log(Arc::clone(&writer)));
+    (log, tracing::subscriber::set_default(subscriber.finish()))
+}
+
+#[cfg(feature = "tracing")]
+#[tokio::test]
+async fn a_client_without_the_policy_is_warned_of_once_and_without_what_the_url_says() {
+    let (ours, other) = (Host::start().await, Host::start().await);
+    ours.redirect("/", 302, other.url("/?token=hush"));
+    let targets = [Target::origin(&ours.url)];
+    let propagator = options().trace_propagation_targets(targets).build().unwrap();
+    let client = super::client(propagator);
+    let (log, _guard) = log();
+    client.get(other.url("/")).send().await.unwrap();
+    assert_eq!(*log.lock().unwrap(), b"");
+    for _ in 0..2 {
+        client.get(ours.url("/")).send().await.unwrap();
+    }
+    let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
+    assert_eq!(log.matches("is no target").count(), 1, "{log}");
+    assert!(log.contains("WARN") && log.contains(&other.url) && !log.contains("hush"), "{log}");
+}
