@@ -68,7 +68,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `regex` | `Target::regex` |
-//! | `tracing` | a debug event that says why a trace was not continued |
+//! | `tracing` | a debug event that says why a trace was not continued, and a warning for a cached page with a trace |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -3,10 +3,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::http::header::{
+    CACHE_CONTROL, CDN_CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue,
+};
 use actix_web::{Error, dev};
 use pin_project_lite::pin_project;
-use tracehop::{InTrace as _, PropagationContext, Propagator, Traced};
+use tracehop::{
+    InTrace as _, PropagationContext, Propagator, Traced, is_storable_by_shared_caches,
+};
 
 use crate::body::TracedBody;
 use crate::request::continue_trace;
@@ -23,6 +27,9 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 ///   [`Trace`](crate::Trace) corrects it. A resource with several patterns is known by its first.
 /// * A request that passes this middleware twice has one trace, if both have the same propagator; with
 ///   another one, such as that of a tenant's scope, the inner one continues the trace by its own options.
+///
+/// * A page with the trace's tags that shared caches [may keep](is_storable_by_shared_caches) would give one trace
+///   to all its visitors. With the feature `tracing` there is a warning, once for each route.
 ///
 /// Nothing about a header fails a request, and what handlers and other middleware return is passed on. An
 /// error that other middleware returns becomes a response outside of the trace, and has no `Server-Timing`.
@@ -49,7 +56,8 @@ impl TracePropagation {
     /// have room in its response headers.
     ///
     /// The browser SDK continues the trace from there if the page has no meta tags, such as a page from a
-    /// file. Do not turn it on for pages that shared caches may keep: all visitors would share one trace.
+    /// file. A response that shared caches [may keep](is_storable_by_shared_caches) gets none, as all visitors
+    /// would share one trace; a `Cache-Control` that middleware further out sets comes too late for this.
     #[must_use]
     pub fn server_timing(mut self, server_timing: bool) -> Self {
         self.server_timing = server_timing;
@@ -122,7 +130,10 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         this.future.poll(cx).map_ok(|mut response| {
-            if *this.server_timing && is_html(&response) {
+            let server_timing = *this.server_timing && is_html(&response);
+            if (server_timing || this.context.is_in_page()) && is_shared(&response) {
+                this.context.warn_if_in_shared_page();
+            } else if server_timing {
                 add_server_timing(&mut response, this.context);
             }
             response.map_body(|_, body| TracedBody::new(body, this.context.clone()))
@@ -134,6 +145,14 @@ fn is_html<B>(response: &ServiceResponse<B>) -> bool {
     let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = content_type.and_then(|value| value.split(';').next());
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("text/html"))
+}
+
+/// Whether others than the visitor may get this very response.
+fn is_shared<B>(response: &ServiceResponse<B>) -> bool {
+    [CACHE_CONTROL, CDN_CACHE_CONTROL].into_iter().any(|name| {
+        let lines = response.headers().get_all(name).map(HeaderValue::as_bytes);
+        is_storable_by_shared_caches(lines)
+    })
 }
 
 /// Once: the same middleware further in may have done it.

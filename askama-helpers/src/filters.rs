@@ -41,12 +41,13 @@ pub fn sentry_trace<T: AsRef<PropagationContext>>(
     trace: T,
     _: &dyn Values,
 ) -> askama::Result<String> {
-    Ok(trace.as_ref().trace_data().sentry_trace().to_owned())
+    Ok(trace.as_ref().trace_data_for_page().sentry_trace().to_owned())
 }
 
 /// `<meta name="baggage" content="{{ trace|baggage }}">`: the bare list, for a tag of your own. Empty if
 /// there is none. The template escapes it, as it does every text.
 #[askama::filter_fn]
 pub fn baggage<T: AsRef<PropagationContext>>(trace: T, _: &dyn Values) -> askama::Result<String> {
-    Ok(trace.as_ref().dsc().as_str().to_owned())
+    let baggage = trace.as_ref().trace_data_for_page().baggage();
+    Ok(baggage.map(ToString::to_string).unwrap_or_default())
 }

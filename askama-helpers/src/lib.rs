@@ -32,7 +32,9 @@
 //! # Pages that are cached
 //!
 //! A page that a cache keeps gives its trace to every visitor, and their page loads all become one trace.
-//! Render no tags into pages that shared caches may keep; the browser then begins a trace of its own.
+//! Render no tags into pages that shared caches may keep; the browser then begins a trace of its own. That a page
+//! has tags is [known](tracehop::PropagationContext::is_in_page) to its trace, and tracehop-actix, with its feature
+//! `tracing`, warns of one that is cached.
 //!
 //! # Templates without a trace
 //!

@@ -37,7 +37,7 @@ impl TraceMeta {
     }
 
     fn write(&self, dest: &mut dyn fmt::Write) -> fmt::Result {
-        let data = self.context.trace_data();
+        let data = self.context.trace_data_for_page();
         write_tag(dest, Field::SentryTrace, data.sentry_trace())?;
         if let Some(baggage) = data.baggage() {
             dest.write_str("\n")?;

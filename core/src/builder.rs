@@ -13,6 +13,7 @@ use crate::error::{BuildError, BuildErrorKind};
 use crate::options::Options;
 use crate::propagator::Propagator;
 use crate::sampling::{SampleError, SampleRate};
+use crate::shared_cache::SharedPages;
 use crate::targets::{Target, TracePropagationTargets};
 use crate::wire::Baggage;
 
@@ -236,6 +237,7 @@ impl PropagatorBuilder {
             trace_propagation_targets: self.trace_propagation_targets.map(targets).transpose()?,
             propagate_traceparent: self.propagate_traceparent,
             continue_traceparent: self.continue_traceparent,
+            shared_pages: SharedPages::default(),
         }))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::carrier::{Field, Injector};
@@ -57,6 +58,8 @@ struct Trace {
     origin: Origin,
     transaction: Mutex<Option<Cow<'static, str>>>,
     decision: OnceLock<Decision>,
+    /// Whether a page has it.
+    in_page: AtomicBool,
 }
 
 /// Where the trace began, with the dynamic sampling context that leaves, once it is frozen.
@@ -203,6 +206,29 @@ impl PropagationContext {
         TraceData::new(self.sentry_trace(), self.dsc(), self.traceparent(), self.trace.tracestate())
     }
 
+    /// As [`trace_data`](Self::trace_data), to be rendered into a page: that it was is [known](Self::is_in_page)
+    /// from then on.
+    #[must_use]
+    pub fn trace_data_for_page(&self) -> TraceData<'_> {
+        self.trace.in_page.store(true, Ordering::Relaxed);
+        self.trace_data()
+    }
+
+    /// Whether the trace was [rendered into a page](Self::trace_data_for_page), which shared caches must not keep:
+    /// see [`is_storable_by_shared_caches`](crate::is_storable_by_shared_caches).
+    pub fn is_in_page(&self) -> bool {
+        self.trace.in_page.load(Ordering::Relaxed)
+    }
+
+    /// Says that shared caches may keep the response to the request of this trace. If the trace
+    /// [is in its page](Self::is_in_page), this is a warning with the feature `tracing`, once for each
+    /// [route](Self::set_route).
+    pub fn warn_if_in_shared_page(&self) {
+        if self.is_in_page() {
+            self.trace.options.shared_pages.warn(&self.trace.transaction().unwrap_or_default());
+        }
+    }
+
     fn sentry_trace(&self) -> SentryTrace {
         SentryTrace::new(self.trace_id(), self.span_id, self.sampled())
     }
@@ -287,7 +313,14 @@ impl fmt::Debug for PropagationContext {
 
 impl Trace {
     fn new(options: Arc<Options>, trace_id: TraceId, origin: Origin) -> Self {
-        Self { options, trace_id, origin, transaction: Mutex::new(None), decision: OnceLock::new() }
+        Self {
+            options,
+            trace_id,
+            origin,
+            transaction: Mutex::new(None),
+            decision: OnceLock::new(),
+            in_page: AtomicBool::new(false),
+        }
     }
 
     /// What arrived beside the `traceparent` that the trace was continued from.

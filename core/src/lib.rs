@@ -56,7 +56,7 @@
 //! | `regex` | `Target::regex` |
 //! | `serde` | ids, `sentry-trace` values and the dynamic sampling context as serde types |
 //! | `tokio` | the current context: a task local around futures and closures |
-//! | `tracing` | a debug event that says why a trace was not continued |
+//! | `tracing` | a debug event that says why a trace was not continued, and a warning for a cached page with a trace |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -80,6 +80,7 @@ mod propagator;
 mod sampling;
 #[cfg(feature = "http")]
 mod shared_baggage;
+mod shared_cache;
 mod targets;
 mod text;
 mod trace_data;
@@ -100,5 +101,6 @@ pub use id::{IdError, SpanId, TraceId};
 pub use incoming::NotContinued;
 pub use propagator::Propagator;
 pub use sampling::{SampleError, SampleRand, SampleRate};
+pub use shared_cache::is_storable_by_shared_caches;
 pub use targets::{Target, TargetError, TracePropagationTargets};
 pub use trace_data::TraceData;

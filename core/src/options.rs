@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::decision::Sampler;
 use crate::sampling::SampleRate;
+use crate::shared_cache::SharedPages;
 use crate::targets::TracePropagationTargets;
 use crate::wire::Baggage;
 
@@ -18,6 +19,8 @@ pub(crate) struct Options {
     pub(crate) trace_propagation_targets: Option<TracePropagationTargets>,
     pub(crate) propagate_traceparent: bool,
     pub(crate) continue_traceparent: bool,
+    /// Not an option, but what all traces of a propagator share as well.
+    pub(crate) shared_pages: SharedPages,
 }
 
 impl Options {
@@ -43,6 +46,6 @@ impl fmt::Debug for Options {
             .field("trace_propagation_targets", &self.trace_propagation_targets)
             .field("propagate_traceparent", &self.propagate_traceparent)
             .field("continue_traceparent", &self.continue_traceparent)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

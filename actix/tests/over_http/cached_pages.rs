@@ -1,0 +1,125 @@
+//! Responses that shared caches may keep.
+
+use actix_web::http::header::{CACHE_CONTROL, CDN_CACHE_CONTROL, HeaderName};
+use actix_web::{App, HttpRequest, HttpResponse, web};
+use tracehop_actix::{Trace, TracePropagation};
+
+use crate::{header_lines, propagator, serve};
+
+/// A page with the trace's tags, and the cache headers that the query asks for.
+async fn page(trace: Trace, request: HttpRequest) -> HttpResponse {
+    let tags = trace.trace_data_for_page();
+    let mut response = HttpResponse::Ok();
+    response.content_type("text/html");
+    for (name, value) in cache_headers(&request) {
+        response.append_header((name, value));
+    }
+    response.body(tags.sentry_trace().to_owned())
+}
+
+async fn page_without_tags(request: HttpRequest) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.content_type("text/html");
+    for (name, value) in cache_headers(&request) {
+        response.append_header((name, value));
+    }
+    response.body("page")
+}
+
+fn cache_headers(request: &HttpRequest) -> Vec<(HeaderName, String)> {
+    let lines = |name: HeaderName| {
+        let lines = request.headers().get_all(format!("x-{name}"));
+        let lines = lines.map(|line| line.to_str().unwrap().to_owned());
+        lines.map(|line| (name.clone(), line)).collect::<Vec<_>>()
+    };
+    [lines(CACHE_CONTROL), lines(CDN_CACHE_CONTROL)].concat()
+}
+
+#[actix_web::test]
+async fn what_shared_caches_may_keep_has_no_server_timing() {
+    let propagator = propagator();
+    let server = serve!(move || {
+        App::new()
+            .wrap(TracePropagation::new(propagator.clone()).server_timing(true))
+            .route("/", web::get().to(page_without_tags))
+            .route("/tags", web::get().to(page))
+    });
+    let table: &[(&[&[u8]], usize)] = &[
+        (&[], 1),
+        (&[b"x-cache-control: no-store"], 1),
+        (&[b"x-cache-control: private, max-age=60"], 1),
+        (&[b"x-cache-control: Public"], 0),
+        (&[b"x-cache-control: s-maxage=60"], 0),
+        (&[b"x-cache-control: max-age=60, immutable"], 0),
+        (&[b"x-cache-control: no-cache", b"x-cache-control: public"], 0),
+        (&[b"x-cache-control: public", b"x-cache-control: private"], 1),
+        (&[b"x-cache-control: private=\"set-cookie, x\", public"], 0),
+        (&[b"x-cache-control: no-store", b"x-cdn-cache-control: max-age=60"], 0),
+    ];
+    for (lines, count) in table {
+        for path in ["/", "/tags"] {
+            let response = server.get(path, lines).await;
+            assert_eq!(header_lines(&response, "server-timing").len(), *count, "{response}");
+        }
+    }
+}
+
+#[cfg(feature = "tracing")]
+mod warnings {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::status;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_page_with_tags_that_shared_caches_may_keep_is_warned_of_once_a_route() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).without_time();
+        // For all threads, since a server has threads of its own. No other test has pages like these.
+        let subscriber = subscriber.with_writer(move || writer.clone()).finish();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+
+        let propagator = propagator();
+        let server = serve!(move || {
+            let app = App::new().wrap(TracePropagation::new(propagator.clone()));
+            app.route("/cached/{id}", web::get().to(page))
+                .route("/private/{id}", web::get().to(page))
+                .route("/other", web::get().to(page))
+                .route("/without", web::get().to(page_without_tags))
+        });
+        let public: &[u8] = b"x-cache-control: public";
+        for (path, lines) in [
+            ("/cached/1", public),
+            ("/cached/2", public),
+            ("/private/1", b"x-cache-control: private"),
+            ("/private/2", b"x-other: 1"),
+            ("/without", public),
+            ("/other", public),
+            ("/cached/3", public),
+        ] {
+            assert_eq!(status(&server.get(path, &[lines]).await), "200");
+        }
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let warned: Vec<_> = log
+            .lines()
+            .filter(|line| line.contains("WARN") && line.contains("shared caches"))
+            .filter_map(|line| line.rsplit_once("transaction=").map(|(_, route)| route))
+            .collect();
+        assert_eq!(warned, ["\"GET /cached/{id}\"", "\"GET /other\""], "{log}");
+    }
+}
