@@ -58,3 +58,43 @@ fn bad_input_is_said_once_and_no_input_is_not_worth_a_word() {
           reason=a sentry-trace value has 49 or 51 characters, 1 were found"]
     );
 }
+
+#[test]
+fn nothing_received_breaks_out_of_a_line() {
+    let good = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
+    let propagator = Propagator::builder().org_id(1).continue_traceparent(true).build().unwrap();
+    let hostile = (0..=255_u8).map(|byte| vec![b'x', byte, b'\n', b'y']).chain([
+        b"1\r\n2026-01-01T00:00:00Z ERROR all is lost".to_vec(),
+        b"\x1b[2J\x1b[31mred\x07".to_vec(),
+        "\u{202e}\u{2028}\u{85}\u{feff}".as_bytes().to_vec(),
+    ]);
+    for bytes in hostile {
+        let encoded: String = bytes.iter().map(|byte| format!("%{byte:02X}")).collect();
+        let organisations = [
+            ["sentry-org_id=".as_bytes(), &bytes].concat(),
+            format!("sentry-org_id={encoded}").into(),
+        ];
+        let in_place = [&good.as_bytes()[..20], &bytes, &good.as_bytes()[24..]].concat();
+        let cases: [Vec<(&str, &[u8])>; 5] = [
+            vec![("sentry-trace", &bytes)],
+            vec![("sentry-trace", &in_place)],
+            vec![("traceparent", &in_place)],
+            vec![("sentry-trace", good.as_bytes()), ("baggage", &organisations[0])],
+            vec![("sentry-trace", good.as_bytes()), ("baggage", &organisations[1])],
+        ];
+        for case in cases {
+            let events = Events::default();
+            let context = tracing::subscriber::with_default(events.clone(), || {
+                propagator.continue_trace(&case)
+            });
+            let mut said = events.0.lock().unwrap().clone();
+            assert!(said.len() <= 1, "{said:?}");
+            said.extend(context.not_continued().map(|reason| format!("{reason} {reason:?}")));
+            for text in said {
+                let breaks =
+                    |one: char| one.is_control() || "\u{202e}\u{2028}\u{feff}".contains(one);
+                assert!(!text.contains(breaks), "{text:?}");
+            }
+        }
+    }
+}

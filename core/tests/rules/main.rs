@@ -7,7 +7,9 @@ mod continuation;
 mod decision_matrix;
 mod dynamic_sampling_context;
 mod outgoing;
+mod races;
 mod random_baggage;
+mod secrets;
 mod traceparent;
 
 use tracehop::PropagationContext;

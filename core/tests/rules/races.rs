@@ -1,0 +1,62 @@
+//! Many threads at once on one trace, whose first departure settles it for all.
+
+use std::collections::BTreeSet;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tracehop::{PropagationContext, Propagator};
+
+use crate::{incoming, outgoing};
+
+const THREADS: usize = 8;
+
+/// What each of the threads, which all start at the same time, says of the trace.
+fn race(context: &PropagationContext) -> BTreeSet<String> {
+    let barrier = Barrier::new(THREADS);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|n| {
+                let (context, barrier) = (context.clone(), &barrier);
+                scope.spawn(move || {
+                    barrier.wait();
+                    context.set_transaction(format!("GET /{n}"));
+                    let context = if n % 2 == 0 { context.child() } else { context };
+                    match n % 4 {
+                        0 => context.dsc().to_string(),
+                        1 => outgoing(&context).swap_remove(1).1,
+                        2 => context.trace_data().baggage().unwrap().to_string(),
+                        _ => {
+                            let timing = context.trace_data().server_timing();
+                            let (_, baggage) = timing.split_once("baggage;desc=\"").unwrap();
+                            baggage.trim_end_matches('"').to_owned()
+                        }
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn all_see_the_same_dynamic_sampling_context_and_the_sampler_is_asked_once() {
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    const ROUNDS: usize = 1_000;
+    let propagator = Propagator::builder()
+        .release("shop@1.4.0")
+        // A rate that differs each time it is asked for.
+        .traces_sampler(|_| 1.0 / (1 + ASKED.fetch_add(1, Ordering::Relaxed)) as f64)
+        .build()
+        .unwrap();
+    for round in 0..ROUNDS {
+        let context = match round % 3 {
+            0 => propagator.start_new_trace(),
+            1 => propagator.continue_trace(&incoming("-1", "sentry-release=theirs")),
+            _ => propagator
+                .continue_trace(&incoming("", "sentry-sample_rand=0.5,sentry-sample_rate=1")),
+        };
+        let seen = race(&context);
+        assert_eq!(seen, BTreeSet::from([context.dsc().to_string()]));
+    }
+    assert_eq!(ASKED.load(Ordering::Relaxed), ROUNDS);
+}

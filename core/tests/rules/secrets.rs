@@ -1,0 +1,82 @@
+//! The secret key of a DSN: kept nowhere, so that it can be shown nowhere.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+use tracehop::{Dsn, Propagator, Target};
+
+use crate::{incoming, outgoing};
+
+const SECRET: &str = "hush5ecret";
+
+/// All that there is to be seen of a DSN with the secret in it, whether it is well-formed or not.
+fn all_that_shows(dsn: &str) -> String {
+    let mut shown = String::new();
+    write!(shown, "{:?}", dsn.parse::<Dsn>()).unwrap();
+    if let Err(error) = dsn.parse::<Dsn>() {
+        write!(shown, "{error} {:?}", error.source()).unwrap();
+    }
+    let builder = Propagator::builder()
+        .dsn(dsn)
+        .traces_sample_rate(1.0)
+        .trace_propagation_targets([Target::host("api.example.com")])
+        .propagate_traceparent(true);
+    write!(shown, "{builder:?}").unwrap();
+    let propagator = match builder.build() {
+        Ok(propagator) => propagator,
+        Err(error) => {
+            write!(shown, "{error} {error:?} {} {:?}", error.value(), error.source()).unwrap();
+            return shown;
+        }
+    };
+    let of_another = incoming("-1", "sentry-org_id=1");
+    for context in [propagator.start_new_trace(), propagator.continue_trace(&of_another)] {
+        let (dsc, data) = (context.dsc(), context.trace_data());
+        write!(shown, "{context:?} {:?} {dsc} {dsc:?} {data:?}", context.not_continued()).unwrap();
+        write!(shown, "{} {:?}", data.server_timing(), outgoing(&context)).unwrap();
+        let mut command = std::process::Command::new("job");
+        context.inject_always(&mut command);
+        write!(shown, "{command:?}").unwrap();
+    }
+    write!(shown, "{propagator:?}").unwrap();
+    shown
+}
+
+#[test]
+fn the_secret_of_a_dsn_appears_nowhere() {
+    let dsns = [
+        "https://key:{}@o42.ingest.sentry.io/1",
+        "https://key:{}@o42.ingest.sentry.io/",
+        "https://key:{}@/1",
+        "https://:{}@o42.ingest.sentry.io/1",
+        "https://k y:{}@o42.ingest.sentry.io/1",
+        "https://key:{}:{}@o42.ingest.sentry.io/1",
+        "https://key:{}@more@o42.ingest.sentry.io/1",
+        "https://key:{}/@o42.ingest.sentry.io/1",
+        "https://key:{}@o42.ingest.sentry.io:port/1",
+        "ftp://key:{}@o42.ingest.sentry.io/1",
+        " https://key:{}@o42.ingest.sentry.io/1",
+        "key:{}@o42.ingest.sentry.io/1",
+        "https:key:{}@o42.ingest.sentry.io/1",
+        "https://key:{}",
+        "https://o42.ingest.sentry.io/1?secret={}",
+        "https://key@o42.ingest.sentry.io/1?secret={}",
+        "https://key@o42.ingest.sentry.io/1#{}",
+        "https://key@o42.ingest.sentry.io/{}/1",
+        "{}",
+    ];
+    for dsn in dsns {
+        let shown = all_that_shows(&dsn.replace("{}", SECRET));
+        assert!(!shown.contains(SECRET), "{dsn}: {shown}");
+    }
+    let shown = all_that_shows("https://key:secret@o42.ingest.sentry.io/1");
+    assert!(shown.contains("sentry-public_key=key"), "{shown}");
+}
+
+#[test]
+fn what_is_shown_of_options_has_no_key_at_all() {
+    let builder = Propagator::builder().dsn(format!("https://{SECRET}@o42.ingest.sentry.io/1"));
+    let propagator = builder.clone().build().unwrap();
+    let shown = format!("{builder:?} {builder:#?} {propagator:?} {propagator:#?}");
+    assert!(shown.contains("42") && !shown.contains(SECRET), "{shown}");
+}
