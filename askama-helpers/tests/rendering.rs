@@ -56,8 +56,8 @@ fn tags(html: &str) -> (Vec<(String, String)>, usize) {
     (tags, others)
 }
 
-fn continued(baggage: &str) -> PropagationContext {
-    let headers = [("sentry-trace", SENTRY_TRACE), ("baggage", baggage)];
+fn continued(baggage: impl AsRef<[u8]>) -> PropagationContext {
+    let headers = [("sentry-trace", SENTRY_TRACE.as_bytes()), ("baggage", baggage.as_ref())];
     Propagator::builder().build().unwrap().continue_trace(&headers[..])
 }
 
@@ -102,6 +102,32 @@ fn nothing_received_breaks_out_of_a_tag() {
             let (tags, others) = tags(&html);
             assert_eq!(others, 1, "{html}");
             assert_eq!(tags[1], ("baggage".to_owned(), sent.clone()), "{html}");
+        }
+    }
+}
+
+#[test]
+fn no_byte_breaks_out_of_a_tag_wherever_it_stands() {
+    for byte in 0..=255_u8 {
+        for line in [
+            [b"sentry-a=x", &[byte][..], b"y>,sentry-sample_rand=0.5"].concat(),
+            [b"sentry-a=1;p=x", &[byte][..], b"y>,sentry-sample_rand=0.5"].concat(),
+            [b"sentry-a", &[byte][..], b"b=<y>,sentry-sample_rand=0.5"].concat(),
+            [b"sentry-a=%", format!("{byte:02X}").as_bytes(), b">,sentry-sample_rand=0.5"].concat(),
+            [b"sentry-sample_rand=0.5,sentry-a=<script>", &[byte][..]].concat(),
+            [b"sentry-sample_rand=0.5,sentry-a=&quot", &[byte][..]].concat(),
+        ] {
+            let trace = continued(&line);
+            let shown = String::from_utf8_lossy(&line);
+            assert_eq!(trace.dsc().sample_rand().map(|rand| rand.get()), Some(0.5), "{shown:?}");
+            let expected: Vec<(String, String)> = trace
+                .trace_data()
+                .iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect();
+            for html in all_ways(&trace) {
+                assert_eq!(tags(&html), (expected.clone(), 1), "{shown:?}: {html}");
+            }
         }
     }
 }

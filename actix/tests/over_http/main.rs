@@ -7,6 +7,7 @@ mod cached_pages;
 mod cors;
 mod current;
 mod extractor;
+mod injection;
 mod responses;
 mod routes;
 
