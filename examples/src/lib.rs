@@ -11,6 +11,7 @@
 
 pub mod collector;
 pub mod hops;
+pub mod hostile;
 pub mod inventory;
 pub mod storefront;
 pub mod tree;

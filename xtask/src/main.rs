@@ -5,6 +5,7 @@ mod ci;
 mod debian;
 mod demo;
 mod executables;
+mod hostile_pages;
 mod interop;
 mod interrupt;
 mod process;
@@ -32,6 +33,7 @@ enum Chore {
     Interop(interop::Interop),
     Bench(bench::Bench),
     Test(test::Test),
+    HostilePages(hostile_pages::HostilePages),
     Ci(ci::Ci),
 }
 
@@ -42,6 +44,7 @@ impl Chore {
             Self::Interop(chore) => chore.run(),
             Self::Bench(chore) => chore.run(),
             Self::Test(chore) => chore.run(),
+            Self::HostilePages(chore) => chore.run(),
             Self::Ci(chore) => chore.run(),
         }
     }

@@ -1,9 +1,10 @@
 //! `cargo xtask test`: everything that can be tested.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 
 use crate::demo::{Browser, Demo, chromium};
+use crate::hostile_pages::HostilePages;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
 
@@ -13,7 +14,7 @@ const CORE: &str = "tracehop";
 /// Run all tests: of the crates, of the documentation, and of the demo.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Test {
-    /// Leave out the demo in Chromium; the summary says so.
+    /// Leave out what needs Chromium; the summary says so.
     #[arg(long)]
     no_browser: bool,
 }
@@ -37,15 +38,19 @@ impl Test {
         steps.function("demo over HTTP", "cargo xtask demo --once --browser http", || {
             run_demo(Browser::Http)
         });
-        let name = "demo in Chromium";
-        let command_line = "cargo xtask demo --once --browser chromium";
-        if self.no_browser {
-            steps.leave_out(name, format!("{command_line} (left out by --no-browser)"));
-        } else {
-            steps.function(name, command_line, || {
-                chromium::ensure().context("`--no-browser` leaves this step out")?;
+        let in_chromium: [(_, _, fn() -> Result<()>); 2] = [
+            ("demo in Chromium", "cargo xtask demo --once --browser chromium", || {
+                chromium::ensure()?;
                 run_demo(Browser::Chromium)
-            });
+            }),
+            ("hostile pages in Chromium", "cargo xtask hostile-pages", || HostilePages {}.run()),
+        ];
+        for (name, command_line, run) in in_chromium {
+            if self.no_browser {
+                steps.leave_out(name, format!("{command_line} (left out by --no-browser)"));
+            } else {
+                steps.function(name, command_line, run);
+            }
         }
     }
 }

@@ -1,13 +1,15 @@
 //! A headless Chromium.
 
 use std::ffi::OsString;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use tempfile::TempDir;
 
-use crate::debian::{self, is_root};
+use crate::debian::{install, is_root};
 use crate::process::Process;
 
 /// The names that Chromium's builds are installed under.
@@ -48,22 +50,9 @@ pub(crate) struct Chromium {
 impl Chromium {
     /// Opens `url` in a new Chromium with a new profile.
     pub(crate) fn open(program: &Path, url: &str) -> Result<Self> {
-        let profile = TempDir::with_prefix("chromium-profile-")
-            .context("cannot make a directory for Chromium's profile")?;
-        let mut profile_argument = OsString::from("--user-data-dir=");
-        profile_argument.push(profile.path());
-
-        let mut command = Command::new(program);
-        command
-            .args(ARGUMENTS)
-            .arg(profile_argument)
-            // Its crash reporter keeps its files here, whatever the profile.
-            .env("XDG_CONFIG_HOME", profile.path());
-        if is_root() {
-            // Chromium refuses to run as root with its sandbox.
-            command.arg("--no-sandbox");
-        }
-        command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let profile = new_profile()?;
+        let mut command = headless(program, profile.path());
+        command.arg(url).stdout(Stdio::null());
         Ok(Self {
             process: Process::spawn("Chromium", &mut command)?,
             _profile: profile,
@@ -81,17 +70,63 @@ impl Chromium {
     }
 }
 
+fn new_profile() -> Result<TempDir> {
+    let profile = TempDir::with_prefix("chromium-profile-");
+    profile.context("cannot make a directory for Chromium's profile")
+}
+
+fn headless(program: &Path, profile: &Path) -> Command {
+    let mut profile_argument = OsString::from("--user-data-dir=");
+    profile_argument.push(profile);
+
+    let mut command = Command::new(program);
+    command
+        .args(ARGUMENTS)
+        .arg(profile_argument)
+        // Its crash reporter keeps its files here, whatever the profile.
+        .env("XDG_CONFIG_HOME", profile);
+    if is_root() {
+        // Chromium refuses to run as root with its sandbox.
+        command.arg("--no-sandbox");
+    }
+    command.stdin(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+/// Loads `url`, and returns the page as it is when all of it is loaded.
+pub(crate) fn dump_dom(program: &Path, url: &str) -> Result<String> {
+    let profile = new_profile()?;
+    let mut command = headless(program, profile.path());
+    command.args(["--dump-dom", "--timeout=60000", url]).stdout(Stdio::piped());
+    let mut process = Process::spawn("Chromium", &mut command)?;
+    let mut stdout = process.take_stdout()?;
+    // On a thread of its own, so that this one can be interrupted.
+    let reader = thread::spawn(move || {
+        let mut page = String::new();
+        stdout.read_to_string(&mut page).map(|_| page)
+    });
+    let status = process.wait()?;
+    if !status.success() {
+        bail!("Chromium could not load {url} ({status})");
+    }
+    let page = reader.join().map_err(|_| anyhow!("cannot read what Chromium printed"))?;
+    page.context("cannot read what Chromium printed")
+}
+
 /// The Chromium to use, if there is one. It is an error to name one that is not there.
 pub(crate) fn find() -> Result<Option<PathBuf>> {
     find_with(|variable| std::env::var_os(variable), |program| which::which(program).ok())
 }
 
-/// Installs one where there is none and that is possible.
-pub(crate) fn ensure() -> Result<()> {
-    if find()?.is_some() || debian::install("chromium")? && find()?.is_some() {
-        return Ok(());
+/// The Chromium to use, installed if there is none.
+pub(crate) fn ensure() -> Result<PathBuf> {
+    if let Some(program) = find()? {
+        return Ok(program);
     }
-    bail!("no Chromium found: {HOW_TO_GET}")
+    let installed = if install("chromium")? { find()? } else { None };
+    installed.with_context(|| {
+        format!("no Chromium found: {HOW_TO_GET}; `cargo xtask test --no-browser` does without")
+    })
 }
 
 fn find_with(

@@ -47,8 +47,7 @@ impl Installed {
         let folder = workspace.root().join(FOLDER);
         let node = Node::install(folder.join("node"))?;
         let python = Python::install(folder.join("python"))?;
-        chromium::ensure()?;
-        let chromium = chromium::find()?.context("Chromium is gone")?;
+        let chromium = chromium::ensure()?;
         let locked = locked_crates(workspace)?;
         Ok(Self {
             rust: Executables::build(workspace, &PACKAGES, &["--bins"])?,

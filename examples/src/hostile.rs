@@ -1,0 +1,116 @@
+//! Pages for callers who mean harm: what they send is in each, as far as it is let in, and a real browser can
+//! look at what became of it.
+
+use std::net::TcpListener;
+use std::sync::{Mutex, PoisonError};
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{Data, Html, Json, Path};
+use actix_web::{App, Error, HttpServer, Responder, error, web};
+use askama::Template;
+use serde::Serialize;
+use tracehop::Propagator;
+use tracehop_actix::{Trace, TracePropagation};
+use tracehop_askama::filters;
+
+/// The headers of each caller. A script that ran would say so in the window around all pages.
+const CALLERS: [(&str, &[u8]); 17] = [
+    (GOOD, b"sentry-a=harmless"),
+    (GOOD, b"sentry-a=\"><script>top.ran=1</script>"),
+    (GOOD, b"sentry-a='><img/src=x/onerror=top.ran=1>"),
+    (GOOD, b"sentry-a=\"/onload=top.ran=1/x=\""),
+    (GOOD, b"sentry-a=</title></head><body/onload=top.ran=1>"),
+    (GOOD, b"sentry-a=<!--,sentry-b=--><svg/onload=top.ran=1>"),
+    (GOOD, b"sentry-a=&quot;&gt;&lt;script&gt;top.ran=1&lt;/script&gt;"),
+    (GOOD, b"sentry-a=&#34&#62<script>top.ran=1</script>"),
+    (GOOD, b"sentry-a=%22%3E%3Cscript%3Etop.ran=1%3C/script%3E"),
+    (GOOD, b"sentry-a=1;p=\"><script>top.ran=1</script>,sentry-'=`;q='<b>"),
+    (GOOD, b"sentry-a=\\\",evil;desc=\\\"1\\\",sentry-b=\\"),
+    (GOOD, b"sentry-a=%0D%0Aset-cookie:%20ran=1,sentry-b=%00%1B%7F"),
+    (GOOD, b"sentry-a=\x80\xff,sentry-b=\xc3\xa9<\xe2\x80\xa8>,sentry-c=1"),
+    (GOOD, b"sentry-a=+ADw-script+AD4-top.ran=1+ADw-/script+AD4-"),
+    (GOOD, b"sentry-a=\tjavascript:top.ran=1\t, sentry-b = {{top.ran}}"),
+    ("\"><script>top.ran=1</script>", b"sentry-a=\"><script>top.ran=1</script>"),
+    (GOOD, b"\"><script>top.ran=1</script>"),
+];
+
+const GOOD: &str = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
+
+/// What a page was given to say: its tags, by name.
+#[derive(Debug, Clone, Serialize)]
+struct Said {
+    caller: usize,
+    tags: Vec<(&'static str, String)>,
+}
+
+type Log = Data<Mutex<Vec<Said>>>;
+
+/// Serves the pages on a socket: all of them in frames of `/`, and what they were given to say at `/said`.
+///
+/// # Errors
+///
+/// A socket that cannot be listened on.
+pub fn serve(listener: TcpListener) -> anyhow::Result<Server> {
+    let propagator = Propagator::builder().traces_sample_rate(1.0).build()?;
+    let log = Log::default();
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(Data::clone(&log))
+            .route("/", web::get().to(all))
+            .route("/said", web::get().to(said))
+            .service(
+                web::resource("/callers/{caller}")
+                    .route(web::get().to(page))
+                    .wrap(TracePropagation::new(propagator.clone()).server_timing(true))
+                    .wrap(from_fn(call)),
+            )
+    });
+    Ok(server.workers(1).listen(listener)?.run())
+}
+
+/// Makes the browser's request that of a caller.
+async fn call(
+    caller: Path<usize>,
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let (sentry_trace, baggage) = CALLERS.get(*caller).ok_or_else(|| error::ErrorNotFound(""))?;
+    for (name, value) in [("sentry-trace", sentry_trace.as_bytes()), ("baggage", baggage)] {
+        let value = HeaderValue::from_bytes(value).map_err(error::ErrorInternalServerError)?;
+        request.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+    next.call(request).await
+}
+
+#[derive(Template)]
+#[template(path = "hostile_page.html")]
+struct Page {
+    trace: Trace,
+}
+
+async fn page(trace: Trace, caller: Path<usize>, log: Log) -> actix_web::Result<impl Responder> {
+    let tags = trace.trace_data().iter().map(|(name, value)| (name, value.to_owned())).collect();
+    let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+    log.push(Said { caller: *caller, tags });
+    Ok(Html::new(Page { trace }.render().map_err(error::ErrorInternalServerError)?))
+}
+
+#[derive(Template)]
+#[template(path = "hostile.html")]
+struct All {
+    callers: usize,
+}
+
+async fn all() -> actix_web::Result<impl Responder> {
+    let page = All { callers: CALLERS.len() };
+    Ok(Html::new(page.render().map_err(error::ErrorInternalServerError)?))
+}
+
+async fn said(log: Log) -> impl Responder {
+    let mut said = log.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    said.sort_by_key(|said| said.caller);
+    Json(said)
+}
