@@ -95,7 +95,9 @@ async fn handle(
     assert_eq!(current(), own);
     middle.call(n).await;
     match &*kind {
-        "await" => futures_join(&middle, n).await,
+        "await" => {
+            tokio::join!(middle.call(n), middle.call(n));
+        }
         "spawn" => {
             let other = Data::clone(&middle);
             rt::spawn(async move { other.call(n).await }.in_current_trace()).await.unwrap();
@@ -139,11 +141,6 @@ async fn handle(
     }
     assert_eq!(current(), own);
     Ok(own.unwrap_or_default())
-}
-
-/// Two calls at the same time.
-async fn futures_join(middle: &Middle, n: usize) {
-    tokio::join!(middle.call(n), middle.call(n));
 }
 
 /// Outside of the middleware, on the same workers: nobody's trace may be there.
@@ -262,7 +259,9 @@ async fn every_call_carries_the_trace_of_the_request_that_it_is_made_for() {
         let middle = servers.middle;
         requests.spawn(async move {
             let _permit = permits.acquire().await.unwrap();
-            one(middle, state.into_inner().into(), n).await;
+            // One that goes wrong may leave its caller waiting for ever.
+            let one = tokio::time::timeout(Duration::from_secs(60), one(middle, state, n));
+            one.await.unwrap_or_else(|_| panic!("request {n} is still not answered"));
         });
     }
     while let Some(request) = requests.join_next().await {

@@ -5,8 +5,12 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 
 use actix_web::dev::ServerHandle;
+use actix_web::http::header::HeaderMap;
+use actix_web::web::Data;
+use actix_web::{App, HttpRequest, HttpServer, web};
 use scraper::{Html, Selector};
 use serde_json::Value;
 use tracehop_examples::{inventory, storefront};
@@ -40,6 +44,17 @@ impl Shop {
     fn run(&mut self, server: actix_web::dev::Server) {
         self.handles.push(server.handle());
         actix_web::rt::spawn(server);
+    }
+
+    /// All that is known of all traces.
+    async fn traces(&self) -> String {
+        let list = get(&format!("{}/traces", self.storefront)).await.unwrap();
+        let list: Value = list.json().await.unwrap();
+        let mut all = list.to_string();
+        for trace in list.as_array().unwrap() {
+            all += &format!("{:?}", self.hops(trace["trace_id"].as_str().unwrap()).await);
+        }
+        all
     }
 
     async fn hops(&self, trace_id: &str) -> Vec<Value> {
@@ -203,6 +218,58 @@ async fn the_shop_continues_the_trace_of_whoever_calls_it() {
     let hops = shop.hops(trace_id).await;
     assert_eq!(hops.len(), 2);
     assert!(hops.iter().all(|hop| hop["dsc"] == baggage && hop["sampled"] == false), "{hops:?}");
+}
+
+#[actix_web::test]
+async fn baggage_of_others_is_never_sent_on() {
+    // What the storefront asks goes here, as if here were inventory.
+    let calls = Data::new(Mutex::new(Vec::<HeaderMap>::new()));
+    let seen = Data::clone(&calls);
+    let server = HttpServer::new(move || {
+        let inventory = async |request: HttpRequest, calls: Data<Mutex<Vec<HeaderMap>>>| {
+            calls.lock().unwrap().push(request.headers().clone());
+            web::Json(Vec::<inventory::Item>::new())
+        };
+        App::new().app_data(Data::clone(&seen)).default_service(web::to(inventory))
+    });
+    let server = server.workers(1).bind("127.0.0.1:0").unwrap();
+    let mut shop = Shop::with_inventory_at(server.addrs()[0]);
+    shop.run(server.run());
+    let whole_shop = Shop::start();
+
+    let trace = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
+    let ours = "sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-sample_rand=0.25";
+    for (foreign, sentry_trace, sent) in [
+        (format!("user=hush,{ours},xsentry-a=hush"), trace, Some(ours)),
+        (format!("{ours}, SENTRY-a=hush;hush=1"), trace, Some(ours)),
+        ("user=hush".to_owned(), trace, None),
+        ("user=hush,sentry-org_id=1,sentry-a=hush".to_owned(), trace, Some("")),
+        (format!("user=hush,{ours},sentry-a=hush"), "malformed", Some("")),
+    ] {
+        for url in [
+            shop.storefront.clone(),
+            whole_shop.storefront.clone(),
+            format!("{}/stock", whole_shop.inventory),
+        ] {
+            let request = client().get(url).header("sentry-trace", sentry_trace);
+            let answer = request.header("baggage", &foreign).send().await.unwrap();
+            assert_eq!(answer.status(), 200);
+            assert!(!format!("{:?}", answer.headers()).contains("hush"), "{foreign}");
+            assert!(!answer.text().await.unwrap().contains("hush"), "{foreign}");
+        }
+        let calls = std::mem::take(&mut *calls.lock().unwrap());
+        assert_eq!(calls.len(), 1);
+        assert!(!format!("{calls:?}").contains("hush"), "{foreign}");
+        let baggage = calls[0].get("baggage").map(|value| value.to_str().unwrap());
+        match sent {
+            // A trace of its own, of which the storefront says all.
+            Some("") => assert!(baggage.unwrap().contains("sentry-release=storefront%40")),
+            sent => assert_eq!(baggage, sent, "{foreign}"),
+        }
+    }
+    for log in [whole_shop.traces().await, shop.traces().await] {
+        assert!(!log.contains("hush"), "{log}");
+    }
 }
 
 #[actix_web::test]
