@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
-use crate::words::each;
+use crate::hex;
 
 /// Why a text or an array is not an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,68 +46,19 @@ impl fmt::Display for IdError {
 
 impl Error for IdError {}
 
-/// The text of eight digits, each a number below 16 in a byte of its own.
-const fn digits_to_text(digits: u64) -> u64 {
-    // 10 and more have bit 4 set when 6 is added; `a` is 39 behind where `:` follows `9`.
-    let letters = ((digits + each(6)) >> 4) & each(1);
-    digits + each(b'0') + letters * (b'a' - b'0' - 10) as u64
-}
-
-/// Four bytes as eight digits of text.
-const fn encode_word(bytes: [u8; 4]) -> [u8; 8] {
-    // Moves the halves, quarters and eighths apart, until each digit has a byte.
-    let mut digits = u32::from_be_bytes(bytes) as u64;
-    digits = (digits | digits << 16) & 0x0000_ffff_0000_ffff;
-    digits = (digits | digits << 8) & 0x00ff_00ff_00ff_00ff;
-    digits = (digits | digits << 4) & 0x0f0f_0f0f_0f0f_0f0f;
-    digits_to_text(digits).to_be_bytes()
-}
-
-/// The numbers that two digits of text stand for, and whether they were digits.
-const fn digits(pair: [u8; 2]) -> ([u8; 2], bool) {
-    let mut numbers = [0; 2];
-    let mut are_digits = true;
-    let mut at = 0;
-    while at < 2 {
-        let digit = pair[at].wrapping_sub(b'0');
-        let letter = (pair[at] | 0x20).wrapping_sub(b'a');
-        numbers[at] = if digit < 10 { digit } else { letter.wrapping_add(10) & 0x0f };
-        are_digits &= (digit < 10) | (letter < 6);
-        at += 1;
+/// Why a text is not that of an id with so many digits, leaving aside that it might be zero.
+#[cold]
+fn text_error(text: &[u8], expected: usize) -> IdError {
+    if text.len() != expected {
+        return IdError::Length { expected, found: text.len() };
     }
-    (numbers, are_digits)
-}
-
-#[inline]
-fn encode_hex(bytes: &[u8], text: &mut [u8]) {
-    for (bytes, text) in bytes.as_chunks::<4>().0.iter().zip(text.as_chunks_mut::<8>().0) {
-        *text = encode_word(*bytes);
-    }
-}
-
-#[inline]
-fn decode_hex<const N: usize>(text: &[u8]) -> Result<[u8; N], IdError> {
-    if text.len() != 2 * N {
-        return Err(IdError::Length { expected: 2 * N, found: text.len() });
-    }
-    let mut bytes = [0; N];
-    let mut is_text = true;
-    // Every digit is looked at, whatever the one before it was, so that the compiler takes many at once.
-    for (byte, pair) in bytes.iter_mut().zip(text.as_chunks::<2>().0) {
-        let ([high, low], is_pair) = digits(*pair);
-        *byte = high << 4 | low;
-        is_text &= is_pair;
-    }
-    if !is_text {
-        let position = text.iter().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or_default();
-        return Err(IdError::Digit { position });
-    }
-    Ok(bytes)
+    let position = text.iter().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or_default();
+    IdError::Digit { position }
 }
 
 /// What the two ids have in common: everything but their length and where random ones come from.
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident, $bytes:literal, $digits:literal) => {
+    ($(#[$doc:meta])* $name:ident, $number:ty, $bytes:literal, $digits:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name([u8; $bytes]);
@@ -122,14 +73,10 @@ macro_rules! id {
             ///
             /// [`IdError::Zero`] if all bytes are zero.
             pub const fn from_bytes(bytes: [u8; $bytes]) -> Result<Self, IdError> {
-                let mut at = 0;
-                while at < $bytes {
-                    if bytes[at] != 0 {
-                        return Ok(Self(bytes));
-                    }
-                    at += 1;
+                match <$number>::from_ne_bytes(bytes) {
+                    0 => Err(IdError::Zero),
+                    _ => Ok(Self(bytes)),
                 }
-                Err(IdError::Zero)
             }
 
             /// The bytes, most significant first.
@@ -144,20 +91,24 @@ macro_rules! id {
             /// Another length, another character, or nothing but zeros.
             #[inline]
             pub fn parse(text: &[u8]) -> Result<Self, IdError> {
-                Self::from_bytes(decode_hex(text)?)
+                let bytes = match text.as_chunks() {
+                    (pairs, []) => pairs.try_into().ok().and_then(hex::decode),
+                    _ => None,
+                };
+                bytes.map_or_else(|| Err(text_error(text, $digits)), Self::from_bytes)
             }
 
             /// Writes the text form, in lower case, into a buffer of the caller's.
             #[inline]
             pub fn encode<'b>(&self, buffer: &'b mut [u8; $digits]) -> &'b str {
-                encode_hex(&self.0, buffer);
+                hex::encode(&self.0, buffer);
                 // Hex digits are UTF-8: the default is never taken, and needs no panic.
                 std::str::from_utf8(buffer).unwrap_or_default()
             }
 
             #[inline]
             pub(crate) fn encode_into(&self, text: &mut [u8]) {
-                encode_hex(&self.0, text);
+                hex::encode(&self.0, text);
             }
         }
 
@@ -208,7 +159,7 @@ id! {
     /// assert_ne!(TraceId::random(), TraceId::random());
     /// # Ok::<(), tracehop::IdError>(())
     /// ```
-    TraceId, 16, 32
+    TraceId, u128, 16, 32
 }
 
 id! {
@@ -221,7 +172,7 @@ id! {
     /// assert_eq!(id.to_string(), "b72fa28504b07285");
     /// # Ok::<(), tracehop::IdError>(())
     /// ```
-    SpanId, 8, 16
+    SpanId, u64, 8, 16
 }
 
 impl TraceId {

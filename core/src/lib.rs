@@ -72,6 +72,7 @@ mod decision;
 mod dsc;
 mod dsn;
 mod error;
+mod hex;
 mod id;
 mod incoming;
 mod items;
