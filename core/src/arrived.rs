@@ -50,23 +50,35 @@ impl ArrivedBaggage {
     /// What [`DynamicSamplingContext::org_id`] says, without a look at anything else.
     pub(crate) fn org_id(&self) -> Option<Cow<'_, str>> {
         static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(NAME));
-        let members = FINDER.find_iter(&self.line).filter_map(|name| {
+        let values = FINDER.find_iter(&self.line).filter_map(|name| {
             let start = name.checked_sub(ORG_ID.len() - NAME.len())?;
-            self.member_at(start)
+            org_id_of(self.member_at(start)?)
         });
-        members.last().map(|member| member.value()).filter(|id| !id.is_empty())
+        values.last().filter(|id| !id.is_empty())
     }
 
-    /// The member that begins here, if one does, and it is that of the organisation.
-    fn member_at(&self, start: usize) -> Option<BaggageMember<'_>> {
+    /// The text of the member that begins here, if one does.
+    fn member_at(&self, start: usize) -> Option<&[u8]> {
         let (before, member) = self.line.split_at_checked(start)?;
         let is_start = before.iter().rev().find(|byte| !matches!(byte, b' ' | b'\t'));
         if is_start.is_some_and(|byte| *byte != b',') {
             return None;
         }
-        let member = member.split(|byte| *byte == b',').next()?;
-        BaggageMember::parse(member).ok().filter(|member| member.key() == ORG_ID)
+        member.split(|byte| *byte == b',').next()
     }
+}
+
+/// The value of a member, if it is well-formed, and that of the organisation.
+fn org_id_of(member: &[u8]) -> Option<Cow<'_, str>> {
+    let behind_key = member.strip_prefix(ORG_ID.as_bytes());
+    if let Some([b'=', digits @ ..]) = behind_key
+        && digits.iter().all(u8::is_ascii_digit)
+    {
+        // A number, as all SDKs write it, has nothing in it to tidy or to decode.
+        return std::str::from_utf8(digits).ok().map(Cow::Borrowed);
+    }
+    let member = BaggageMember::parse(member).ok()?;
+    (member.key() == ORG_ID).then(|| member.value())
 }
 
 #[cfg(test)]

@@ -269,18 +269,17 @@ impl PropagationContext {
             return;
         }
         let dsc = self.dsc();
-        let mut buffer = [0; SentryTrace::MAX_LEN];
         let sentry_trace = self.sentry_trace();
-        let sentry_trace = sentry_trace.encode(&mut buffer);
+        let mut buffer = [0; SentryTrace::MAX_LEN];
         if dsc.is_empty() {
-            carrier.set(Field::SentryTrace, sentry_trace);
+            carrier.set(Field::SentryTrace, sentry_trace.encode(&mut buffer));
         } else if let Some(merged) =
             merge_baggage(carrier.extract(Field::Baggage), dsc.as_baggage())
         {
-            carrier.set(Field::SentryTrace, sentry_trace);
+            carrier.set(Field::SentryTrace, sentry_trace.encode(&mut buffer));
             carrier.set(Field::Baggage, &merged);
         } else {
-            carrier.set_trace(sentry_trace, dsc);
+            carrier.set_trace(&sentry_trace, dsc);
         }
         if let Some(traceparent) = self.traceparent()
             && carrier.extract(Field::Traceparent).next().is_none()

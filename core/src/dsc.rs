@@ -36,7 +36,7 @@ use crate::wire::Baggage;
 pub struct DynamicSamplingContext {
     baggage: Baggage,
     #[cfg(feature = "http")]
-    pub(crate) shared: crate::shared_baggage::SharedBaggage,
+    pub(crate) shared: crate::shared_values::SharedValues,
 }
 
 impl DynamicSamplingContext {
@@ -53,7 +53,7 @@ impl DynamicSamplingContext {
         Self {
             baggage,
             #[cfg(feature = "http")]
-            shared: crate::shared_baggage::SharedBaggage::default(),
+            shared: crate::shared_values::SharedValues::default(),
         }
     }
 

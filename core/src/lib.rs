@@ -79,9 +79,9 @@ mod items;
 mod options;
 mod propagator;
 mod sampling;
-#[cfg(feature = "http")]
-mod shared_baggage;
 mod shared_cache;
+#[cfg(feature = "http")]
+mod shared_values;
 mod targets;
 mod text;
 mod trace_data;

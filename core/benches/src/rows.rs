@@ -1,7 +1,7 @@
 use std::hint::black_box;
 
 use askama::Template;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::Context;
 use opentelemetry::propagation::TextMapPropagator as _;
 use opentelemetry_http::{HeaderExtractor, HeaderInjector};
@@ -64,13 +64,7 @@ pub const ROWS: &[Row] = &[
         peer: "sentry-core, of the baggage only the organisation",
         at_least: 3.0,
         ours: continue_trace,
-        theirs: |fixture| {
-            let headers = fixture
-                .incoming
-                .iter()
-                .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-            let _ = black_box(TracePropagationContext::try_from_headers(headers));
-        },
+        theirs: |fixture| drop(black_box(continue_by_sentry(&fixture.incoming))),
     },
     Row {
         id: "continue-opentelemetry",
@@ -89,27 +83,36 @@ pub const ROWS: &[Row] = &[
         what: "inject into an http::HeaderMap",
         peer: "sentry-core, sentry-trace alone",
         at_least: 3.0,
-        ours: inject,
-        theirs: |fixture| {
-            fixture.outgoing.clear();
-            if let Ok(value) = HeaderValue::try_from(fixture.sentry.sentry_trace_header()) {
-                fixture.outgoing.insert(HeaderName::from_static("sentry-trace"), value);
-            }
-            black_box(&fixture.outgoing);
-        },
+        ours: |fixture| inject(&fixture.context, &mut fixture.outgoing),
+        theirs: |fixture| inject_by_sentry(&fixture.sentry, &mut fixture.outgoing),
     },
     Row {
         id: "inject-opentelemetry",
         what: "inject into an http::HeaderMap",
         peer: "opentelemetry_sdk, TraceContext and Baggage",
         at_least: 12.0,
-        ours: inject,
+        ours: |fixture| inject(&fixture.context, &mut fixture.outgoing),
         theirs: |fixture| {
             fixture.outgoing.clear();
             let mut headers = HeaderInjector(&mut fixture.outgoing);
             let context = &fixture.opentelemetry_context;
             fixture.opentelemetry.inject_context(context, &mut headers);
             black_box(&fixture.outgoing);
+        },
+    },
+    Row {
+        id: "continue-and-inject",
+        what: "continue a trace and inject it once",
+        peer: "sentry-core, sentry-trace alone",
+        at_least: 1.0,
+        ours: |fixture| {
+            let context = fixture.propagator.continue_trace(&fixture.incoming);
+            inject(&context, &mut fixture.outgoing);
+        },
+        theirs: |fixture| {
+            if let Some(context) = continue_by_sentry(&fixture.incoming) {
+                inject_by_sentry(&context, &mut fixture.outgoing);
+            }
         },
     },
     Row {
@@ -152,10 +155,24 @@ fn continue_trace(fixture: &mut Fixture) {
     drop(black_box(fixture.propagator.continue_trace(&fixture.incoming)));
 }
 
-fn inject(fixture: &mut Fixture) {
-    fixture.outgoing.clear();
-    fixture.context.inject("https://api.example.com/users/7", &mut fixture.outgoing);
-    black_box(&fixture.outgoing);
+fn continue_by_sentry(incoming: &HeaderMap) -> Option<TracePropagationContext> {
+    let headers =
+        incoming.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    TracePropagationContext::try_from_headers(headers).ok()
+}
+
+fn inject(context: &PropagationContext, outgoing: &mut HeaderMap) {
+    outgoing.clear();
+    context.inject("https://api.example.com/users/7", outgoing);
+    black_box(outgoing);
+}
+
+fn inject_by_sentry(context: &TracePropagationContext, outgoing: &mut HeaderMap) {
+    outgoing.clear();
+    if let Ok(value) = HeaderValue::try_from(context.sentry_trace_header()) {
+        outgoing.insert(HeaderName::from_static("sentry-trace"), value);
+    }
+    black_box(outgoing);
 }
 
 #[derive(Template)]

@@ -2,6 +2,7 @@ use ::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{Extractor, Field, Injector};
 use crate::dsc::DynamicSamplingContext;
+use crate::wire::SentryTrace;
 
 /// Made once: a name that is a constant is not looked up by its text with every request.
 fn header_name(field: Field) -> &'static HeaderName {
@@ -33,8 +34,8 @@ impl Injector for HeaderMap {
         }
     }
 
-    fn set_trace(&mut self, sentry_trace: &str, dsc: &DynamicSamplingContext) {
-        if let Some((sentry_trace, baggage)) = dsc.shared.values(sentry_trace, dsc.as_str()) {
+    fn set_trace(&mut self, sentry_trace: &SentryTrace, dsc: &DynamicSamplingContext) {
+        if let Some((sentry_trace, baggage)) = dsc.shared.of(sentry_trace, dsc.as_str()) {
             let _ = self.try_insert(header_name(Field::SentryTrace), sentry_trace);
             let _ = self.try_insert(header_name(Field::Baggage), baggage);
         }

@@ -11,6 +11,7 @@ mod maps;
 pub use environment::Environment;
 
 use crate::dsc::DynamicSamplingContext;
+use crate::wire::SentryTrace;
 
 /// One of the values that a trace travels in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -89,8 +90,8 @@ pub trait Injector: Extractor {
 
     /// Sets `sentry-trace`, and `baggage` to a dynamic sampling context that is not empty. A carrier whose values
     /// are costly to make may have a better way.
-    fn set_trace(&mut self, sentry_trace: &str, dsc: &DynamicSamplingContext) {
-        self.set(Field::SentryTrace, sentry_trace);
+    fn set_trace(&mut self, sentry_trace: &SentryTrace, dsc: &DynamicSamplingContext) {
+        self.set(Field::SentryTrace, sentry_trace.encode(&mut [0; SentryTrace::MAX_LEN]));
         self.set(Field::Baggage, dsc.as_str());
     }
 }

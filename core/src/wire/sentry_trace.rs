@@ -247,6 +247,7 @@ mod tests {
 
     const SAMPLED: &str = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
     const DEFERRED: &str = "771a43a4192642f0b136d5159a501700-b72fa28504b07285";
+    const NOT_SAMPLED: &str = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-0";
 
     #[test]
     fn each_decision_is_read_and_written_back() {
@@ -300,7 +301,7 @@ mod tests {
 
     #[test]
     fn every_byte_in_every_place_is_read_as_part_by_part() {
-        for valid in [SAMPLED, DEFERRED] {
+        for valid in [SAMPLED, DEFERRED, NOT_SAMPLED] {
             for place in 0..valid.len() {
                 for byte in 0..=u8::MAX {
                     let mut value = valid.as_bytes().to_vec();
