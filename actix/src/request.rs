@@ -44,7 +44,10 @@ pub(crate) fn continue_trace(propagator: &Propagator, request: &HttpRequest) -> 
 
 /// A path that no route matches is nobody's name for anything.
 pub(crate) fn name_by_route(context: &PropagationContext, request: &HttpRequest) {
-    if let Some(pattern) = request.match_pattern() {
+    // To find the pattern, the path is matched once more.
+    if context.uses_transaction()
+        && let Some(pattern) = request.match_pattern()
+    {
         context.set_route(request.method().as_str(), &pattern);
     }
 }

@@ -152,6 +152,13 @@ impl PropagationContext {
         *self.trace.transaction.lock().unwrap_or_else(PoisonError::into_inner) = name;
     }
 
+    /// Whether a [transaction's name](Self::set_transaction) has an effect: there is a sampler to tell it to, or the
+    /// trace began here and is decided on here. A name that is costly to make is not worth it otherwise.
+    pub fn uses_transaction(&self) -> bool {
+        let Options { traces_sampler, .. } = &*self.trace.options;
+        traces_sampler.is_some() || !self.is_continued() && self.trace.options.samples()
+    }
+
     /// [Names the transaction](Self::set_transaction) after a request's method and the pattern of its route.
     ///
     /// A method that is not one of [RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-method-definitions)
@@ -175,9 +182,9 @@ impl PropagationContext {
         self.trace.decision().own_rate
     }
 
-    /// The random number of the trace. Asking settles the decision.
+    /// The random number of the trace.
     pub fn sample_rand(&self) -> SampleRand {
-        self.trace.decision().sample_rand
+        self.trace.sample_rand()
     }
 
     /// Whether this service should record spans and send them: only if it has a rate or a sampler, and the
@@ -332,28 +339,45 @@ impl Trace {
 
     fn decision(&self) -> &Decision {
         self.decision.get_or_init(|| {
-            let (parent_sampled, arrived) = match &self.origin {
-                Origin::Continued { incoming, .. } => {
-                    (incoming.sentry_trace.sampled, Some(incoming.baggage.dsc()))
-                }
-                Origin::Started { .. } => (None, None),
-            };
-            let parent_sample_rate = arrived.and_then(DynamicSamplingContext::sample_rate);
-            let sample_rand =
-                arrived.and_then(DynamicSamplingContext::sample_rand).unwrap_or_else(|| {
-                    match (parent_sampled, parent_sample_rate) {
-                        (Some(sampled), Some(rate)) => {
-                            SampleRand::from_decision(self.trace_id, sampled, rate)
-                        }
-                        _ => SampleRand::from_trace_id(self.trace_id),
-                    }
-                });
-            let name = self.transaction();
-            let context =
-                SamplingContext { name: name.as_deref(), parent_sampled, parent_sample_rate };
             let Options { traces_sampler, traces_sample_rate, .. } = &*self.options;
-            Decision::new(traces_sampler.as_ref(), *traces_sample_rate, &context, sample_rand)
+            let parent_sampled = self.parent_sampled();
+            let sampler = traces_sampler.as_ref().map(|sampler| {
+                || {
+                    let name = self.transaction();
+                    let parent_sample_rate = self.parent_sample_rate();
+                    let name = name.as_deref();
+                    sampler(&SamplingContext { name, parent_sampled, parent_sample_rate })
+                }
+            });
+            Decision::new(sampler, parent_sampled, *traces_sample_rate, || self.sample_rand())
         })
+    }
+
+    fn parent_sampled(&self) -> Option<bool> {
+        match &self.origin {
+            Origin::Continued { incoming, .. } => incoming.sentry_trace.sampled,
+            Origin::Started { .. } => None,
+        }
+    }
+
+    fn parent_sample_rate(&self) -> Option<SampleRate> {
+        self.arrived_dsc().and_then(DynamicSamplingContext::sample_rate)
+    }
+
+    /// The number that arrived, or else the one that follows from what did, whenever it is asked for.
+    fn sample_rand(&self) -> SampleRand {
+        let arrived = self.arrived_dsc().and_then(DynamicSamplingContext::sample_rand);
+        arrived.unwrap_or_else(|| match (self.parent_sampled(), self.parent_sample_rate()) {
+            (Some(sampled), Some(rate)) => SampleRand::from_decision(self.trace_id, sampled, rate),
+            _ => SampleRand::from_trace_id(self.trace_id),
+        })
+    }
+
+    fn arrived_dsc(&self) -> Option<&DynamicSamplingContext> {
+        match &self.origin {
+            Origin::Continued { incoming, .. } => Some(incoming.baggage.dsc()),
+            Origin::Started { .. } => None,
+        }
     }
 
     fn transaction(&self) -> Option<Cow<'static, str>> {
@@ -364,7 +388,7 @@ impl Trace {
         match &self.origin {
             Origin::Started { dsc, .. } => dsc.get_or_init(|| self.own_dsc()),
             Origin::Continued { incoming, completed } => completed
-                .get_or_init(|| with_what_is_missing(incoming.baggage.dsc(), self.decision()))
+                .get_or_init(|| self.with_what_is_missing(incoming.baggage.dsc()))
                 .as_ref()
                 .unwrap_or_else(|| incoming.baggage.dsc()),
         }
@@ -379,7 +403,7 @@ impl Trace {
         // Only the transaction can be too long, and is left out then.
         let mut push = |key, value: &str| drop(items.push(key, value));
         push("sentry-trace_id", self.trace_id.encode(&mut [0; TraceId::DIGITS]));
-        push("sentry-sample_rand", &decision.sample_rand.to_string());
+        push("sentry-sample_rand", &self.sample_rand().to_string());
         if let (Some(sampled), Some(rate)) = (decision.sampled, decision.own_rate) {
             push("sentry-sample_rate", &rate.to_string());
             push("sentry-sampled", if sampled { "true" } else { "false" });
@@ -390,34 +414,34 @@ impl Trace {
         }
         DynamicSamplingContext::from_items(items)
     }
+
+    /// A dynamic sampling context that arrived, with the two items that may be set on the way; `None` if it
+    /// stays as it is, which it also does where an item would not fit.
+    ///
+    /// A `sample_rand` that is missing, or is none, is added, or else every service would draw its own. The
+    /// `sample_rate` becomes the one that this service decided at, so that a sampler further on that follows
+    /// its parent's rate gets the right one.
+    fn with_what_is_missing(
+        &self,
+        arrived: &DynamicSamplingContext,
+    ) -> Option<DynamicSamplingContext> {
+        if arrived.is_empty() {
+            return None;
+        }
+        let with_rand = match arrived.sample_rand() {
+            Some(_) => None,
+            None => arrived.with("sample_rand", &self.sample_rand().to_string()),
+        };
+        let so_far = with_rand.as_ref().unwrap_or(arrived);
+        let with_rate = match self.decision().own_rate {
+            Some(rate) if so_far.sample_rate() != Some(rate) => {
+                so_far.with("sample_rate", &rate.to_string())
+            }
+            _ => None,
+        };
+        with_rate.or(with_rand)
+    }
 }
 
 /// Room for the items that differ from trace to trace, with a transaction of common length.
 const OWN_ITEMS: usize = 256;
-
-/// A dynamic sampling context that arrived, with the two items that may be set on the way; `None` if it
-/// stays as it is, which it also does where an item would not fit.
-///
-/// A `sample_rand` that is missing, or is none, is added, or else every service would draw its own. The
-/// `sample_rate` becomes the one that this service decided at, so that a sampler further on that follows
-/// its parent's rate gets the right one.
-fn with_what_is_missing(
-    arrived: &DynamicSamplingContext,
-    decision: &Decision,
-) -> Option<DynamicSamplingContext> {
-    if arrived.is_empty() {
-        return None;
-    }
-    let with_rand = match arrived.sample_rand() {
-        Some(_) => None,
-        None => arrived.with("sample_rand", &decision.sample_rand.to_string()),
-    };
-    let so_far = with_rand.as_ref().unwrap_or(arrived);
-    let with_rate = match decision.own_rate {
-        Some(rate) if so_far.sample_rate() != Some(rate) => {
-            so_far.with("sample_rate", &rate.to_string())
-        }
-        _ => None,
-    };
-    with_rate.or(with_rand)
-}

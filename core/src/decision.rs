@@ -54,36 +54,33 @@ impl SamplingContext<'_> {
 /// A sampler, as the options keep it.
 pub(crate) type Sampler = Arc<dyn Fn(&SamplingContext<'_>) -> f64 + Send + Sync>;
 
-/// The sampling decision of this service, and what it was made from.
+/// The sampling decision of this service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Decision {
     /// `None`: deferred to the next service.
     pub(crate) sampled: Option<bool>,
-    pub(crate) sample_rand: SampleRand,
     /// The rate of this service's own that made the decision, if one did.
     pub(crate) own_rate: Option<SampleRate>,
 }
 
 impl Decision {
-    /// Decides, in order: by the sampler, by the parent's decision, by the rate, or not at all.
+    /// Decides, in order: by the sampler's answer, by the parent's decision, by the rate, or not at all. The random
+    /// number is asked for only where a rate decides.
     pub(crate) fn new(
-        sampler: Option<&Sampler>,
+        sampler: Option<impl FnOnce() -> f64>,
+        parent_sampled: Option<bool>,
         rate: Option<SampleRate>,
-        context: &SamplingContext<'_>,
-        sample_rand: SampleRand,
+        sample_rand: impl FnOnce() -> SampleRand,
     ) -> Self {
         let by_rate = |rate: SampleRate| Self {
-            sampled: Some(sample_rand.is_sampled_at(rate)),
-            sample_rand,
+            sampled: Some(sample_rand().is_sampled_at(rate)),
             own_rate: Some(rate),
         };
-        match (sampler, context.parent_sampled, rate) {
+        match (sampler, parent_sampled, rate) {
             // An answer that is no rate means "no", as in the other SDKs.
-            (Some(sampler), _, _) => {
-                by_rate(SampleRate::new(sampler(context)).unwrap_or(SampleRate::NEVER))
-            }
+            (Some(answer), _, _) => by_rate(SampleRate::new(answer()).unwrap_or(SampleRate::NEVER)),
             (None, None, Some(rate)) => by_rate(rate),
-            (None, parent, _) => Self { sampled: parent, sample_rand, own_rate: None },
+            (None, parent, _) => Self { sampled: parent, own_rate: None },
         }
     }
 }
@@ -99,8 +96,8 @@ mod tests {
     #[test]
     fn decisions_follow_the_precedence() {
         let half = "0.5".parse().unwrap();
-        let sampler = |answer: f64| -> Option<Sampler> { Some(Arc::new(move |_: &_| answer)) };
-        let table: &[(Option<Sampler>, Option<bool>, Option<f64>, Option<bool>, Option<f64>)] = &[
+        type Row = (Option<f64>, Option<bool>, Option<f64>, Option<bool>, Option<f64>);
+        let table: &[Row] = &[
             (None, None, None, None, None),
             (None, Some(true), None, Some(true), None),
             (None, Some(false), None, Some(false), None),
@@ -109,15 +106,14 @@ mod tests {
             (None, None, Some(0.6), Some(true), Some(0.6)),
             (None, Some(true), Some(0.0), Some(true), None),
             (None, Some(false), Some(1.0), Some(false), None),
-            (sampler(1.0), Some(false), Some(0.0), Some(true), Some(1.0)),
-            (sampler(0.0), Some(true), Some(1.0), Some(false), Some(0.0)),
-            (sampler(f64::NAN), Some(true), Some(1.0), Some(false), Some(0.0)),
-            (sampler(1.5), None, None, Some(false), Some(0.0)),
+            (Some(1.0), Some(false), Some(0.0), Some(true), Some(1.0)),
+            (Some(0.0), Some(true), Some(1.0), Some(false), Some(0.0)),
+            (Some(f64::NAN), Some(true), Some(1.0), Some(false), Some(0.0)),
+            (Some(1.5), None, None, Some(false), Some(0.0)),
         ];
-        for (sampler, parent, own, sampled, own_rate) in table {
-            let context =
-                SamplingContext { name: None, parent_sampled: *parent, parent_sample_rate: None };
-            let decision = Decision::new(sampler.as_ref(), own.map(rate), &context, half);
+        for (answer, parent, own, sampled, own_rate) in table {
+            let sampler = answer.map(|answer| move || answer);
+            let decision = Decision::new(sampler, *parent, own.map(rate), || half);
             assert_eq!(decision.sampled, *sampled, "{parent:?} {own:?}");
             assert_eq!(decision.own_rate, own_rate.map(rate), "{parent:?} {own:?}");
         }

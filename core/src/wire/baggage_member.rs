@@ -181,18 +181,34 @@ impl<'a> Iterator for BaggageMembers<'a> {
 /// encoded one that is not ASCII. Such are nearly all lines that SDKs write, and their members can be taken over
 /// as they are.
 pub(crate) fn plain_line(line: &[u8]) -> Option<&str> {
-    // Without a way out, so that the compiler looks at many bytes at once.
-    let is_odd = line.iter().fold(0, |odd, byte| {
-        let [quote, semicolon, backslash] = [b'"', b';', b'\\'].map(|it| u8::from(*byte == it));
-        odd | u8::from(byte.wrapping_sub(b'!') > b'~' - b'!') | quote | semicolon | backslash
-    });
-    // The digits behind a `%` cannot be the next member's: a comma is none.
-    let is_ascii = |at: usize| matches!(line.get(at + 1..at + 3), Some([b'0'..=b'7', low]) if low.is_ascii_hexdigit());
-    if is_odd == 0 && Positions::new(line, b'%').all(is_ascii) {
-        std::str::from_utf8(line).ok()
-    } else {
-        None
+    // Every byte in the same way and without a way out, so that the compiler looks at many at once.
+    let mut is_odd = 0;
+    for window in line.windows(3) {
+        if let [byte, high, low] = *window {
+            is_odd |= is_odd_byte(byte) | is_percent(byte) & !is_ascii_digits(high, low);
+        }
     }
+    for byte in line.iter().rev().take(2) {
+        is_odd |= is_odd_byte(*byte) | is_percent(*byte);
+    }
+    if is_odd == 0 { std::str::from_utf8(line).ok() } else { None }
+}
+
+/// 1 for a byte that a plain line does not have, else 0.
+fn is_odd_byte(byte: u8) -> u8 {
+    let [quote, semicolon, backslash] = [b'"', b';', b'\\'].map(|it| u8::from(byte == it));
+    u8::from(byte.wrapping_sub(b'!') > b'~' - b'!') | quote | semicolon | backslash
+}
+
+fn is_percent(byte: u8) -> u8 {
+    u8::from(byte == b'%')
+}
+
+/// 1 for the two hex digits of an ASCII character, else 0.
+fn is_ascii_digits(high: u8, low: u8) -> u8 {
+    let is_decimal = u8::from(low.wrapping_sub(b'0') < 10);
+    let is_letter = u8::from((low | 0x20).wrapping_sub(b'a') < 6);
+    u8::from(high.wrapping_sub(b'0') < 8) & (is_decimal | is_letter)
 }
 
 /// The texts between the commas of a plain line.

@@ -1,5 +1,5 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
 use tracehop::{Propagator, SampleRate};
@@ -93,6 +93,33 @@ fn a_route_is_named_with_its_method_unless_the_method_is_free_text() {
     let context = propagator.start_new_trace();
     context.set_transaction("");
     assert_eq!(context.dsc().transaction(), None);
+}
+
+#[test]
+fn a_transaction_is_used_where_its_name_is_seen_by_a_sampler_or_sent() {
+    let seen = Arc::new(Mutex::new(None));
+    let by_sampler = Arc::clone(&seen);
+    let options = [
+        Propagator::builder(),
+        Propagator::builder().traces_sample_rate(0.5),
+        Propagator::builder().traces_sampler(move |context| {
+            *by_sampler.lock().unwrap() = context.name().map(str::to_owned);
+            1.0
+        }),
+    ];
+    for (options, used_at) in options.into_iter().zip([[false, false], [true, false], [true, true]])
+    {
+        let propagator = options.build().unwrap();
+        let begun = propagator.start_new_trace();
+        let continued = propagator.continue_trace(&incoming("-1", "sentry-release=a"));
+        for (context, is_used) in [begun, continued].into_iter().zip(used_at) {
+            *seen.lock().unwrap() = None;
+            context.set_transaction("GET /users");
+            let is_sent = context.dsc().transaction().is_some();
+            assert_eq!(is_sent || seen.lock().unwrap().is_some(), is_used, "{propagator:?}");
+            assert_eq!(context.uses_transaction(), is_used, "{propagator:?}");
+        }
+    }
 }
 
 #[test]
