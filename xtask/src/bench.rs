@@ -1,5 +1,8 @@
 //! `cargo xtask bench`: what propagation costs, beside what it costs others.
 
+mod services;
+mod wrk;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,6 +12,7 @@ use clap::Args;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::{Deserialize, Serialize};
 
+use self::services::{Load, Services};
 use crate::debian;
 use crate::executables::Executables;
 use crate::process::Process;
@@ -19,12 +23,20 @@ const PACKAGE: &str = "tracehop-benches";
 /// Times that each side of a row is done for its instructions to be counted.
 const TIMES: u64 = 1_000;
 
-/// Time this library beside others on the same input, and count instructions.
+/// Time this library beside others on the same input, count instructions, and put load on a service with it beside
+/// the same without it.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Bench {
     /// Run each benchmark for a moment only, to see that it runs. The times mean little.
     #[arg(long)]
     pub(crate) quick: bool,
+}
+
+/// All that was measured.
+#[derive(Debug, Clone, Serialize)]
+struct Measurements {
+    rows: Vec<Measured>,
+    services: Services,
 }
 
 /// A row, as the benchmarks list it.
@@ -66,7 +78,8 @@ impl Pair {
 
 impl Bench {
     pub(crate) fn run(self) -> Result<()> {
-        ensure_valgrind()?;
+        ensure_installed("valgrind", "counts instructions")?;
+        ensure_installed("wrk", "puts load on services")?;
         let workspace = Workspace::load()?;
         let mut criterion =
             workspace.cargo(["bench", "--package", PACKAGE, "--bench", "propagation", "--"]);
@@ -79,7 +92,7 @@ impl Bench {
         let executables = Executables::build(&workspace, &[PACKAGE], &binaries)?;
         let counted = executables.get("instructions")?;
         let reports = workspace.target_directory().join("criterion");
-        let results = rows(counted)?
+        let rows = rows(counted)?
             .into_iter()
             .map(|row| {
                 eprintln!("counting the instructions of {}", row.id);
@@ -94,24 +107,30 @@ impl Bench {
             })
             .collect::<Result<Vec<_>>>()?;
 
+        let load = if self.quick { Load::QUICK } else { Load::FULL };
+        let services = Services::measure(executables.get("service")?, load)?;
+
+        let measured = Measurements { rows, services };
         let file = reports.join("tracehop.json");
-        fs::write(&file, serde_json::to_vec_pretty(&results)?)
+        fs::write(&file, serde_json::to_vec_pretty(&measured)?)
             .with_context(|| format!("cannot write {}", file.display()))?;
-        println!("{}", table(&results));
-        for line in shortfalls(&results) {
-            println!("{line}");
+        let Measurements { rows, services } = measured;
+        println!("{}\n{}", table(&rows), services.table());
+        for line in shortfalls(&rows).into_iter().chain(services.shortfalls()) {
+            println!("short of its mark: {line}");
         }
         println!("{}", file.display());
         Ok(())
     }
 }
 
-fn ensure_valgrind() -> Result<()> {
-    let is_there = || which::which("valgrind").is_ok();
-    if is_there() || debian::install("valgrind")? && is_there() {
+/// Both the program and the package of Debian's that has it are called `name`.
+fn ensure_installed(name: &str, what_for: &str) -> Result<()> {
+    let is_there = || which::which(name).is_ok();
+    if is_there() || debian::install(name)? && is_there() {
         return Ok(());
     }
-    bail!("no valgrind found, which counts instructions: get it with `apt-get install valgrind`")
+    bail!("no {name} found, which {what_for}: get it with `apt-get install {name}`")
 }
 
 fn rows(counted: &Path) -> Result<Vec<Row>> {
@@ -189,7 +208,7 @@ fn shortfalls(results: &[Measured]) -> Vec<String> {
         .filter(is_short)
         .map(|result| {
             format!(
-                "short of its mark: {} beside {}, {:.1}× instead of {:.1}×",
+                "{} beside {}, {:.1}× instead of {:.1}×",
                 result.what,
                 result.peer,
                 result.nanoseconds.ratio(),
@@ -223,10 +242,7 @@ mod tests {
         };
         let results =
             [result("fast", 10.0, 7.0), result("slow", 50.0, 3.0), result("even", 25.0, 4.0)];
-        assert_eq!(
-            shortfalls(&results),
-            ["short of its mark: slow beside others, 2.0× instead of 3.0×"]
-        );
+        assert_eq!(shortfalls(&results), ["slow beside others, 2.0× instead of 3.0×"]);
         let table = table(&results).to_string();
         assert!(
             table.lines().any(|line| line.contains("slow") && line.contains("2.0×")),

@@ -32,6 +32,11 @@ impl Process {
         stdout.with_context(|| format!("the stdout of {} is not piped", self.name))
     }
 
+    /// What the system knows it by.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for its end, or kills it when interrupted.
     pub(crate) fn wait(mut self) -> Result<ExitStatus> {
         loop {

@@ -22,6 +22,31 @@ pub(crate) const BAGGAGE: &str = "userId=alice%40example.com,\
     sentry-environment=production-eu-central-1,\
     sentry-transaction=GET%20%2Fapi%2F0%2Forganizations%2F%7Borganization_slug%7D%2Fusers";
 
+/// The headers of the request that is continued.
+pub const REQUEST_HEADERS: &[(&str, &str)] = &[
+    ("host", "api.example.com"),
+    ("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"),
+    ("accept", "application/json"),
+    ("sentry-trace", SENTRY_TRACE),
+    ("traceparent", TRACEPARENT),
+    ("baggage", BAGGAGE),
+];
+
+/// The propagator of a service with common options.
+///
+/// # Panics
+///
+/// Never: the options are constants, and tested.
+#[expect(clippy::expect_used, reason = "constants")]
+pub fn propagator() -> Propagator {
+    Propagator::builder()
+        .dsn("https://49d0f7386ad645858ae85020e393bef3@o1234567.ingest.sentry.io/42")
+        .release("storefront@1.4.0")
+        .traces_sample_rate(0.25)
+        .build()
+        .expect("options")
+}
+
 /// The input of all rows, and what they need that is made once a service.
 #[derive(Debug)]
 pub struct Fixture {
@@ -44,37 +69,14 @@ pub struct Fixture {
 }
 
 impl Default for Fixture {
-    fn default() -> Self {
-        Self::with_baggage(BAGGAGE)
-    }
-}
-
-impl Fixture {
-    /// The same with another baggage.
-    ///
-    /// # Panics
-    ///
-    /// If the baggage is not a header value.
     #[expect(clippy::expect_used, reason = "constants")]
-    pub fn with_baggage(baggage: &str) -> Self {
+    fn default() -> Self {
         let mut incoming = HeaderMap::new();
-        for (name, value) in [
-            ("host", "api.example.com"),
-            ("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"),
-            ("accept", "application/json"),
-            ("sentry-trace", SENTRY_TRACE),
-            ("traceparent", TRACEPARENT),
-            ("baggage", baggage),
-        ] {
-            let value = HeaderValue::from_str(value).expect("a header value");
+        for (name, value) in REQUEST_HEADERS {
+            let value = HeaderValue::from_static(value);
             incoming.insert(HeaderName::from_static(name), value);
         }
-        let propagator = Propagator::builder()
-            .dsn("https://49d0f7386ad645858ae85020e393bef3@o1234567.ingest.sentry.io/42")
-            .release("storefront@1.4.0")
-            .traces_sample_rate(0.25)
-            .build()
-            .expect("options");
+        let propagator = propagator();
         let context = propagator.continue_trace(&incoming);
         let tags =
             (context.trace_data().sentry_trace().to_owned(), context.dsc().as_str().to_owned());

@@ -6,5 +6,5 @@
 mod fixture;
 mod rows;
 
-pub use fixture::Fixture;
+pub use fixture::{Fixture, REQUEST_HEADERS, propagator};
 pub use rows::{ROWS, Row, SIZES, Size};
