@@ -3,7 +3,7 @@ use std::hint::black_box;
 use askama::Template;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::Context;
-use opentelemetry::propagation::TextMapPropagator as _;
+use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator as _};
 use opentelemetry_http::{HeaderExtractor, HeaderInjector};
 use sentry_core::TracePropagationContext;
 use serde::Serialize;
@@ -75,8 +75,7 @@ pub const ROWS: &[Row] = &[
         at_least: 20.0,
         ours: continue_trace,
         theirs: |fixture| {
-            let headers = HeaderExtractor(&fixture.incoming);
-            let context = fixture.opentelemetry.extract_with_context(&Context::new(), &headers);
+            let context = continue_by_opentelemetry(&fixture.opentelemetry, &fixture.incoming);
             drop(black_box(context));
         },
     },
@@ -95,26 +94,22 @@ pub const ROWS: &[Row] = &[
         at_least: 12.0,
         ours: |fixture| inject(&fixture.context, &mut fixture.outgoing),
         theirs: |fixture| {
-            fixture.outgoing.clear();
-            let mut headers = HeaderInjector(&mut fixture.outgoing);
             let context = &fixture.opentelemetry_context;
-            fixture.opentelemetry.inject_context(context, &mut headers);
-            black_box(&fixture.outgoing);
+            inject_by_opentelemetry(&fixture.opentelemetry, context, &mut fixture.outgoing);
         },
     },
     Row {
         id: "continue-and-inject",
         what: "continue a trace and inject it once",
-        peer: "sentry-core, sentry-trace alone",
-        at_least: 1.0,
+        peer: "opentelemetry_sdk, TraceContext and Baggage",
+        at_least: 5.0,
         ours: |fixture| {
             let context = fixture.propagator.continue_trace(&fixture.incoming);
             inject(&context, &mut fixture.outgoing);
         },
         theirs: |fixture| {
-            if let Some(context) = continue_by_sentry(&fixture.incoming) {
-                inject_by_sentry(&context, &mut fixture.outgoing);
-            }
+            let context = continue_by_opentelemetry(&fixture.opentelemetry, &fixture.incoming);
+            inject_by_opentelemetry(&fixture.opentelemetry, &context, &mut fixture.outgoing);
         },
     },
     Row {
@@ -174,6 +169,23 @@ fn inject_by_sentry(context: &TracePropagationContext, outgoing: &mut HeaderMap)
     if let Ok(value) = HeaderValue::try_from(context.sentry_trace_header()) {
         outgoing.insert(HeaderName::from_static("sentry-trace"), value);
     }
+    black_box(outgoing);
+}
+
+fn continue_by_opentelemetry(
+    propagator: &TextMapCompositePropagator,
+    incoming: &HeaderMap,
+) -> Context {
+    propagator.extract_with_context(&Context::new(), &HeaderExtractor(incoming))
+}
+
+fn inject_by_opentelemetry(
+    propagator: &TextMapCompositePropagator,
+    context: &Context,
+    outgoing: &mut HeaderMap,
+) {
+    outgoing.clear();
+    propagator.inject_context(context, &mut HeaderInjector(outgoing));
     black_box(outgoing);
 }
 
