@@ -17,10 +17,9 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::install::{Installed, Versions};
-use self::lab::Lab;
+use self::lab::{Generator, Lab};
 use self::matrix::{Cell, Matrix};
 use self::peer::Peer;
-use self::wire::Generator;
 use crate::workspace::Workspace;
 
 /// Many, for all combinations to come up, and few enough for seconds.

@@ -13,7 +13,6 @@ use url::form_urlencoded::byte_serialize;
 use super::install::Installed;
 use super::peer::{Options, Peer};
 use super::reply::{Dsc, Reply, comparable};
-use super::wire::Generator;
 use crate::interrupt;
 use crate::service::{Service, agent};
 
@@ -28,6 +27,13 @@ pub(super) struct Lab {
     agent: Agent,
     artifacts: PathBuf,
     generator: Generator,
+}
+
+/// Which headers are made up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Generator {
+    pub(super) seed: u64,
+    pub(super) count: usize,
 }
 
 /// A span that an SDK sent.

@@ -39,7 +39,10 @@ pub(super) fn traceparent(lab: &mut Lab, peer: Peer) -> Result<Cell> {
             Cell::can(facts).with_note("writes it, and does not read it")
         }
         Peer::Browser => {
-            pages::sends_traceparent(lab, &mut facts)?;
+            facts.case("written", |facts| {
+                let called = pages::call_with_traceparent(lab, facts)?;
+                both_headers_agree(facts, &called)
+            });
             Cell::can(facts).with_note("writes it, and does not read it")
         }
         Peer::Python | Peer::Rust => {
@@ -126,7 +129,7 @@ fn begins_a_trace_through_opentelemetry(lab: &mut Lab, facts: &mut Facts) {
 }
 
 /// `sentry-trace` and `traceparent` say the same.
-pub(super) fn both_headers_agree(facts: &mut Facts, callee: &Reply) -> Result<()> {
+fn both_headers_agree(facts: &mut Facts, callee: &Reply) -> Result<()> {
     let own = callee.sentry_trace()?;
     let (trace_id, span_id, flags) = callee.traceparent()?;
     facts.equal("the trace in both headers", &trace_id, &own.trace_id);

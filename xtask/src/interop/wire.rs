@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use self::differences::Differences;
 use super::facts::Facts;
-use super::lab::Lab;
+use super::lab::{Generator, Lab};
 use super::matrix::Cell;
 use super::peer::Peer;
 use crate::process::Process;
@@ -44,13 +44,6 @@ struct Reading {
     values: Values,
     /// The header that it writes with these values; empty if it would write none.
     written: String,
-}
-
-/// Which headers are made up.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Generator {
-    pub(super) seed: u64,
-    pub(super) count: usize,
 }
 
 /// Nothing may differ but what the table of differences names, neither in the headers that are made up nor in what
