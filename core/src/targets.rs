@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 use crate::authority::{Authority, ipv6, is_named_host};
 
@@ -260,7 +260,16 @@ fn is_within(host: &str, domain: &str) -> bool {
     };
     let (labels, end) = host.split_at(start);
     end.eq_ignore_ascii_case(domain)
-        && (labels.is_empty() || labels.ends_with('.') && host.parse::<Ipv4Addr>().is_err())
+        && (labels.is_empty() || labels.ends_with('.') && !ends_in_a_number(domain))
+}
+
+/// Whether clients take a name for an IPv4 address, which has more spellings than four decimal numbers:
+/// <https://url.spec.whatwg.org/#ends-in-a-number-checker>.
+fn ends_in_a_number(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    let is_hex = hex.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    is_hex || last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -309,7 +318,12 @@ mod tests {
     #[test]
     fn a_domain_matches_its_subdomains_at_a_label() {
         assert_eq!(matching(Target::domain("example.com"), URLS), &URLS[..5]);
-        assert_eq!(matching(Target::domain("0.0.1"), URLS), [""; 0]);
+        // Clients read all of these as addresses.
+        let addresses =
+            ["http://127.0.0.1/", "http://004.1.0.1/", "http://1.0x7f/", "http://1.0X7F/"];
+        for domain in ["0.0.1", "1.0.1", "1", "0x7f"] {
+            assert_eq!(matching(Target::domain(domain), &addresses), [""; 0]);
+        }
     }
 
     #[test]
