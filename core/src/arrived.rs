@@ -6,7 +6,7 @@ use std::sync::{LazyLock, OnceLock};
 use memchr::memmem::Finder;
 
 use crate::dsc::DynamicSamplingContext;
-use crate::wire::{BaggageMember, lines_that_count};
+use crate::wire::{Baggage, BaggageMember, lines_that_count};
 
 /// Baggage that is kept as bytes, and looked into only when something is asked that it has to answer: many
 /// requests call nobody, and a decision that came along needs nothing of it.
@@ -54,7 +54,22 @@ impl ArrivedBaggage {
             let start = name.checked_sub(ORG_ID.len() - NAME.len())?;
             org_id_of(self.member_at(start)?)
         });
-        values.last().filter(|id| !id.is_empty())
+        let last = values.last()?;
+        if !self.is_far_from_the_limits() {
+            return self.dsc().org_id();
+        }
+        Some(last).filter(|id| !id.is_empty())
+    }
+
+    /// Whether no item can be left out for being one too many, or too long once it is tidy.
+    fn is_far_from_the_limits(&self) -> bool {
+        const SHORTEST: usize = "sentry-a=,".len();
+        // A tidy list is three times as long at the most.
+        const BYTES: usize = Baggage::MAX_BYTES / 3;
+        let is_comma = |byte: &&u8| **byte == b',';
+        self.line.len() < Baggage::MAX_MEMBERS * SHORTEST
+            || self.line.len() < BYTES
+                && self.line.iter().filter(is_comma).count() < Baggage::MAX_MEMBERS
     }
 
     /// The text of the member that begins here, if one does.
@@ -111,6 +126,29 @@ mod tests {
             let shown: Vec<_> = lines.iter().map(|line| String::from_utf8_lossy(line)).collect();
             assert_eq!(arrived.org_id().as_deref(), *expected, "{shown:?}");
             assert_eq!(arrived.dsc().org_id().as_deref(), *expected, "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn an_organisation_that_is_left_out_for_a_limit_is_none() {
+        let others =
+            |count: usize| (0..count).map(|n| format!("sentry-k{n}=v,")).collect::<String>();
+        let long = |blanks: usize| {
+            let value = format!("x{}x", " ".repeat(blanks));
+            format!("sentry-k=v,sentry-org_id=1,sentry-k={value}")
+        };
+        for (line, expected) in [
+            (others(63) + "sentry-org_id=1", Some("1")),
+            (others(64) + "sentry-org_id=1", None),
+            (others(64) + "sentry-k0=v,sentry-org_id=1", None),
+            (format!("sentry-org_id=2,{}sentry-org_id=1", others(64)), Some("1")),
+            // Three bytes for each blank.
+            (long(2_700), Some("1")),
+            (long(2_725), None),
+        ] {
+            let arrived = ArrivedBaggage::new([line.as_bytes()]);
+            assert_eq!(arrived.org_id().as_deref(), expected, "{line}");
+            assert_eq!(arrived.dsc().org_id().as_deref(), expected, "{line}");
         }
     }
 }

@@ -430,7 +430,8 @@ impl Trace {
         }
         let with_rand = match arrived.sample_rand() {
             Some(_) => None,
-            None => arrived.with("sample_rand", &self.sample_rand().to_string()),
+            // Without room for it nothing is set, or a shorter rate would make the room that the next service finds.
+            None => Some(arrived.with("sample_rand", &self.sample_rand().to_string())?),
         };
         let so_far = with_rand.as_ref().unwrap_or(arrived);
         let with_rate = match self.decision().own_rate {

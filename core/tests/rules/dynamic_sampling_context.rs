@@ -268,6 +268,19 @@ fn a_full_one_stays_as_it_arrived() {
     assert_eq!(value(&outgoing(&context), "baggage"), Some(&*full));
 }
 
+/// The rate alone would fit, and leave room for the number, so that every service would see another text.
+#[test]
+fn a_full_one_without_random_number_stays_as_it_arrived() {
+    let rate = format!("0.5{}", "0".repeat(100));
+    let filler = "x".repeat(8_192 - format!("sentry-sample_rate={rate},sentry-last=").len());
+    let full = format!("sentry-sample_rate={rate},sentry-last={filler}");
+    let propagator = Propagator::builder().traces_sampler(|_| 0.25).build().unwrap();
+    let context = propagator.continue_trace(&incoming("-1", &full));
+    let sent = outgoing(&context);
+    assert_eq!(value(&sent, "baggage"), Some(&*full));
+    assert_eq!(propagator.continue_trace(&sent).dsc(), context.dsc());
+}
+
 #[test]
 fn a_deferred_trace_without_random_number_gets_both_that_and_the_rate() {
     let propagator = Propagator::builder().traces_sample_rate(0.5).build().unwrap();
