@@ -8,7 +8,6 @@ mod decision_matrix;
 mod dynamic_sampling_context;
 mod outgoing;
 mod races;
-mod random_baggage;
 mod secrets;
 mod traceparent;
 

@@ -1,0 +1,93 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+use tracehop::wire::{SentryTrace, SentryTraceError, Traceparent, TraceparentError, Tracestate};
+
+use crate::{config, is_header_value, sentry_trace, slices, span_id, trace_id};
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn sentry_trace_comes_back(
+        value in sentry_trace(), before in "[ \t]{0,3}", after in "[ \t]{0,3}", count in 1_usize..4,
+    ) {
+        let text = value.to_string();
+        assert!(is_header_value(&text) && text.len() <= SentryTrace::MAX_LEN);
+        assert_eq!(text.parse(), Ok(value));
+        let untidy = format!("{before}{}{after}", text.to_uppercase());
+        assert_eq!(SentryTrace::parse(untidy.as_bytes()), Ok(value));
+        let lines = vec![untidy.as_bytes(); count];
+        assert_eq!(SentryTrace::parse_lines(lines), Ok(Some(value)));
+    }
+
+    #[test]
+    fn sentry_trace_with_one_byte_changed_is_another_or_none(
+        value in sentry_trace(), at in any::<prop::sample::Index>(), byte: u8,
+    ) {
+        let mut bytes = value.to_string().into_bytes();
+        let at = at.index(bytes.len());
+        let is_same = bytes[at].eq_ignore_ascii_case(&byte);
+        bytes[at] = byte;
+        match SentryTrace::parse(&bytes) {
+            Ok(found) => {
+                assert_eq!(found == value, is_same);
+                assert_eq!(found.to_string().as_bytes(), bytes.to_ascii_lowercase());
+                let text = value.to_string();
+                let both = SentryTrace::parse_lines([text.as_bytes(), &bytes]);
+                assert_eq!(both == Err(SentryTraceError::Conflict), !is_same);
+            }
+            Err(_) => assert!(!is_same),
+        }
+    }
+
+    #[test]
+    fn any_lines_are_headers_or_errors(lines in vec(vec(any::<u8>(), 0..60), 0..3)) {
+        assert!(!matches!(SentryTrace::parse_lines(slices(&lines)), Ok(Some(_))));
+        assert!(!matches!(Traceparent::parse_lines(slices(&lines)), Ok(Some(_))));
+        if let Ok(Some(list)) = Tracestate::parse_lines(slices(&lines)) {
+            assert!(is_header_value(list.as_str()));
+        }
+    }
+
+    #[test]
+    fn traceparent_comes_back(trace_id in trace_id(), parent_id in span_id(), sampled: bool) {
+        let value = Traceparent::new(trace_id, parent_id, sampled);
+        let text = value.to_string();
+        assert!(is_header_value(&text));
+        assert_eq!(text.len(), Traceparent::LEN);
+        assert_eq!(text.parse(), Ok(value));
+        let twice = [text.as_bytes(); 2];
+        assert_eq!(Traceparent::parse_lines(twice), Err(TraceparentError::Several));
+    }
+
+    #[test]
+    fn traceparent_of_another_version_may_be_longer(
+        trace_id in trace_id(), parent_id in span_id(), version: u8, flags: u8, more in "(-.{0,20})?",
+    ) {
+        let text = format!("{version:02x}-{trace_id}-{parent_id}-{flags:02x}{more}");
+        let value = Traceparent::new(trace_id, parent_id, flags & 1 == 1);
+        let is_read = version != 0xff && (version != 0 || more.is_empty());
+        assert_eq!(text.parse().ok(), is_read.then_some(value));
+    }
+
+    #[test]
+    fn tracestate_comes_back_as_one_line(
+        lines in vec(vec("[a-z0-9][-a-z0-9_*/@]{0,20}=[!-+\\--<>-~ ]{0,20}[!-+\\--<>-~]", 0..14), 0..4),
+        blanks in "[ \t]{0,2}",
+    ) {
+        let members = lines.concat();
+        let separator = format!("{blanks},{blanks}");
+        let lines: Vec<_> = lines.iter().map(|line| line.join(&separator).into_bytes()).collect();
+        match Tracestate::parse_lines(slices(&lines)) {
+            Ok(None) => assert!(members.is_empty()),
+            Ok(Some(list)) => {
+                assert!(members.len() <= Tracestate::MAX_MEMBERS);
+                let members: Vec<_> = members.iter().map(|it| it.trim_matches(' ')).collect();
+                assert_eq!(list.as_str(), members.join(","));
+                assert!(is_header_value(list.as_str()));
+                assert_eq!(list.as_str().parse(), Ok(list.clone()));
+            }
+            Err(error) => assert!(members.len() > Tracestate::MAX_MEMBERS, "{}", error),
+        }
+    }
+}
