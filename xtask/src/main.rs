@@ -10,6 +10,7 @@ mod interop;
 mod interrupt;
 mod process;
 mod service;
+mod simulate;
 mod steps;
 mod tail;
 mod test;
@@ -35,6 +36,7 @@ enum Chore {
     Test(test::Test),
     HostilePages(hostile_pages::HostilePages),
     Ci(ci::Ci),
+    Simulate(simulate::Simulate),
 }
 
 impl Chore {
@@ -46,6 +48,7 @@ impl Chore {
             Self::Test(chore) => chore.run(),
             Self::HostilePages(chore) => chore.run(),
             Self::Ci(chore) => chore.run(),
+            Self::Simulate(chore) => chore.run(),
         }
     }
 }

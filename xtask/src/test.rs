@@ -5,6 +5,7 @@ use clap::Args;
 
 use crate::demo::{Browser, Demo, chromium};
 use crate::hostile_pages::HostilePages;
+use crate::simulate::Simulate;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
 
@@ -35,6 +36,8 @@ impl Test {
             format!("tests of {CORE}, default features"),
             workspace.cargo(["test", "--package", CORE]),
         );
+        let simulate = Simulate::short();
+        steps.function("simulation", simulate.command_line(), move || simulate.run());
         steps.function("demo over HTTP", "cargo xtask demo --once --browser http", || {
             run_demo(Browser::Http)
         });

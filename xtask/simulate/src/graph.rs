@@ -1,0 +1,146 @@
+//! Services at random, and who calls whom.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use fastrand::Rng;
+
+use crate::ours::Ours;
+use crate::strangers::{TRICKS, Trick};
+
+/// The rates that services have. Many have the same, so that they can be compared.
+const RATES: [f64; 8] = [0.0, 0.001, 0.01, 0.1, 0.25, 0.5, 0.9, 1.0];
+
+/// Services, and who calls whom.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    pub(crate) seed: u64,
+    pub(crate) services: Vec<Service>,
+    /// Services that decide by a rate, and continue any trace without baggage, by that rate.
+    pub(crate) twins: Vec<(f64, Vec<usize>)>,
+}
+
+/// A service.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) role: Role,
+    /// The host that others call it by.
+    pub(crate) url: String,
+    pub(crate) calls: Vec<Call>,
+}
+
+/// What a service does with the headers of a request.
+#[derive(Debug)]
+pub(crate) enum Role {
+    /// One with the library, of any organisation.
+    Ours(Box<Ours>),
+    /// One with an SDK from before the dynamic sampling context: it hands `sentry-trace` on, and nothing else. At the
+    /// head of a trace it decides this.
+    OldSdk(Option<bool>),
+    /// One that knows `traceparent` and `tracestate`, and nothing of Sentry.
+    OpenTelemetry,
+    /// One that hands everything on, but spoils it.
+    Hostile(Trick),
+}
+
+/// A service that is called, and what carries the trace there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call {
+    pub(crate) to: usize,
+    pub(crate) carrier: Carrier,
+    /// Whether the application has baggage of its own on it.
+    pub(crate) has_own_baggage: bool,
+    /// Whether the application records a span of its own for it.
+    pub(crate) is_child: bool,
+}
+
+/// What carries a trace from service to service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    /// Pairs, as queues have them.
+    Pairs,
+    /// A hash map.
+    HashMap,
+    /// A sorted map.
+    BTreeMap,
+    /// The headers of `http`.
+    HeaderMap,
+    /// The environment of a child process.
+    Environment,
+    /// The values alone, written by hand.
+    TraceData,
+}
+
+const CARRIERS: [Carrier; 6] = [
+    Carrier::Pairs,
+    Carrier::HashMap,
+    Carrier::BTreeMap,
+    Carrier::HeaderMap,
+    Carrier::Environment,
+    Carrier::TraceData,
+];
+
+impl Role {
+    /// A name for the summary.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Ours(ours) if ours.org_id == Some(2) => "of another organisation",
+            Self::Ours(_) => "ours",
+            Self::OldSdk(_) => "with an old SDK",
+            Self::OpenTelemetry => "with OpenTelemetry only",
+            Self::Hostile(_) => "hostile",
+        }
+    }
+}
+
+impl Fleet {
+    pub(crate) fn new(services: usize, seed: u64) -> Result<Self> {
+        let mut random = Rng::with_seed(seed);
+        let services = (0..services)
+            .map(|index| service(index, services, &mut random))
+            .collect::<Result<Vec<_>>>()?;
+        let mut twins: Vec<(f64, Vec<usize>)> = RATES.map(|rate| (rate, Vec::new())).into();
+        for (index, service) in services.iter().enumerate() {
+            if let Role::Ours(ours) = &service.role
+                && let (None, Some(rate), false) = (ours.sampler, ours.rate, ours.is_strict)
+                && let Some((_, group)) = twins.iter_mut().find(|(known, _)| *known == rate)
+            {
+                group.push(index);
+            }
+        }
+        twins.retain(|(_, group)| group.len() > 1);
+        Ok(Self { seed, services, twins })
+    }
+
+    /// How many services there are of each role.
+    pub(crate) fn summary(&self) -> String {
+        let mut counts = BTreeMap::new();
+        for service in &self.services {
+            *counts.entry(service.role.name()).or_insert(0_usize) += 1;
+        }
+        let counts = counts.iter().map(|(name, count)| format!("{count} {name}"));
+        counts.collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn service(index: usize, services: usize, random: &mut Rng) -> Result<Service> {
+    let role = match random.u8(..100) {
+        0..65 => Role::Ours(Box::new(Ours::new(index, rate(random), random)?)),
+        65..75 => Role::OldSdk([None, Some(false), Some(true)][random.usize(..3)]),
+        75..85 => Role::OpenTelemetry,
+        _ => Role::Hostile(TRICKS[random.usize(..TRICKS.len())]),
+    };
+    let call = |random: &mut Rng| Call {
+        to: random.usize(..services),
+        carrier: CARRIERS[random.usize(..CARRIERS.len())],
+        has_own_baggage: random.u8(..4) == 0,
+        is_child: random.bool(),
+    };
+    let calls = (0..random.usize(1..6)).map(|_| call(random)).collect();
+    let zone = ["one", "two"][random.usize(..2)];
+    Ok(Service { role, url: format!("https://s{index}.{zone}.example/work"), calls })
+}
+
+fn rate(random: &mut Rng) -> f64 {
+    RATES[random.usize(..RATES.len())]
+}

@@ -1,0 +1,186 @@
+//! What a service of ours must make of a request, by the rules alone.
+
+use crate::graph::{Call, Carrier};
+use crate::headers::{Headers, add};
+use crate::ours::{OWN_BAGGAGE, Ours, Sampler};
+use crate::told::{Line, MAX_ITEMS, Parent, Told};
+
+/// A trace at a service: what of it came in.
+#[derive(Debug, Clone)]
+pub(crate) struct Arrival {
+    /// `None`: a new trace must begin here.
+    pub(crate) parent: Option<Parent>,
+    told: Told,
+}
+
+/// The decision that a service must come to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Decision {
+    pub(crate) sampled: Option<bool>,
+    /// The rate of the service's own that decided, if one did.
+    pub(crate) own_rate: Option<f64>,
+}
+
+/// Which random numbers a trace may have at a service.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Rand {
+    /// The one that came in.
+    Given(f64),
+    /// One that agrees with a decision at a rate, the same wherever it is drawn.
+    Agreeing { sampled: bool, rate: f64 },
+    /// Any, the same wherever it is drawn.
+    Any,
+}
+
+impl Arrival {
+    pub(crate) fn new(ours: &Ours, told: &Told) -> Self {
+        let from_traceparent = || {
+            // Not sampled and not decided are the same there.
+            let parent = told.traceparent.clone().filter(|_| ours.reads_traceparent)?;
+            Some(Parent { sampled: parent.sampled.filter(|sampled| *sampled), ..parent })
+        };
+        let (parent, tracestate) = match &told.sentry_trace {
+            Line::One(parent) => (Some(parent.clone()), None),
+            Line::Nothing => (from_traceparent(), told.tracestate.clone()),
+            Line::Malformed | Line::Conflicting(_) => (None, None),
+        };
+        let ours_id = ours.org_id.map(|id| id.to_string());
+        let may_continue = match (told.item("org_id"), ours_id.as_deref()) {
+            (Some(theirs), Some(ours)) => theirs == ours,
+            (None, None) => true,
+            _ => !ours.is_strict,
+        };
+        match parent.filter(|_| may_continue) {
+            Some(parent) => {
+                let mut told = told.clone();
+                told.tracestate = tracestate;
+                Self { parent: Some(parent), told }
+            }
+            None => Self { parent: None, told: Told::default() },
+        }
+    }
+
+    pub(crate) fn rand(&self) -> Rand {
+        let given = self.told.item("sample_rand").and_then(|text| text.parse::<f64>().ok());
+        let parent_sampled = self.parent.as_ref().and_then(|parent| parent.sampled);
+        match (given.filter(|rand| (0.0..1.0).contains(rand)), parent_sampled, self.parent_rate()) {
+            (Some(rand), _, _) => Rand::Given(rand),
+            (None, Some(sampled), Some(rate)) => Rand::Agreeing { sampled, rate },
+            _ => Rand::Any,
+        }
+    }
+
+    fn parent_rate(&self) -> Option<f64> {
+        let rate: f64 = self.told.item("sample_rate")?.parse().ok()?;
+        Some(rate).filter(|rate| (0.0..=1.0).contains(rate))
+    }
+
+    pub(crate) fn decision(&self, ours: &Ours, rand: f64) -> Decision {
+        let parent = self.parent.as_ref().and_then(|parent| parent.sampled);
+        let by = |rate: f64| Decision { sampled: Some(rand < rate), own_rate: Some(rate) };
+        match (ours.sampler, parent, ours.rate) {
+            (Some(Sampler::Fixed(rate)), _, _) => by(rate),
+            (Some(Sampler::Inherit(rate)), _, _) => {
+                let as_rate = |sampled| if sampled { 1.0 } else { 0.0 };
+                by(self.parent_rate().or(parent.map(as_rate)).unwrap_or(rate))
+            }
+            (None, Some(sampled), _) => Decision { sampled: Some(sampled), own_rate: None },
+            (None, None, Some(rate)) => by(rate),
+            (None, None, None) => Decision { sampled: None, own_rate: None },
+        }
+    }
+
+    /// What the service must tell whoever it calls, given the ids and the number that it drew.
+    pub(crate) fn departure(
+        &self,
+        ours: &Ours,
+        own: &Parent,
+        rand: f64,
+        decision: Decision,
+    ) -> Told {
+        let mut told = Told::default();
+        let rate = decision.own_rate.map(|rate| rate.to_string());
+        let rand = format!("{rand:.6}");
+        if self.parent.is_none() {
+            told.add("trace_id", &own.trace_id);
+            told.add("sample_rand", &rand);
+            if let (Some(rate), Some(sampled)) = (&rate, decision.sampled) {
+                told.add("sample_rate", rate);
+                told.add("sampled", &sampled.to_string());
+            }
+            told.add("public_key", &format!("key{}", ours.index));
+            if let Some(id) = ours.org_id {
+                told.add("org_id", &id.to_string());
+            }
+            told.add("release", &format!("s{}%401.0", ours.index));
+            told.add("environment", "production");
+            if decision.sampled.is_some() {
+                told.add("transaction", &format!("GET%20%2Fs{}", ours.index));
+            }
+        } else if !self.told.items.is_empty() {
+            told.items.clone_from(&self.told.items);
+            let has_rand = matches!(self.rand(), Rand::Given(_));
+            // Without room for the number nothing is set.
+            if has_rand || told.item("sample_rand").is_some() || told.items.len() < MAX_ITEMS {
+                if !has_rand {
+                    told.put("sample_rand", &rand);
+                }
+                if let Some(rate) = rate.filter(|_| self.parent_rate() != decision.own_rate) {
+                    told.put("sample_rate", &rate);
+                }
+            }
+        }
+        told.is_lie = self.told.is_lie && decision.own_rate.is_none();
+        told.traceparent = ours
+            .writes_traceparent
+            .then(|| Parent { sampled: Some(own.sampled == Some(true)), ..own.clone() });
+        told.tracestate = self.told.tracestate.clone().filter(|_| ours.writes_traceparent);
+        told.sentry_trace = Line::One(own.clone());
+        told
+    }
+}
+
+/// What of that is told in a call: nothing to who is no target, and no `traceparent` in an environment.
+pub(crate) fn told_in(call: Call, url: &str, ours: &Ours, told: &Told) -> Told {
+    let has_url = !matches!(call.carrier, Carrier::Environment | Carrier::TraceData);
+    let is_target = ours.zone.is_none_or(|zone| url.contains(&format!(".{zone}.example/")));
+    if has_url && !is_target {
+        return Told::default();
+    }
+    let mut told = told.clone();
+    if call.carrier == Carrier::Environment {
+        (told.traceparent, told.tracestate) = (None, None);
+    }
+    if call.has_own_baggage && has_url {
+        told.items.truncate(MAX_ITEMS - 1);
+    }
+    told
+}
+
+/// The headers that say so, sorted.
+pub(crate) fn headers(call: Call, told: &Told) -> Headers {
+    let mut headers = Headers::new();
+    let takes_own = !matches!(call.carrier, Carrier::Environment | Carrier::TraceData);
+    let own = if call.has_own_baggage && takes_own { OWN_BAGGAGE } else { "" };
+    let items = told.baggage();
+    match (own, items.as_str()) {
+        ("", "") => {}
+        (own, "") => add(&mut headers, "baggage", own),
+        ("", items) => add(&mut headers, "baggage", items),
+        (own, items) => add(&mut headers, "baggage", format!("{own},{items}")),
+    }
+    if let Line::One(parent) = &told.sentry_trace {
+        let decision = parent.sampled.map_or("", |sampled| if sampled { "-1" } else { "-0" });
+        let value = format!("{}-{}{decision}", parent.trace_id, parent.span_id);
+        add(&mut headers, "sentry-trace", value);
+    }
+    if let Some(parent) = &told.traceparent {
+        let flags = if parent.sampled == Some(true) { "01" } else { "00" };
+        let value = format!("00-{}-{}-{flags}", parent.trace_id, parent.span_id);
+        add(&mut headers, "traceparent", value);
+    }
+    if let Some(list) = &told.tracestate {
+        add(&mut headers, "tracestate", list.as_str());
+    }
+    headers
+}

@@ -1,0 +1,46 @@
+//! `cargo xtask simulate`: a fleet of services, and whether they agree on every trace.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::executables::Executables;
+use crate::process::Process;
+use crate::workspace::Workspace;
+
+const PACKAGE: &str = "tracehop-simulate";
+
+/// Send traces through a fleet of services at random, and check every hop.
+///
+/// Some services have the library, with different options, others an old SDK, OpenTelemetry or bad intentions. Each
+/// hop is checked against what follows from the roles alone.
+#[derive(Debug, Clone, Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Simulate {
+    /// Options of the simulation itself, such as `--services`, `--traces` and `--seed`; `--help` lists them.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    options: Vec<String>,
+}
+
+impl Simulate {
+    /// A run for every day, of some seconds.
+    pub(crate) fn short() -> Self {
+        Self { options: ["--services=300", "--traces=10000"].map(str::to_owned).into() }
+    }
+
+    /// What to type to have the same.
+    pub(crate) fn command_line(&self) -> String {
+        ["cargo xtask simulate", &self.options.join(" ")].join(" ")
+    }
+
+    pub(crate) fn run(&self) -> Result<()> {
+        let executables = Executables::build(&Workspace::load()?, PACKAGE, &["--release"])?;
+        let mut command = Command::new(executables.get(PACKAGE)?);
+        let status = Process::spawn("the simulation", command.args(&self.options))?.wait()?;
+        if !status.success() {
+            bail!("the simulation failed ({status})");
+        }
+        Ok(())
+    }
+}
