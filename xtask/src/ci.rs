@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::bench::Bench;
+use crate::fuzz::Fuzz;
 use crate::interop::Interop;
 use crate::process::Process;
 use crate::steps::Steps;
@@ -29,6 +30,7 @@ impl Ci {
         steps.function("benchmarks run", "cargo xtask bench --quick", || {
             Bench { quick: true }.run()
         });
+        steps.function("fuzz targets run", "cargo xtask fuzz", || Fuzz::short().run());
         steps.function("agreement with other SDKs", "cargo xtask interop", || {
             Interop::default().run()
         });

@@ -5,6 +5,7 @@ mod ci;
 mod debian;
 mod demo;
 mod executables;
+mod fuzz;
 mod hostile_pages;
 mod interop;
 mod interrupt;
@@ -36,6 +37,7 @@ enum Chore {
     Test(test::Test),
     HostilePages(hostile_pages::HostilePages),
     Ci(ci::Ci),
+    Fuzz(fuzz::Fuzz),
     Simulate(simulate::Simulate),
 }
 
@@ -48,6 +50,7 @@ impl Chore {
             Self::Test(chore) => chore.run(),
             Self::HostilePages(chore) => chore.run(),
             Self::Ci(chore) => chore.run(),
+            Self::Fuzz(chore) => chore.run(),
             Self::Simulate(chore) => chore.run(),
         }
     }

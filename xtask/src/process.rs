@@ -74,7 +74,8 @@ impl Process {
         }
     }
 
-    fn exit_status(&mut self) -> Result<Option<ExitStatus>> {
+    /// How it ended, if it has.
+    pub(crate) fn exit_status(&mut self) -> Result<Option<ExitStatus>> {
         let status = self.child.try_wait();
         status.with_context(|| format!("cannot wait for {}", self.name))
     }

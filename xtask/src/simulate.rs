@@ -35,7 +35,7 @@ impl Simulate {
     }
 
     pub(crate) fn run(&self) -> Result<()> {
-        let executables = Executables::build(&Workspace::load()?, PACKAGE, &["--release"])?;
+        let executables = Executables::build(&Workspace::load()?, &[PACKAGE], &["--release"])?;
         let mut command = Command::new(executables.get(PACKAGE)?);
         let status = Process::spawn("the simulation", command.args(&self.options))?.wait()?;
         if !status.success() {

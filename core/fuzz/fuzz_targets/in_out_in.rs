@@ -1,0 +1,5 @@
+//! Fuzzes the whole way, from request to request.
+
+#![cfg_attr(fuzzing, no_main)]
+
+tracehop_fuzz::main!(tracehop_fuzz::in_out_in);

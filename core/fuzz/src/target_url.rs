@@ -1,0 +1,51 @@
+use tracehop::{Target, TracePropagationTargets};
+use url::{Host, Url};
+
+/// A target and a URL: where headers go, a client connects to the target and to nobody else.
+///
+/// `url` is what reqwest reads URLs with.
+pub fn target_url(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let Some((target, url)) = text.split_once('\n') else { return };
+    let contains = TracePropagationTargets::new([Target::contains(target)]);
+    assert_eq!(
+        contains.is_ok_and(|it| it.matches(url)),
+        !target.is_empty() && url.contains(target)
+    );
+
+    let typed = [Target::host(target), Target::domain(target), Target::origin(target)];
+    let [is_host, is_domain, is_origin] =
+        typed.map(|it| TracePropagationTargets::new([it]).is_ok_and(|it| it.matches(url)));
+    // What no client can read goes nowhere.
+    let Ok(url) = Url::parse(url) else { return };
+    let host_of = |url: &str| Url::parse(url).ok()?.host().map(|host| host.to_owned());
+    let scheme = url.scheme();
+    let wanted = host_of(&format!("{scheme}://{target}"));
+    let host = url.host().map(|host| host.to_owned());
+    if is_host {
+        assert!(is_same(host.as_ref(), wanted.as_ref()), "{url}");
+    }
+    if is_domain && !is_same(host.as_ref(), wanted.as_ref()) {
+        let Some(Host::Domain(name)) = &host else { panic!("{url}") };
+        let labels = name.to_ascii_lowercase();
+        let labels = labels.strip_suffix(&target.to_ascii_lowercase()).unwrap();
+        assert!(labels.ends_with('.'), "{url}");
+    }
+    if is_origin {
+        let target = Url::parse(target).unwrap();
+        assert_eq!(target.scheme(), scheme);
+        assert_eq!(target.port_or_known_default(), url.port_or_known_default());
+        assert!(
+            is_same(host.as_ref(), target.host().map(|host| host.to_owned()).as_ref()),
+            "{url}"
+        );
+    }
+}
+
+/// Schemes that browsers do not know keep the case of their hosts.
+fn is_same(one: Option<&Host>, other: Option<&Host>) -> bool {
+    match (one, other) {
+        (Some(Host::Domain(one)), Some(Host::Domain(other))) => one.eq_ignore_ascii_case(other),
+        (one, other) => one == other,
+    }
+}
