@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::ProgressBar;
 
+use crate::debian;
 use crate::interrupt;
 use crate::process::Process;
 use crate::workspace::Workspace;
@@ -55,6 +56,7 @@ impl Fuzz {
             Some(target) => vec![target.clone()],
             None => fuzzer.targets.clone(),
         };
+        ensure_compiler()?;
         ensure_cargo_fuzz(&fuzzer.workspace)?;
         fuzzer.build()?;
         for (index, target) in targets.iter().enumerate() {
@@ -71,6 +73,15 @@ impl Fuzz {
         }
         Ok(())
     }
+}
+
+/// The fuzzer itself is C++.
+fn ensure_compiler() -> Result<()> {
+    let is_there = || std::env::var_os("CXX").is_some() || which::which("c++").is_ok();
+    if is_there() || debian::install("g++")? && is_there() {
+        return Ok(());
+    }
+    bail!("no C++ compiler found, which the fuzzer needs: get it with `apt-get install g++`")
 }
 
 fn ensure_cargo_fuzz(workspace: &Workspace) -> Result<()> {

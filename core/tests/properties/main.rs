@@ -113,8 +113,8 @@ fn is_header_value(text: &str) -> bool {
 /// Whether a list is within the limits, tidy, and reads as itself.
 fn is_tidy(list: &Baggage) -> bool {
     let text = list.as_str();
-    list.len() <= Baggage::MAX_MEMBERS
-        && text.len() <= Baggage::MAX_BYTES
+    list.len() <= 64
+        && text.len() <= 8192
         && list.members().count() == list.len()
         && (text.is_empty() || is_header_value(text))
         && !text.contains([' ', '"', '\\'])

@@ -98,7 +98,7 @@ proptest! {
         let quoted: Vec<&str> = timing.split('"').skip(1).step_by(2).collect();
         let values = [Some(data.sentry_trace()), data.baggage().map(|list| list.as_str())];
         assert_eq!(quoted, values.into_iter().flatten().collect::<Vec<_>>());
-        assert!(is_header_value(&timing));
+        assert!(is_header_value(&timing) && timing.ends_with('"'));
         if let Some(rate) = context.sample_rate() {
             assert_eq!(context.sampled(), Some(context.sample_rand().is_sampled_at(rate)));
         }
