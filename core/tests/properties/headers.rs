@@ -13,6 +13,7 @@ proptest! {
     ) {
         let text = value.to_string();
         assert!(is_header_value(&text) && text.len() <= 51);
+        assert!(SentryTrace::parse(format!("{text}-").as_bytes()).is_err());
         assert_eq!(text.parse(), Ok(value));
         let untidy = format!("{before}{}{after}", text.to_uppercase());
         assert_eq!(SentryTrace::parse(untidy.as_bytes()), Ok(value));
