@@ -132,7 +132,8 @@ where
         this.future.poll(cx).map_ok(|mut response| {
             let server_timing = *this.server_timing && is_html(&response);
             if (server_timing || this.context.is_in_page()) && is_shared(&response) {
-                this.context.warn_if_in_shared_page();
+                let route = response.request().match_pattern().unwrap_or_default();
+                this.context.warn_if_in_shared_page(&route);
             } else if server_timing {
                 add_server_timing(&mut response, this.context);
             }

@@ -227,12 +227,13 @@ impl PropagationContext {
         self.trace.in_page.load(Ordering::Relaxed)
     }
 
-    /// Says that shared caches may keep the response to the request of this trace. If the trace
-    /// [is in its page](Self::is_in_page), this is a warning with the feature `tracing`, once for each
-    /// [route](Self::set_route).
-    pub fn warn_if_in_shared_page(&self) {
+    /// Says that shared caches may keep the page of a route, which was a response to the request of this trace. If
+    /// the trace [is in it](Self::is_in_page), this is a warning with the feature `tracing`, once for each route.
+    ///
+    /// The route is the pattern that was matched, as in [`set_route`](Self::set_route).
+    pub fn warn_if_in_shared_page(&self, route: &str) {
         if self.is_in_page() {
-            self.trace.options.shared_pages.warn(&self.trace.transaction().unwrap_or_default());
+            self.trace.options.shared_pages.warn(route);
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 #[cfg(feature = "tracing")]
 use std::sync::{Mutex, PoisonError};
 
-/// Pages that were warned of, by their transaction.
+/// Pages that were warned of, by their route.
 #[derive(Default)]
 pub(crate) struct SharedPages {
     #[cfg(feature = "tracing")]
@@ -13,19 +13,19 @@ pub(crate) struct SharedPages {
 }
 
 impl SharedPages {
-    /// More routes than a service has: names that applications make up have no end.
+    /// More routes than a service has: what an application says is one may have no end.
     #[cfg(feature = "tracing")]
     const MAX: usize = 1_000;
 
-    /// Warns once of each transaction.
+    /// Warns once of each route.
     #[cfg(feature = "tracing")]
-    pub(crate) fn warn(&self, transaction: &str) {
+    pub(crate) fn warn(&self, route: &str) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() < Self::MAX && !known.contains(transaction) {
-            known.insert(transaction.to_owned());
+        if known.len() < Self::MAX && !known.contains(route) {
+            known.insert(route.to_owned());
             drop(known);
             tracing::warn!(
-                transaction = ?transaction,
+                route = ?route,
                 "a page with a trace's tags in it may be kept by shared caches, and would give its trace to \
                  every visitor: leave the tags out, or make it `Cache-Control: private`"
             );
