@@ -79,7 +79,12 @@ impl DynamicSamplingContext {
 
     /// The decoded value of the item with this name, without the prefix `sentry-`.
     pub fn get(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.baggage.get(&["sentry-", name].concat())
+        self.item(&["sentry-", name].concat())
+    }
+
+    /// The decoded value of the only item with this key: none is looked for behind it.
+    fn item(&self, key: &str) -> Option<Cow<'_, str>> {
+        self.baggage.find(key).next().map(|member| member.value())
     }
 
     /// Names, without the prefix, and decoded values, in order.
@@ -89,27 +94,27 @@ impl DynamicSamplingContext {
 
     /// The trace that the items are about.
     pub fn trace_id(&self) -> Option<TraceId> {
-        self.baggage.get("sentry-trace_id")?.parse().ok()
+        self.item("sentry-trace_id")?.parse().ok()
     }
 
     /// The public key of the DSN of the service that began the trace.
     pub fn public_key(&self) -> Option<Cow<'_, str>> {
-        self.baggage.get("sentry-public_key")
+        self.item("sentry-public_key")
     }
 
     /// The rate at which the decision was made; `None` also if the text is not a rate.
     pub fn sample_rate(&self) -> Option<SampleRate> {
-        self.baggage.get("sentry-sample_rate")?.parse().ok()
+        self.item("sentry-sample_rate")?.parse().ok()
     }
 
     /// The random number of the trace; `None` also if the text is not one.
     pub fn sample_rand(&self) -> Option<SampleRand> {
-        self.baggage.get("sentry-sample_rand")?.parse().ok()
+        self.item("sentry-sample_rand")?.parse().ok()
     }
 
     /// What the head of the trace decided; `None` if it deferred the decision.
     pub fn sampled(&self) -> Option<bool> {
-        match &*self.baggage.get("sentry-sampled")? {
+        match &*self.item("sentry-sampled")? {
             "true" => Some(true),
             "false" => Some(false),
             _ => None,
@@ -118,32 +123,32 @@ impl DynamicSamplingContext {
 
     /// The release of the service that began the trace.
     pub fn release(&self) -> Option<Cow<'_, str>> {
-        self.baggage.get("sentry-release")
+        self.item("sentry-release")
     }
 
     /// The environment of the service that began the trace.
     pub fn environment(&self) -> Option<Cow<'_, str>> {
-        self.baggage.get("sentry-environment")
+        self.item("sentry-environment")
     }
 
     /// The route pattern of the request that began the trace.
     pub fn transaction(&self) -> Option<Cow<'_, str>> {
-        self.baggage.get("sentry-transaction")
+        self.item("sentry-transaction")
     }
 
     /// The Sentry organisation of the service that began the trace. An empty one is none.
     pub fn org_id(&self) -> Option<Cow<'_, str>> {
-        self.baggage.get("sentry-org_id").filter(|id| !id.is_empty())
+        self.item("sentry-org_id").filter(|id| !id.is_empty())
     }
 
     /// The session replay that the trace was recorded in.
     pub fn replay_id(&self) -> Option<Cow<'_, str>> {
-        self.baggage.get("sentry-replay_id")
+        self.item("sentry-replay_id")
     }
 
     /// The segment of the user for whom the trace was begun.
     pub fn user_segment(&self) -> Option<Cow<'_, str>> {
-        self.baggage.get("sentry-user_segment")
+        self.item("sentry-user_segment")
     }
 
     /// Whether there are no items: the trace was begun by an SDK that sends none, and nobody may add any.

@@ -1,7 +1,7 @@
 //! Gathers the items of a dynamic sampling context from header lines.
 
 use crate::wire::{
-    Baggage, BaggageMember, BaggageMembers, lines_that_count, plain_line, plain_members,
+    Baggage, BaggageMember, BaggageMembers, lines_that_count, own_key, plain_line, plain_members,
 };
 
 /// The members that are ours, each name once.
@@ -22,8 +22,7 @@ pub(crate) fn gather<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Baggage {
 }
 
 /// A bit for the name of an item, from what tells names apart: their length and their last two characters.
-fn name_bit(member: &BaggageMember<'_>) -> u64 {
-    let key = member.key();
+fn name_bit(key: &str) -> u64 {
     let end = key.as_bytes().last_chunk::<2>().map_or(0, |end| u16::from_le_bytes(*end));
     1 << ((key.len() + usize::from(end) * 37 / 8) % 64)
 }
@@ -61,17 +60,17 @@ impl<'a> Items<'a> {
         let mut start = 0;
         for text in plain_members(line) {
             let end = start + text.len();
-            if let Some(member) = BaggageMember::from_plain(text) {
+            if let Some(key) = own_key(text) {
+                let may_be_known = self.names & name_bit(key) != 0;
                 let is_next = members != 0 && run.end + 1 == start;
-                let may_be_known = self.names & name_bit(&member) != 0;
                 if !is_next || may_be_known {
-                    self.push_run(&line[run.clone()], members);
+                    self.push_run(&line[run], members);
                     (run, members) = (start..start, 0);
                 }
-                if may_be_known && let Some(place) = self.place(member.key()) {
-                    self.replaced.push((place, member));
+                if may_be_known && let Some(place) = self.place(key) {
+                    self.replaced.push((place, BaggageMember::from_tidy(text)));
                 } else {
-                    self.note(&member, start - run.start);
+                    self.note(key, start - run.start);
                     run.end = end;
                     members += 1;
                 }
@@ -92,12 +91,12 @@ impl<'a> Items<'a> {
         if member.sentry_name().is_none() || member.max_len() > Baggage::MAX_BYTES {
             return;
         }
-        if self.names & name_bit(&member) != 0
+        if self.names & name_bit(member.key()) != 0
             && let Some(place) = self.place(member.key())
         {
             self.replaced.push((place, member));
         } else {
-            self.note(&member, 0);
+            self.note(member.key(), 0);
             // A list at its limit takes no more.
             let _ = self.baggage.push_member(&member);
             self.noted = self.baggage.len();
@@ -105,8 +104,8 @@ impl<'a> Items<'a> {
     }
 
     /// Remembers an item that is about to be added, so many bytes behind what is not added yet.
-    fn note(&mut self, member: &BaggageMember<'_>, offset: usize) {
-        self.names |= name_bit(member);
+    fn note(&mut self, key: &str, offset: usize) {
+        self.names |= name_bit(key);
         let bytes = self.baggage.as_str().len();
         let start = offset + if bytes == 0 { 0 } else { bytes + 1 };
         if let Some(noted) = self.starts.get_mut(self.noted) {

@@ -159,12 +159,13 @@ impl Baggage {
         Ok(())
     }
 
-    /// The last member with this key.
-    pub(crate) fn find(&self, key: &str) -> Option<BaggageMember<'_>> {
+    /// The members with this key, in order.
+    pub(crate) fn find(&self, key: &str) -> impl Iterator<Item = BaggageMember<'_>> {
         // The length of a key tells most apart, and is compared faster than the text.
-        let has_key =
-            |text: &&str| text.as_bytes().get(key.len()) == Some(&b'=') && text.starts_with(key);
-        plain_members(&self.text).filter(has_key).last().map(BaggageMember::from_tidy)
+        let has_key = move |text: &&str| {
+            text.as_bytes().get(key.len()) == Some(&b'=') && text.starts_with(key)
+        };
+        plain_members(&self.text).filter(has_key).map(BaggageMember::from_tidy)
     }
 
     /// The members, in order.
@@ -176,7 +177,7 @@ impl Baggage {
 
     /// The decoded value of the last member with this key, which is the one that counts.
     pub fn get(&self, key: &str) -> Option<Cow<'_, str>> {
-        self.find(key).map(|member| member.value())
+        self.find(key).last().map(|member| member.value())
     }
 
     /// How many members there are.

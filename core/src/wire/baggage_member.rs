@@ -70,17 +70,8 @@ impl<'a> BaggageMember<'a> {
         if member.is_decodable() { Ok(member) } else { Err(BaggageErrorKind::Encoding) }
     }
 
-    /// A member of ours in a [plain line](plain_line), if it is well-formed.
-    pub(crate) fn from_plain(text: &'a str) -> Option<Self> {
-        let name_and_value = text.strip_prefix("sentry-")?;
-        let equals = name_and_value.bytes().position(|byte| !is_token_byte(byte))?;
-        let value = name_and_value.get(equals..)?.strip_prefix('=')?;
-        let key = text.get(..text.len() - value.len() - 1)?;
-        (equals != 0).then_some(Self { key, value, properties: "" })
-    }
-
     /// A member of a list that is tidy already.
-    pub(super) fn from_tidy(text: &'a str) -> Self {
+    pub(crate) fn from_tidy(text: &'a str) -> Self {
         let (head, properties) = text.split_once(';').unwrap_or((text, ""));
         let (key, value) = head.split_once('=').unwrap_or((head, ""));
         Self { key, value, properties }
@@ -213,12 +204,23 @@ fn is_ascii_digits(high: u8, low: u8) -> u8 {
 
 /// The texts between the commas of a plain line.
 pub(crate) fn plain_members(line: &str) -> impl Iterator<Item = &str> {
-    let mut start = 0;
-    Positions::new(line.as_bytes(), b',').chain([line.len()]).map(move |comma| {
-        let text = line.get(start..comma).unwrap_or_default();
-        start = comma + 1;
-        text
+    let mut commas = Positions::new(line.as_bytes(), b',');
+    let mut next = Some(0);
+    std::iter::from_fn(move || {
+        let start = next?;
+        let comma = commas.next();
+        next = comma.map(|comma| comma + 1);
+        line.get(start..comma.unwrap_or(line.len()))
     })
+}
+
+/// The key of a member of ours in a [plain line](plain_line), if it is well-formed.
+pub(crate) fn own_key(member: &str) -> Option<&str> {
+    const PREFIX: &[u8; 7] = b"sentry-";
+    let (_, rest) =
+        member.as_bytes().split_first_chunk().filter(|(prefix, _)| *prefix == PREFIX)?;
+    let name = rest.iter().position(|byte| !is_token_byte(*byte))?;
+    if name != 0 && rest[name] == b'=' { member.get(..PREFIX.len() + name) } else { None }
 }
 
 fn split_at_byte(bytes: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {

@@ -12,7 +12,7 @@ mod tracestate;
 pub use baggage::Baggage;
 pub(crate) use baggage::lines_that_count;
 pub use baggage_member::{BaggageError, BaggageErrorKind, BaggageMember, BaggageMembers};
-pub(crate) use baggage_member::{plain_line, plain_members};
+pub(crate) use baggage_member::{own_key, plain_line, plain_members};
 pub use sentry_trace::{SentryTrace, SentryTraceError};
 pub use traceparent::{Traceparent, TraceparentError};
 pub use tracestate::{Tracestate, TracestateError};
