@@ -21,10 +21,11 @@ pub(crate) fn gather<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Baggage {
     items.finish()
 }
 
-/// A bit for the name of an item, from what tells names apart: their length and their last two characters.
+/// A bit for the name of an item, from what tells names apart: their length and their last two characters. The
+/// factor is one by which none of the names that SDKs write shares its bit with another.
 fn name_bit(key: &str) -> u64 {
     let end = key.as_bytes().last_chunk::<2>().map_or(0, |end| u16::from_le_bytes(*end));
-    1 << ((key.len() + usize::from(end) * 37 / 8) % 64)
+    1 << ((key.len() + usize::from(end) * 43 / 128) % 64)
 }
 
 /// A list in the making.
@@ -138,5 +139,29 @@ impl<'a> Items<'a> {
             }
         }
         baggage
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_sdks_write_have_each_a_bit_of_its_own() {
+        let keys = [
+            "sentry-trace_id",
+            "sentry-public_key",
+            "sentry-sample_rate",
+            "sentry-sample_rand",
+            "sentry-sampled",
+            "sentry-release",
+            "sentry-environment",
+            "sentry-transaction",
+            "sentry-org_id",
+            "sentry-replay_id",
+            "sentry-user_segment",
+        ];
+        let bits = keys.iter().fold(0, |bits, key| bits | name_bit(key));
+        assert_eq!(bits.count_ones() as usize, keys.len());
     }
 }

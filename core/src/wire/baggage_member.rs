@@ -173,33 +173,27 @@ impl<'a> Iterator for BaggageMembers<'a> {
 /// as they are.
 pub(crate) fn plain_line(line: &[u8]) -> Option<&str> {
     // Every byte in the same way and without a way out, so that the compiler looks at many at once.
-    let mut is_odd = 0;
+    let mut is_odd = false;
     for window in line.windows(3) {
         if let [byte, high, low] = *window {
-            is_odd |= is_odd_byte(byte) | is_percent(byte) & !is_ascii_digits(high, low);
+            is_odd |= is_odd_byte(byte) | (byte == b'%') & !is_ascii_digits(high, low);
         }
     }
     for byte in line.iter().rev().take(2) {
-        is_odd |= is_odd_byte(*byte) | is_percent(*byte);
+        is_odd |= is_odd_byte(*byte) | (*byte == b'%');
     }
-    if is_odd == 0 { std::str::from_utf8(line).ok() } else { None }
+    if is_odd { None } else { std::str::from_utf8(line).ok() }
 }
 
-/// 1 for a byte that a plain line does not have, else 0.
-fn is_odd_byte(byte: u8) -> u8 {
-    let [quote, semicolon, backslash] = [b'"', b';', b'\\'].map(|it| u8::from(byte == it));
-    u8::from(byte.wrapping_sub(b'!') > b'~' - b'!') | quote | semicolon | backslash
+/// Whether a plain line does not have this byte.
+fn is_odd_byte(byte: u8) -> bool {
+    !byte.is_ascii_graphic() | (byte == b'"') | (byte == b';') | (byte == b'\\')
 }
 
-fn is_percent(byte: u8) -> u8 {
-    u8::from(byte == b'%')
-}
-
-/// 1 for the two hex digits of an ASCII character, else 0.
-fn is_ascii_digits(high: u8, low: u8) -> u8 {
-    let is_decimal = u8::from(low.wrapping_sub(b'0') < 10);
-    let is_letter = u8::from((low | 0x20).wrapping_sub(b'a') < 6);
-    u8::from(high.wrapping_sub(b'0') < 8) & (is_decimal | is_letter)
+/// Whether these are the two hex digits of an ASCII character.
+fn is_ascii_digits(high: u8, low: u8) -> bool {
+    let is_letter = (low | 0x20).wrapping_sub(b'a') < 6;
+    (high.wrapping_sub(b'0') < 8) & (low.is_ascii_digit() | is_letter)
 }
 
 /// The texts between the commas of a plain line.
