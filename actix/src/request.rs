@@ -21,7 +21,23 @@ struct Headers<'a>(&'a HeaderMap);
 
 impl Extractor for Headers<'_> {
     fn extract(&self, field: Field) -> impl Iterator<Item = &[u8]> {
-        self.0.get_all(HeaderName::from_static(field.name())).map(HeaderValue::as_bytes)
+        self.0.get_all(header_name(field)).map(HeaderValue::as_bytes)
+    }
+}
+
+/// A name that is a constant is not looked up by its text with every request.
+fn header_name(field: Field) -> HeaderName {
+    const SENTRY_TRACE: HeaderName = HeaderName::from_static(Field::SentryTrace.name());
+    const BAGGAGE: HeaderName = HeaderName::from_static(Field::Baggage.name());
+    const TRACEPARENT: HeaderName = HeaderName::from_static(Field::Traceparent.name());
+    const TRACESTATE: HeaderName = HeaderName::from_static(Field::Tracestate.name());
+    match field {
+        Field::SentryTrace => SENTRY_TRACE,
+        Field::Baggage => BAGGAGE,
+        Field::Traceparent => TRACEPARENT,
+        Field::Tracestate => TRACESTATE,
+        // More fields may come.
+        _ => HeaderName::from_static(field.name()),
     }
 }
 
