@@ -161,11 +161,8 @@ impl Baggage {
 
     /// The members with this key, in order.
     pub(crate) fn find(&self, key: &str) -> impl Iterator<Item = BaggageMember<'_>> {
-        // The length of a key tells most apart, and is compared faster than the text.
-        let has_key = move |text: &&str| {
-            text.as_bytes().get(key.len()) == Some(&b'=') && text.starts_with(key)
-        };
-        plain_members(&self.text).filter(has_key).map(BaggageMember::from_tidy)
+        plain_members(&self.text)
+            .filter_map(move |text| BaggageMember::from_tidy_with_key(text, key))
     }
 
     /// The members, in order.

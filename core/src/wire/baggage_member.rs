@@ -35,7 +35,7 @@ impl<'a> BaggageMember<'a> {
     /// The value, decoded.
     pub fn value(&self) -> Cow<'a, str> {
         // Most values have nothing encoded, and to find that out is cheaper than to decode nothing.
-        if self.value.contains('%') {
+        if memchr::memchr(b'%', self.value.as_bytes()).is_some() {
             percent_decode_str(self.value).decode_utf8_lossy()
         } else {
             Cow::Borrowed(self.value)
@@ -72,9 +72,20 @@ impl<'a> BaggageMember<'a> {
 
     /// A member of a list that is tidy already.
     pub(crate) fn from_tidy(text: &'a str) -> Self {
-        let (head, properties) = text.split_once(';').unwrap_or((text, ""));
-        let (key, value) = head.split_once('=').unwrap_or((head, ""));
+        let (key, rest) = split_at_char(text, b'=');
+        let (value, properties) = split_at_char(rest, b';');
         Self { key, value, properties }
+    }
+
+    /// The same if it has this key, which is not looked for then.
+    pub(super) fn from_tidy_with_key(text: &'a str, key: &str) -> Option<Self> {
+        // The length of a key tells most apart, and is compared faster than the text.
+        if text.as_bytes().get(key.len()) != Some(&b'=') || !text.starts_with(key) {
+            return None;
+        }
+        let (key, rest) = text.split_at_checked(key.len())?;
+        let (value, properties) = split_at_char(rest.get(1..)?, b';');
+        Some(Self { key, value, properties })
     }
 
     /// Bytes of the member in a tidy list, at the most.
@@ -215,6 +226,13 @@ pub(crate) fn own_key(member: &str) -> Option<&str> {
         member.as_bytes().split_first_chunk().filter(|(prefix, _)| *prefix == PREFIX)?;
     let name = rest.iter().position(|byte| !is_token_byte(*byte))?;
     if name != 0 && rest[name] == b'=' { member.get(..PREFIX.len() + name) } else { None }
+}
+
+/// What is before and behind a character; all of it is before one that is not there.
+fn split_at_char(text: &str, separator: u8) -> (&str, &str) {
+    let at = memchr::memchr(separator, text.as_bytes());
+    let parts = at.and_then(|at| Some((text.get(..at)?, text.get(at + 1..)?)));
+    parts.unwrap_or((text, ""))
 }
 
 fn split_at_byte(bytes: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
