@@ -1,6 +1,6 @@
 //! Gets the peers, each pinned by the lock file of its ecosystem.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,8 +26,8 @@ const PACKAGES: [&str; 2] = ["tracehop-interop", "tracehop-examples"];
 pub(super) struct Installed {
     /// The services in Rust, the demo's among them, and the collector.
     pub(super) rust: Executables,
-    pub(super) node: Node,
-    pub(super) python: Python,
+    pub(super) node: Interpreter,
+    pub(super) python: Interpreter,
     pub(super) chromium: PathBuf,
     pub(super) versions: Versions,
 }
@@ -45,16 +45,16 @@ pub(super) struct Versions {
 impl Installed {
     pub(super) fn install(workspace: &Workspace) -> Result<Self> {
         let folder = workspace.root().join(FOLDER);
-        let node = Node::install(folder.join("node"))?;
-        let python = Python::install(folder.join("python"))?;
+        let node = install_node(folder.join("node"))?;
+        let python = install_python(folder.join("python"))?;
         let chromium = chromium::ensure()?;
         let locked = locked_crates(workspace)?;
         Ok(Self {
             rust: Executables::build(workspace, &PACKAGES, &["--bins"])?,
             versions: Versions {
-                node: node.version("@sentry/node")?,
-                browser: node.version("@sentry/browser")?,
-                python: python.version("sentry-sdk")?,
+                node: node_package_version(&node, "@sentry/node")?,
+                browser: node_package_version(&node, "@sentry/browser")?,
+                python: python_package_version(&python, "sentry-sdk")?,
                 rust: locked("sentry")?,
                 opentelemetry: locked("opentelemetry_sdk")?,
             },
@@ -77,56 +77,34 @@ fn locked_crates(workspace: &Workspace) -> Result<impl Fn(&str) -> Result<String
     })
 }
 
-/// Node, with the packages of a folder.
+/// A program that runs the scripts of a folder, with the packages that they need.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(super) struct Interpreter {
     program: PathBuf,
     folder: PathBuf,
 }
 
-impl Node {
-    fn install(folder: PathBuf) -> Result<Self> {
-        let Some(program) = which::which("node").ok().filter(|node| is_node_new_enough(node))
-        else {
-            bail!("no Node.js of version 20 or higher found: get it from nodejs.org, with its npm")
-        };
-        let npm = which::which("npm").context("no npm found: it comes with Node.js")?;
-        let modules = folder.join("node_modules");
-        once_for(&folder.join("package-lock.json"), &modules, || {
-            let mut command = Command::new(npm);
-            command.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
-            run("npm ci", command.current_dir(&folder))
-        })?;
-        Ok(Self { program, folder })
-    }
-
-    /// A command that runs a script of the folder.
+impl Interpreter {
+    /// A command that runs a script.
     pub(super) fn command(&self, script: &str) -> Command {
         let mut command = Command::new(&self.program);
         command.arg(self.folder.join(script));
         command
     }
+}
 
-    /// Makes one script for browsers of a script of the folder and all that it imports.
-    pub(super) fn bundle(&self, script: &str, into: &Path) -> Result<()> {
-        let mut command = self.command("node_modules/esbuild/bin/esbuild");
-        command.arg(self.folder.join(script)).args([
-            "--bundle",
-            "--format=esm",
-            "--log-level=error",
-        ]);
-        let mut output = std::ffi::OsString::from("--outfile=");
-        output.push(into);
-        run("esbuild", command.arg(output))
-    }
-
-    fn version(&self, package: &str) -> Result<String> {
-        let file = self.folder.join("node_modules").join(package).join("package.json");
-        let text = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        let package: Value = serde_json::from_slice(&text)?;
-        let version = package["version"].as_str();
-        Ok(version.with_context(|| format!("{} has no version", file.display()))?.to_owned())
-    }
+fn install_node(folder: PathBuf) -> Result<Interpreter> {
+    let Some(program) = which::which("node").ok().filter(|node| is_node_new_enough(node)) else {
+        bail!("no Node.js of version 20 or higher found: get it from nodejs.org, with its npm")
+    };
+    let npm = which::which("npm").context("no npm found: it comes with Node.js")?;
+    let modules = folder.join("node_modules");
+    once_for(&folder.join("package-lock.json"), &modules, || {
+        let mut command = Command::new(npm);
+        command.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+        run("npm ci", command.current_dir(&folder))
+    })?;
+    Ok(Interpreter { program, folder })
 }
 
 fn is_node_new_enough(node: &Path) -> bool {
@@ -137,46 +115,47 @@ fn is_node_new_enough(node: &Path) -> bool {
     major.and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major >= 20)
 }
 
-/// A Python of its own, with the packages of a folder's lock file.
-#[derive(Debug)]
-pub(super) struct Python {
-    program: PathBuf,
-    folder: PathBuf,
+fn node_package_version(node: &Interpreter, package: &str) -> Result<String> {
+    let file = node.folder.join("node_modules").join(package).join("package.json");
+    let text = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let package: Value = serde_json::from_slice(&text)?;
+    let version = package["version"].as_str();
+    Ok(version.with_context(|| format!("{} has no version", file.display()))?.to_owned())
 }
 
-impl Python {
-    fn install(folder: PathBuf) -> Result<Self> {
-        let environment = folder.join(".venv");
-        let binaries = environment.join(if cfg!(windows) { "Scripts" } else { "bin" });
-        let program = binaries.join(if cfg!(windows) { "python.exe" } else { "python3" });
-        let lock = folder.join("requirements.txt");
-        once_for(&lock, &environment, || {
-            make_environment(&environment)?;
-            let mut command = Command::new(&program);
-            command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-            command.args(["--require-hashes", "--only-binary", ":all:", "--requirement"]);
-            run("pip install", command.arg(&lock))
-        })?;
-        Ok(Self { program, folder })
-    }
+/// Makes one script for browsers of a script of Node's folder and all that it imports.
+pub(super) fn bundle(node: &Interpreter, script: &str, into: &Path) -> Result<()> {
+    let mut command = node.command("node_modules/esbuild/bin/esbuild");
+    command.arg(node.folder.join(script)).args(["--bundle", "--format=esm", "--log-level=error"]);
+    let mut output = OsString::from("--outfile=");
+    output.push(into);
+    run("esbuild", command.arg(output))
+}
 
-    /// A command that runs a script of the folder.
-    pub(super) fn command(&self, script: &str) -> Command {
-        let mut command = Command::new(&self.program);
-        command.arg(self.folder.join(script));
-        command
-    }
+/// A Python of its own, with the packages of a folder's lock file.
+fn install_python(folder: PathBuf) -> Result<Interpreter> {
+    let environment = folder.join(".venv");
+    let binaries = environment.join(if cfg!(windows) { "Scripts" } else { "bin" });
+    let program = binaries.join(if cfg!(windows) { "python.exe" } else { "python3" });
+    let lock = folder.join("requirements.txt");
+    once_for(&lock, &environment, || {
+        make_environment(&environment)?;
+        let mut command = Command::new(&program);
+        command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+        command.args(["--require-hashes", "--only-binary", ":all:", "--requirement"]);
+        run("pip install", command.arg(&lock))
+    })?;
+    Ok(Interpreter { program, folder })
+}
 
-    fn version(&self, package: &str) -> Result<String> {
-        let script =
-            "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))";
-        let output = Command::new(&self.program).args(["-c", script, package]).output();
-        let output = output.context("cannot start the installed Python")?;
-        if !output.status.success() {
-            bail!("{package} is not installed: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+fn python_package_version(python: &Interpreter, package: &str) -> Result<String> {
+    let script = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))";
+    let output = Command::new(&python.program).args(["-c", script, package]).output();
+    let output = output.context("cannot start the installed Python")?;
+    if !output.status.success() {
+        bail!("{package} is not installed: {}", String::from_utf8_lossy(&output.stderr));
     }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 fn make_environment(environment: &Path) -> Result<()> {

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use super::facts::Facts;
+use super::install::bundle;
 use super::lab::{Lab, relay};
 use super::matrix::Cell;
 use super::peer::{Options, Peer};
@@ -133,7 +134,7 @@ fn page_load(lab: &Lab, trace_id: &str) -> Result<super::lab::Span> {
 fn visit(lab: &mut Lab, from: From, options: &Options, name: &str) -> Result<(Visit, Reply)> {
     let folder = lab.artifacts().to_owned();
     let script = folder.join("page.js");
-    lab.installed().node.bundle("page.mjs", &script)?;
+    bundle(&lab.installed().node, "page.mjs", &script)?;
     let pages = lab.pages(options, &script, from == From::ServerTiming)?;
     let next = relay(&[lab.service(Peer::Ours, &Options::default().with_traceparent())?]);
     let tags = if from == From::Tags { "with-tags" } else { "without-tags" };
