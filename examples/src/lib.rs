@@ -4,12 +4,14 @@
 //! stock; the page's script asks it once more, from the browser. Each keeps a report of its part, a
 //! [`Hop`](hops::Hop), from which the storefront draws the trace.
 //!
-//! [`collector`] takes what the services' SDKs send, if they have one.
+//! [`collector`] takes what the services' SDKs send, if they have one. [`doctor`] finds out of any service whether
+//! it hands its traces on.
 //!
 //! Propagation is in few lines of each service: the middleware in its `App`, the client, and the filter in
 //! the template. The rest is a shop.
 
 pub mod collector;
+pub mod doctor;
 pub mod hops;
 pub mod hostile;
 pub mod inventory;

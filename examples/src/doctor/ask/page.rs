@@ -1,0 +1,99 @@
+//! Where a page may tell of its trace, and who may keep the page.
+
+use scraper::{Html, Selector};
+use tracehop::is_storable_by_shared_caches;
+
+use super::Answer;
+use crate::doctor::Report;
+
+/// What the meta tags with a name say, in order.
+pub(super) fn meta_tags(html: &Html, name: &str) -> Vec<String> {
+    // The names are ours, and make a selector.
+    let selector = Selector::parse(&format!("meta[name=\"{name}\"]"));
+    let tags = selector.iter().flat_map(|selector| html.select(selector));
+    tags.map(|tag| tag.attr("content").unwrap_or_default().to_owned()).collect()
+}
+
+/// The description of the first metric with a name in the lines of a
+/// [`Server-Timing`](https://www.w3.org/TR/server-timing/) header.
+pub(super) fn server_timing<'a>(
+    lines: impl IntoIterator<Item = &'a str>,
+    name: &str,
+) -> Option<String> {
+    let metrics = lines.into_iter().flat_map(|line| split(line, ','));
+    let mut metrics = metrics.map(|metric| split(metric, ';'));
+    let metric = metrics.find(|metric| metric.first().is_some_and(|it| it.trim() == name))?;
+    let value = metric.iter().find_map(|parameter| {
+        let (key, value) = parameter.split_once('=')?;
+        key.trim().eq_ignore_ascii_case("desc").then_some(value.trim())
+    })?;
+    let Some(quoted) = value.strip_prefix('"') else { return Some(value.to_owned()) };
+    let mut text = String::new();
+    let mut chars = quoted.strip_suffix('"').unwrap_or(quoted).chars();
+    while let Some(char) = chars.next() {
+        text.extend(if char == '\\' { chars.next() } else { Some(char) });
+    }
+    Some(text)
+}
+
+/// The parts of a text between separators that stand in no quoted string.
+fn split(text: &str, separator: char) -> Vec<&str> {
+    let (mut quoted, mut escaped) = (false, false);
+    text.split(|char| {
+        let was_escaped = std::mem::take(&mut escaped);
+        match char {
+            '"' if !was_escaped => quoted = !quoted,
+            '\\' if quoted && !was_escaped => escaped = true,
+            _ => (),
+        }
+        char == separator && !quoted
+    })
+    .collect()
+}
+
+/// Whether others may get this very page, trace and all.
+pub(super) fn check_caches(answer: &Answer, report: &mut Report) {
+    const ABOUT: &str = "shared caches";
+    const ADVICE: &str = "Every visitor gets the same trace. Leave the tags and Server-Timing out of pages that shared \
+                          caches keep, or send `Cache-Control: private`.";
+    let storable = ["cache-control", "cdn-cache-control", "surrogate-control"]
+        .into_iter()
+        .find(|name| is_storable_by_shared_caches(answer.lines(name)));
+    if let Some(name) = storable {
+        let what = format!("they may keep the page with its trace: {name}: {}", answer.text(name));
+        report.wrong(ABOUT, what, ADVICE);
+    } else if answer.lines("age").next().is_some() {
+        report.wrong(
+            ABOUT,
+            format!("the page came out of one, with its trace: age: {}", answer.text("age")),
+            ADVICE,
+        );
+    } else {
+        report.good(ABOUT, "nothing tells them to keep the page");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metric_is_found_among_others_with_its_description() {
+        let table: &[(&[&str], Option<&str>)] = &[
+            (&["sentry-trace;desc=\"a-b-1\""], Some("a-b-1")),
+            (&["db;dur=53.123456, sentry-trace;desc=a"], Some("a")),
+            (
+                &["a;desc=\"x, sentry-trace;desc=1\"", "sentry-trace ; dur=0 ; DESC=\"2,;3\""],
+                Some("2,;3"),
+            ),
+            (&["sentry-trace;desc=\"\\\"x\\\\\""], Some("\"x\\")),
+            (&["sentry-trace"], None),
+            (&["xsentry-trace;desc=1"], None),
+            (&[], None),
+        ];
+        for (lines, expected) in table {
+            let found = server_timing(lines.iter().copied(), "sentry-trace");
+            assert_eq!(found.as_deref(), *expected, "{lines:?}");
+        }
+    }
+}

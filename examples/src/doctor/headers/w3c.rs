@@ -1,0 +1,91 @@
+//! `traceparent` and `tracestate`, which Sentry's SDKs do not need, and others do.
+
+use tracehop::wire::{SentryTrace, Traceparent, Tracestate};
+
+use super::super::Report;
+use super::{decision, text, with_causes};
+
+const PARENT: &str = "traceparent";
+const STATE: &str = "tracestate";
+
+pub(super) fn explain(
+    parents: &[&[u8]],
+    states: &[&[u8]],
+    sentry_trace: Option<SentryTrace>,
+    report: &mut Report,
+) {
+    let parent = match Traceparent::parse_lines(parents.iter().copied()) {
+        Ok(parent) => parent,
+        Err(error) => {
+            for line in parents {
+                report.part(PARENT, "", text(line), "unreadable");
+            }
+            report.wrong(
+                PARENT,
+                with_causes(&error),
+                "Services that read it begin another trace. See https://www.w3.org/TR/trace-context-2/.",
+            );
+            None
+        }
+    };
+    if let Some(parent) = parent {
+        parts(parent, parents, report);
+        compare(parent, sentry_trace, report);
+    }
+    match Tracestate::parse_lines(states.iter().copied()) {
+        Ok(None) => (),
+        Ok(Some(state)) => {
+            report.part(STATE, "", state.as_str(), "what other vendors keep beside traceparent");
+            if parents.is_empty() {
+                report.note(STATE, "there is no traceparent beside it", "It means nothing alone.");
+            }
+        }
+        Err(error) => {
+            report.part(STATE, "", text(&states.join(&b", "[..])), "unreadable");
+            report.wrong(STATE, with_causes(&error), "Receivers drop the whole list.");
+        }
+    }
+}
+
+fn parts(parent: Traceparent, lines: &[&[u8]], report: &mut Report) {
+    let line = lines.first().copied().unwrap_or_default();
+    let version = text(line.get(..2).unwrap_or_default());
+    report.part(PARENT, "version", version, "of the format");
+    report.part(PARENT, "trace id", parent.trace_id, "the trace that the request belongs to");
+    report.part(PARENT, "parent id", parent.parent_id, "the caller's span");
+    let flags = text(line.get(53..55).unwrap_or_default());
+    let meaning = if parent.sampled { "sampled" } else { "not sampled, or not decided" };
+    report.part(PARENT, "flags", flags, meaning);
+}
+
+fn compare(parent: Traceparent, sentry_trace: Option<SentryTrace>, report: &mut Report) {
+    let Some(sentry_trace) = sentry_trace else {
+        report.note(
+            PARENT,
+            "it came without a sentry-trace that can be read",
+            "Only services with continue_traceparent, or of other vendors, go on from it.",
+        );
+        return;
+    };
+    if parent.trace_id != sentry_trace.trace_id {
+        report.wrong(
+            "trace ids",
+            format!("sentry-trace is of {}, traceparent of another trace", sentry_trace.trace_id),
+            "Two tracers write the headers. Have one of them write both, as propagate_traceparent does.",
+        );
+    } else if parent.parent_id != sentry_trace.span_id {
+        report.note(
+            PARENT,
+            "it names another span of the trace than sentry-trace",
+            "Fine if a tracer of its own sends that span.",
+        );
+    } else if parent.sampled != (sentry_trace.sampled == Some(true)) {
+        report.note(
+            PARENT,
+            format!("its flag disagrees with sentry-trace: {}", decision(sentry_trace.sampled)),
+            "Fine if a tracer of its own decided so.",
+        );
+    } else {
+        report.good(PARENT, "says the same as sentry-trace");
+    }
+}
