@@ -41,6 +41,35 @@ impl Environment {
     }
 }
 
+/// An environment that is not this process's: that of another one, or one that a test makes up. All variables but
+/// the two are passed over, an empty one counts as not set, and the last of equal names counts.
+///
+/// ```
+/// use tracehop::{Environment, Propagator};
+///
+/// let value = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
+/// let environment = Environment::from_iter([("PATH", "/bin"), ("SENTRY_TRACE", value)]);
+/// assert!(Propagator::builder().build()?.continue_trace(&environment).is_continued());
+/// # Ok::<(), tracehop::BuildError>(())
+/// ```
+impl<K: AsRef<OsStr>, V: Into<OsString>> FromIterator<(K, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(variables: I) -> Self {
+        let mut environment = Self::default();
+        for (name, value) in variables {
+            let is = |field: Field| field.environment_name().is_some_and(|it| name.as_ref() == it);
+            let variable = if is(Field::SentryTrace) {
+                &mut environment.sentry_trace
+            } else if is(Field::Baggage) {
+                &mut environment.baggage
+            } else {
+                continue;
+            };
+            *variable = Some(value.into()).filter(|value| !value.is_empty());
+        }
+        environment
+    }
+}
+
 impl Extractor for Environment {
     fn extract(&self, field: Field) -> impl Iterator<Item = &[u8]> {
         let value = match field {
@@ -99,6 +128,17 @@ mod tests {
         assert_eq!(set.extract(Field::Baggage).collect::<Vec<_>>(), [b"SENTRY_BAGGAGE"]);
         let empty = Environment::from_variables(|_| Some(OsString::new()));
         assert_eq!(empty, Environment::default());
+    }
+
+    #[test]
+    fn an_environment_is_made_of_the_variables_that_carry() {
+        let of = |variables: &[(&str, &str)]| variables.iter().copied().collect::<Environment>();
+        let carrying =
+            of(&[("SENTRY_TRACE", "x"), ("sentry_trace", "y"), ("SENTRY_BAGGAGE", "a=1")]);
+        assert_eq!(carrying.extract(Field::SentryTrace).collect::<Vec<_>>(), [b"x"]);
+        assert_eq!(carrying.extract(Field::Baggage).collect::<Vec<_>>(), [b"a=1"]);
+        assert_eq!(of(&[("SENTRY_TRACE", "x"), ("SENTRY_TRACE", "")]), Environment::default());
+        assert_eq!(of(&[("baggage", "a=1"), ("SENTRY_DSN", "x")]), Environment::default());
     }
 
     #[test]
