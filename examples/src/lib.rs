@@ -11,6 +11,7 @@
 //! the template. The rest is a shop.
 
 pub mod collector;
+mod cookbook;
 pub mod doctor;
 pub mod hops;
 pub mod hostile;
