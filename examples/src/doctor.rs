@@ -1,7 +1,7 @@
 //! Finds out whether a service hands its traces on, and what is wrong if it does not.
 //!
 //! [`ask`] is for a service that can be called: it sends a request with a trace of its own and looks at what comes
-//! back. [`listen`] is for one that calls others: it is an endpoint that explains the headers which arrive.
+//! back. [`serve`] is for one that calls others: it is an endpoint that explains the headers which arrive.
 
 mod ask;
 mod headers;

@@ -22,7 +22,7 @@ struct Arguments {
     /// The page to ask for, with a trace of its own
     #[arg(required = true, value_parser = web_url)]
     url: Option<Url>,
-    /// The origin of pages that call the service from a browser, such as https://shop.example.com
+    /// The origin of pages that call the service from a browser, such as `https://shop.example.com`
     #[arg(long, value_parser = web_url)]
     origin: Option<Url>,
     /// The Sentry organisation that the trace is to belong to, for a service with strict continuation

@@ -5,13 +5,13 @@ mod preflight;
 mod seen;
 mod sent;
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tracehop::TraceId;
 use ureq::Agent;
-use ureq::http::{HeaderMap, Method, Request, StatusCode};
+use ureq::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
 use url::{Host, Url};
 
@@ -163,6 +163,7 @@ impl<'a> Client<'a> {
 
     fn get(&self, sent: &Sent) -> anyhow::Result<Answer> {
         let mut headers = sent.headers();
+        headers.insert("accept", HeaderValue::from_static("text/html,*/*;q=0.8"));
         if let Some(origin) = &self.question.origin {
             headers.insert("origin", origin.origin().ascii_serialization().parse()?);
         }
@@ -173,13 +174,32 @@ impl<'a> Client<'a> {
         let mut request =
             Request::builder().method(&method).uri(self.question.url.as_str()).body(())?;
         *request.headers_mut() = headers;
-        let asking =
-            || format!("cannot ask {method} {}: is the service running?", self.question.url);
-        let response = self.agent.run(request).with_context(asking)?;
+        let asking = || format!("cannot ask {method} {}", self.question.url);
+        let response = self.agent.run(request);
+        let response = response.map_err(|error| advised(error).context(asking()))?;
         let (parts, mut body) = response.into_parts();
         let mut bytes = Vec::new();
         body.as_reader().take(MAX_BODY).read_to_end(&mut bytes).with_context(asking)?;
         let body = String::from_utf8_lossy(&bytes).into_owned();
         Ok(Answer { status: parts.status, headers: parts.headers, body })
     }
+}
+
+/// An error, and what to do about it.
+fn advised(error: ureq::Error) -> anyhow::Error {
+    use ureq::Error;
+    let advice = match &error {
+        Error::HostNotFound => "is the name right?",
+        Error::ConnectionFailed => "is the service running?",
+        Error::Io(cause) if cause.kind() == ErrorKind::ConnectionRefused => {
+            "is the service running?"
+        }
+        // What rustls finds wrong during the handshake comes as an error of the connection.
+        Error::Io(cause) if cause.kind() == ErrorKind::InvalidData => {
+            "if an authority of your own vouches for the service, name its certificate in SSL_CERT_FILE"
+        }
+        Error::Timeout(_) => "the service takes too long",
+        _ => return error.into(),
+    };
+    anyhow::anyhow!("{error}: {advice}")
 }

@@ -27,7 +27,7 @@ pub fn serve(listener: TcpListener, reports: UnboundedSender<Report>) -> anyhow:
             .wrap(Cors::permissive())
             .default_service(web::to(answer))
     });
-    // A caller that keeps its connection would keep `--once` from its end.
+    // A caller that keeps its connection would keep a server that is stopped waiting.
     let server = server.workers(1).keep_alive(KeepAlive::Disabled).listen(listener)?;
     Ok(server.run())
 }

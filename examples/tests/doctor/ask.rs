@@ -300,8 +300,9 @@ async fn a_service_that_does_not_answer_is_an_error() {
     let nobody = tokio::net::TcpSocket::new_v4().unwrap();
     nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("http://{}", nobody.local_addr().unwrap());
-    let error = asked(&url, None, None).await.unwrap_err().to_string();
-    assert!(error.contains("is the service running?"), "{error}");
+    let error = format!("{:#}", asked(&url, None, None).await.unwrap_err());
+    assert!(error.starts_with(&format!("cannot ask GET {url}")), "{error}");
+    assert!(error.ends_with("is the service running?"), "{error}");
 }
 
 #[actix_web::test]

@@ -1,8 +1,12 @@
 //! The program itself, as a shell and CI see it.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::thread;
 
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
 use super::*;
@@ -64,6 +68,55 @@ async fn colours_are_for_those_who_want_them() {
         assert!(text.contains("? continued"), "{text}");
         assert_eq!(text.contains('\x1b'), coloured, "{variable}: {text}");
     }
+}
+
+/// A service with a certificate for `localhost`, which answers so many callers with nothing. Gives the certificate.
+fn with_certificate(callers: usize) -> (String, String) {
+    let authority = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivatePkcs8KeyDer::from(authority.signing_key.serialize_der());
+    let config =
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![authority.cert.der().clone()], key.into())
+            .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
+    thread::spawn(move || {
+        for stream in listener.incoming().take(callers) {
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = BufReader::new(StreamOwned::new(connection, stream.unwrap()));
+            let mut line = String::new();
+            // A caller that does not trust the certificate is gone by now.
+            while stream.read_line(&mut line).is_ok_and(|bytes| bytes > 2) {
+                line.clear();
+            }
+            let _ =
+                stream.get_mut().write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n");
+        }
+    });
+    (url, authority.cert.pem())
+}
+
+#[actix_web::test]
+async fn a_service_that_the_machine_trusts_is_asked_over_tls() {
+    let (url, certificate) = with_certificate(1);
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(certificate.as_bytes()).unwrap();
+    let mut command = doctor(&["--json", &url]);
+    command.env("SSL_CERT_FILE", file.path()).env_remove("SSL_CERT_DIR");
+    let output = run(command).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(json(&output)["subject"], format!("GET {url} answered 204 No Content"));
+
+    let (other, _) = with_certificate(1);
+    let mut command = doctor(&[&other]);
+    command.env("SSL_CERT_FILE", file.path()).env_remove("SSL_CERT_DIR");
+    let output = run(command).await;
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("SSL_CERT_FILE"), "{output:?}");
 }
 
 #[actix_web::test]

@@ -106,6 +106,9 @@ fn members(lines: &[&[u8]], report: &mut Report) {
             format!("the baggage has {count} members and {bytes} bytes"),
             "What is behind the first 64 members and 8192 bytes gets lost on the way. Send less baggage of your own.",
         );
+    } else {
+        let (members, limit) = (Baggage::MAX_MEMBERS, Baggage::MAX_BYTES);
+        report.good("limits", format!("{count} of {members} members, {bytes} of {limit} bytes"));
     }
 }
 
