@@ -4,7 +4,6 @@ use std::net::TcpListener;
 
 use actix_cors::Cors;
 use actix_web::dev::Server;
-use actix_web::http::KeepAlive;
 use actix_web::http::header::{ACCEPT, ContentType};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
@@ -27,9 +26,7 @@ pub fn serve(listener: TcpListener, reports: UnboundedSender<Report>) -> anyhow:
             .wrap(Cors::permissive())
             .default_service(web::to(answer))
     });
-    // A caller that keeps its connection would keep a server that is stopped waiting.
-    let server = server.workers(1).keep_alive(KeepAlive::Disabled).listen(listener)?;
-    Ok(server.run())
+    Ok(server.workers(1).listen(listener)?.run())
 }
 
 async fn answer(request: HttpRequest, reports: Data<UnboundedSender<Report>>) -> HttpResponse {
