@@ -85,3 +85,8 @@ pub use request::TRACE_HEADERS;
 pub use tracehop;
 #[doc(no_inline)]
 pub use tracehop::PropagationContext;
+
+/// Compiles the examples of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -72,3 +72,8 @@ mod trace_meta;
 pub use trace_meta::TraceMeta;
 #[doc(no_inline)]
 pub use tracehop;
+
+/// Compiles the examples of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

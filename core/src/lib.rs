@@ -105,3 +105,8 @@ pub use sampling::{SampleError, SampleRand, SampleRate};
 pub use shared_cache::is_storable_by_shared_caches;
 pub use targets::{Target, TargetError, TracePropagationTargets};
 pub use trace_data::TraceData;
+
+/// Compiles the examples of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -72,3 +72,8 @@ pub use redirect::redirect_policy;
 pub use request::{RequestBuilderExt, inject};
 #[doc(no_inline)]
 pub use tracehop;
+
+/// Compiles the examples of the crate's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
