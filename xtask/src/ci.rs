@@ -11,6 +11,7 @@ use crate::interop::Interop;
 use crate::process::Process;
 use crate::steps::Steps;
 use crate::test::Test;
+use crate::weight::Weight;
 use crate::workspace::Workspace;
 
 /// Run all checks: format, lints, documentation, tests and packaging.
@@ -26,6 +27,7 @@ impl Ci {
         let mut steps = Steps::default();
         add_components(&mut steps, &workspace);
         add_lints(&mut steps, &workspace);
+        steps.function("weight of the adapters", "cargo xtask weight", || Weight::default().run());
         self.test.add_to(&mut steps, &workspace);
         steps.function("benchmarks run", "cargo xtask bench --quick", || {
             Bench { quick: true }.run()

@@ -20,7 +20,10 @@ use self::install::{Installed, Versions};
 use self::lab::{Generator, Lab};
 use self::matrix::{Cell, Matrix};
 use self::peer::Peer;
+use crate::readme::Block;
 use crate::workspace::Workspace;
+
+const BLOCK: Block = Block { command: "cargo xtask interop" };
 
 /// Many, for all combinations to come up, and few enough for seconds.
 const HEADERS: usize = 10_000;
@@ -98,10 +101,9 @@ impl Interop {
             bail!("{}", list(&faults));
         }
         let readme = workspace.root().join("README.md");
-        match self {
-            Self { only: Some(_), .. } => Ok(()),
-            Self { write: true, .. } => matrix::write(&readme, &markdown),
-            Self { write: false, .. } => matrix::compare(&readme, &markdown),
+        match self.only {
+            Some(_) => Ok(()),
+            None => BLOCK.settle(&readme, &markdown, self.write),
         }
     }
 }

@@ -10,11 +10,13 @@ mod hostile_pages;
 mod interop;
 mod interrupt;
 mod process;
+mod readme;
 mod service;
 mod simulate;
 mod steps;
 mod tail;
 mod test;
+mod weight;
 mod workspace;
 
 use std::process::ExitCode;
@@ -39,6 +41,7 @@ enum Chore {
     Ci(ci::Ci),
     Fuzz(fuzz::Fuzz),
     Simulate(simulate::Simulate),
+    Weight(weight::Weight),
 }
 
 impl Chore {
@@ -52,6 +55,7 @@ impl Chore {
             Self::Ci(chore) => chore.run(),
             Self::Fuzz(chore) => chore.run(),
             Self::Simulate(chore) => chore.run(),
+            Self::Weight(chore) => chore.run(),
         }
     }
 }

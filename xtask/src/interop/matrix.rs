@@ -1,17 +1,10 @@
 //! The matrix: peers down, abilities across.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 
-use anyhow::{Context, Result, bail};
 use comfy_table::{Table, presets};
 
 use super::facts::Facts;
-
-/// What is between these lines in the README is this matrix.
-const BEGIN: &str = "<!-- begin of what `cargo xtask interop` prints -->\n";
-const END: &str = "<!-- end of what `cargo xtask interop` prints -->\n";
 
 /// What one peer can do, as a run showed.
 #[derive(Debug)]
@@ -109,33 +102,6 @@ impl Matrix {
     }
 }
 
-/// An error if the README does not show this matrix.
-pub(super) fn compare(readme: &Path, matrix: &str) -> Result<()> {
-    let text = fs::read_to_string(readme)?;
-    let (_, shown, _) = split(&text)?;
-    if shown != matrix {
-        bail!("the matrix in the README is out of date: `cargo xtask interop --write` renews it");
-    }
-    Ok(())
-}
-
-/// Puts this matrix into the README.
-pub(super) fn write(readme: &Path, matrix: &str) -> Result<()> {
-    let text = fs::read_to_string(readme)?;
-    let (before, _, after) = split(&text)?;
-    fs::write(readme, format!("{before}{matrix}{after}"))?;
-    Ok(())
-}
-
-/// What is before the matrix, the matrix, and what is after.
-fn split(readme: &str) -> Result<(&str, &str, &str)> {
-    let begin = readme.find(BEGIN).map(|at| at + BEGIN.len());
-    let begin = begin.with_context(|| format!("the README lacks the line {BEGIN}"))?;
-    let end = readme.find(END).filter(|end| *end >= begin);
-    let end = end.with_context(|| format!("the README lacks the line {END}"))?;
-    Ok((&readme[..begin], &readme[begin..end], &readme[end..]))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,20 +164,5 @@ mod tests {
         ];
         assert_eq!(matrix().faults(), expected);
         assert_eq!(matrix().held(), 4);
-    }
-
-    #[test]
-    fn the_readme_shows_the_matrix_between_two_lines() {
-        let folder = tempfile::tempdir().unwrap();
-        let readme = folder.path().join("README.md");
-        fs::write(&readme, format!("before\n{BEGIN}{END}after\n")).unwrap();
-        let error = compare(&readme, "| new |\n").unwrap_err().to_string();
-        assert!(error.ends_with("`cargo xtask interop --write` renews it"), "{error}");
-        write(&readme, "| new |\n").unwrap();
-        compare(&readme, "| new |\n").unwrap();
-        let text = fs::read_to_string(&readme).unwrap();
-        assert_eq!(text, format!("before\n{BEGIN}| new |\n{END}after\n"));
-        fs::write(&readme, END).unwrap();
-        assert!(compare(&readme, "").is_err());
     }
 }
