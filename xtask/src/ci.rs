@@ -8,6 +8,7 @@ use clap::Args;
 use crate::bench::Bench;
 use crate::fuzz::Fuzz;
 use crate::interop::Interop;
+use crate::minimum_rust::MinimumRust;
 use crate::process::Process;
 use crate::steps::Steps;
 use crate::test::Test;
@@ -28,6 +29,7 @@ impl Ci {
         add_components(&mut steps, &workspace);
         add_lints(&mut steps, &workspace);
         steps.function("weight of the adapters", "cargo xtask weight", || Weight::default().run());
+        steps.function("minimum Rust", "cargo xtask minimum-rust", || MinimumRust {}.run());
         self.test.add_to(&mut steps, &workspace);
         steps.function("benchmarks run", "cargo xtask bench --quick", || {
             Bench { quick: true }.run()

@@ -9,6 +9,7 @@ mod fuzz;
 mod hostile_pages;
 mod interop;
 mod interrupt;
+mod minimum_rust;
 mod process;
 mod readme;
 mod service;
@@ -42,6 +43,7 @@ enum Chore {
     Fuzz(fuzz::Fuzz),
     Simulate(simulate::Simulate),
     Weight(weight::Weight),
+    MinimumRust(minimum_rust::MinimumRust),
 }
 
 impl Chore {
@@ -56,6 +58,7 @@ impl Chore {
             Self::Fuzz(chore) => chore.run(),
             Self::Simulate(chore) => chore.run(),
             Self::Weight(chore) => chore.run(),
+            Self::MinimumRust(chore) => chore.run(),
         }
     }
 }
