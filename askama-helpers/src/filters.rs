@@ -15,39 +15,32 @@
 //! # fn main() {}
 //! ```
 //!
-//! All take a trace: a [`PropagationContext`], or whatever has one to show, such as the extractor of
+//! All take [what has a trace](HasTrace): a [`PropagationContext`](tracehop::PropagationContext), or the extractor of
 //! `tracehop-actix`.
 
 // Askama makes a type of each filter, and documents and shows none of them.
 #![allow(missing_docs, missing_debug_implementations)]
 
 use askama::Values;
-use tracehop::PropagationContext;
 
-use crate::TraceMeta;
+use crate::{HasTrace, TraceMeta};
 
 /// `{{ trace|trace_meta }}`: all tags, one a line.
 #[askama::filter_fn]
-pub fn trace_meta<T: AsRef<PropagationContext>>(
-    trace: T,
-    _: &dyn Values,
-) -> askama::Result<TraceMeta> {
-    Ok(TraceMeta::new(trace))
+pub fn trace_meta<T: HasTrace>(trace: T, _: &dyn Values) -> askama::Result<TraceMeta> {
+    Ok(TraceMeta::new(trace.trace()))
 }
 
 /// `<meta name="sentry-trace" content="{{ trace|sentry_trace }}">`: the bare value, for a tag of your own.
 #[askama::filter_fn]
-pub fn sentry_trace<T: AsRef<PropagationContext>>(
-    trace: T,
-    _: &dyn Values,
-) -> askama::Result<String> {
-    Ok(trace.as_ref().trace_data_for_page().sentry_trace().to_owned())
+pub fn sentry_trace<T: HasTrace>(trace: T, _: &dyn Values) -> askama::Result<String> {
+    Ok(trace.trace().trace_data_for_page().sentry_trace().to_owned())
 }
 
 /// `<meta name="baggage" content="{{ trace|baggage }}">`: the bare list, for a tag of your own. Empty if
 /// there is none. The template escapes it, as it does every text.
 #[askama::filter_fn]
-pub fn baggage<T: AsRef<PropagationContext>>(trace: T, _: &dyn Values) -> askama::Result<String> {
-    let baggage = trace.as_ref().trace_data_for_page().baggage();
+pub fn baggage<T: HasTrace>(trace: T, _: &dyn Values) -> askama::Result<String> {
+    let baggage = trace.trace().trace_data_for_page().baggage();
     Ok(baggage.map(ToString::to_string).unwrap_or_default())
 }

@@ -51,7 +51,7 @@
 //! }
 //! ```
 //!
-//! Nor does one whose `trace` is something else:
+//! Nor does one whose `trace` is something else, and [the message](HasTrace) says what to do:
 //!
 //! ```compile_fail,E0277
 //! use askama::Template;
@@ -63,12 +63,17 @@
 //!     trace: Option<String>,
 //! }
 //! ```
+//!
+//! "Cannot find module or crate `filters`" means that the line `use tracehop_askama::filters;` is missing where the
+//! template's struct is.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod filters;
+mod has_trace;
 mod trace_meta;
 
+pub use has_trace::HasTrace;
 pub use trace_meta::TraceMeta;
 #[doc(no_inline)]
 pub use tracehop;
