@@ -45,6 +45,22 @@ impl Propagator {
 /// Options have the names that they have in the other
 /// [SDKs](https://develop.sentry.dev/sdk/foundations/client/configuration/).
 /// None is needed: without any, traces are continued and handed on, and decisions deferred.
+///
+/// ```
+/// use tracehop::{Propagator, Target};
+///
+/// let propagator = Propagator::builder()
+///     .dsn("https://key@o123.ingest.sentry.io/42")
+///     .release("shop@1.4.0")
+///     .environment("staging")
+///     .traces_sample_rate(0.25)
+///     .trace_propagation_targets([Target::domain("internal.example")])
+///     .build()?;
+///
+/// let error = Propagator::builder().traces_sample_rate(25.0).build().unwrap_err();
+/// assert_eq!(error.option(), "traces_sample_rate");
+/// # Ok::<(), tracehop::BuildError>(())
+/// ```
 #[derive(Clone, Default)]
 #[must_use = "nothing is propagated until the propagator is built and used"]
 pub struct PropagatorBuilder {
@@ -141,14 +157,29 @@ impl PropagatorBuilder {
     /// The share of traces to sample, from 0 to 1, where neither a sampler nor the calling service decides.
     ///
     /// Not set, decisions are deferred (*tracing without performance*). That is not a rate of 0, which
-    /// decides "no".
+    /// decides "no". See Sentry's [traces](https://develop.sentry.dev/sdk/telemetry/traces/).
     pub fn traces_sample_rate(mut self, rate: f64) -> Self {
         self.traces_sample_rate = Some(Given { by: "traces_sample_rate", value: rate });
         self
     }
 
     /// A function that gives the rate for each trace. Beats the calling service's decision and
-    /// [`traces_sample_rate`](Self::traces_sample_rate).
+    /// [`traces_sample_rate`](Self::traces_sample_rate), as in Sentry's
+    /// [order of precedence](https://develop.sentry.dev/sdk/telemetry/traces/).
+    ///
+    /// ```
+    /// use tracehop::{Propagator, SamplingContext};
+    ///
+    /// fn rate(trace: &SamplingContext<'_>) -> f64 {
+    ///     match trace.name() {
+    ///         Some("GET /health") => 0.0,
+    ///         _ => trace.inherit_or_sample_with(0.2),
+    ///     }
+    /// }
+    ///
+    /// let propagator = Propagator::builder().traces_sampler(rate).build()?;
+    /// # Ok::<(), tracehop::BuildError>(())
+    /// ```
     ///
     /// It is called when the decision is first asked for, by whoever asks, and once a trace unless it
     /// panics. It is in no trace itself: the current one is none. It must not ask the
@@ -167,13 +198,16 @@ impl PropagatorBuilder {
     }
 
     /// Whether a trace is only continued if both services, or neither, say which organisation is theirs.
-    /// Off by default.
+    /// Off by default: one of the two is then enough, if it is not another one. See
+    /// [Trace Propagation](https://develop.sentry.dev/sdk/foundations/trace-propagation/).
     pub fn strict_trace_continuation(mut self, strict: bool) -> Self {
         self.strict_trace_continuation = strict;
         self
     }
 
-    /// The requests that get trace headers, by their URL. Not set: every request; set and empty: none.
+    /// The requests that get trace headers, by their URL. Not set: every request; set and empty: none. See
+    /// [Trace Propagation](https://develop.sentry.dev/sdk/foundations/trace-propagation/), and [`Target`] for what
+    /// each kind compares.
     pub fn trace_propagation_targets(mut self, targets: impl IntoIterator<Item = Target>) -> Self {
         self.trace_propagation_targets = Some(targets.into_iter().collect());
         self

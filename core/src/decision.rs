@@ -6,8 +6,26 @@ use crate::sampling::{SampleRand, SampleRate};
 
 /// What a sampler is told about the trace that it decides on.
 ///
-/// See [`traces_sampler`](crate::PropagatorBuilder::traces_sampler).
-#[derive(Debug, Clone)]
+/// See [`traces_sampler`](crate::PropagatorBuilder::traces_sampler). One can be made to test a sampler with:
+///
+/// ```
+/// use tracehop::{SampleRate, SamplingContext};
+///
+/// fn rate(trace: &SamplingContext<'_>) -> f64 {
+///     match trace.name() {
+///         Some("GET /health") => 0.0,
+///         _ => trace.inherit_or_sample_with(0.2),
+///     }
+/// }
+///
+/// let head = SamplingContext::default();
+/// assert_eq!(rate(&head), 0.2);
+/// assert_eq!(rate(&head.clone().with_name("GET /health")), 0.0);
+/// let half = SampleRate::new(0.5)?;
+/// assert_eq!(rate(&head.with_parent_sampled(true).with_parent_sample_rate(half)), 0.5);
+/// # Ok::<(), tracehop::SampleError>(())
+/// ```
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct SamplingContext<'a> {
     pub(crate) name: Option<&'a str>,
@@ -15,7 +33,28 @@ pub struct SamplingContext<'a> {
     pub(crate) parent_sample_rate: Option<SampleRate>,
 }
 
-impl SamplingContext<'_> {
+impl<'a> SamplingContext<'a> {
+    /// With this name of the transaction.
+    #[must_use]
+    pub fn with_name(mut self, name: &'a str) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    /// With this decision of the calling service's.
+    #[must_use]
+    pub fn with_parent_sampled(mut self, sampled: bool) -> Self {
+        self.parent_sampled = Some(sampled);
+        self
+    }
+
+    /// With this rate, which the calling service decided at.
+    #[must_use]
+    pub fn with_parent_sample_rate(mut self, rate: SampleRate) -> Self {
+        self.parent_sample_rate = Some(rate);
+        self
+    }
+
     /// The transaction's name, such as `GET /users/{id}`, if it was set before the decision was asked for.
     pub fn name(&self) -> Option<&str> {
         self.name
@@ -32,17 +71,6 @@ impl SamplingContext<'_> {
     }
 
     /// The parent's rate, else its decision as 1 or 0, else `fallback`.
-    ///
-    /// ```
-    /// # use tracehop::Propagator;
-    /// let propagator = Propagator::builder()
-    ///     .traces_sampler(|context| match context.name() {
-    ///         Some("GET /health") => 0.0,
-    ///         _ => context.inherit_or_sample_with(0.2),
-    ///     })
-    ///     .build()?;
-    /// # Ok::<(), tracehop::BuildError>(())
-    /// ```
     pub fn inherit_or_sample_with(&self, fallback: f64) -> f64 {
         self.parent_sample_rate
             .map(SampleRate::get)
