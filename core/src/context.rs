@@ -10,6 +10,7 @@ use crate::decision::{Decision, SamplingContext};
 use crate::dsc::DynamicSamplingContext;
 use crate::id::{SpanId, TraceId};
 use crate::incoming::{Incoming, NotContinued};
+use crate::method;
 use crate::options::Options;
 use crate::sampling::{SampleRand, SampleRate};
 use crate::trace_data::{TraceData, merge_baggage};
@@ -47,9 +48,6 @@ pub struct PropagationContext {
     parent_span_id: Option<SpanId>,
     trace: Arc<Trace>,
 }
-
-const METHODS: [&str; 9] =
-    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
 /// What all contexts of one trace share.
 struct Trace {
@@ -165,7 +163,7 @@ impl PropagationContext {
     /// or [RFC 5789](https://www.rfc-editor.org/rfc/rfc5789) names nothing: it is free text of the client's,
     /// and not for a list of names.
     pub fn set_route(&self, method: &str, pattern: &str) {
-        if METHODS.contains(&method) {
+        if let Some(method) = method::find(method) {
             self.set_transaction([method, " ", pattern].concat());
         }
     }

@@ -43,8 +43,8 @@ impl Propagator {
     /// Continues the trace that a carrier holds, or starts a new one.
     ///
     /// This never fails. Where the trace is not continued, the context
-    /// [says why](PropagationContext::not_continued), and with the feature `tracing` so does a debug event,
-    /// unless there was nothing to continue.
+    /// [says why](PropagationContext::not_continued), and with the feature `tracing` so does a debug event with
+    /// the `trace_id` of the new one, unless there was nothing to continue.
     ///
     /// The rules are in
     /// [Trace Propagation](https://develop.sentry.dev/sdk/foundations/trace-propagation/):
@@ -56,11 +56,16 @@ impl Propagator {
         match Incoming::read(carrier, &self.options) {
             Ok(incoming) => PropagationContext::continued(Arc::clone(&self.options), incoming),
             Err(reason) => {
+                let context = PropagationContext::started(Arc::clone(&self.options), reason);
                 #[cfg(feature = "tracing")]
-                if reason != NotContinued::NoTrace {
-                    tracing::debug!(reason = %reason, "incoming trace not continued");
+                if let Some(reason) = context.not_continued()
+                    && *reason != NotContinued::NoTrace
+                {
+                    // With the id that all else is logged under that the request causes.
+                    let trace_id = context.trace_id();
+                    tracing::debug!(%reason, %trace_id, "incoming trace not continued");
                 }
-                PropagationContext::started(Arc::clone(&self.options), reason)
+                context
             }
         }
     }

@@ -47,15 +47,18 @@ impl Subscriber for Events {
 fn bad_input_is_said_once_and_no_input_is_not_worth_a_word() {
     let events = Events::default();
     let propagator = Propagator::builder().build().unwrap();
-    tracing::subscriber::with_default(events.clone(), || {
-        let _ = propagator.continue_trace(&[("sentry-trace", "1")]);
+    let trace_id = tracing::subscriber::with_default(events.clone(), || {
+        let begun = propagator.continue_trace(&[("sentry-trace", "1")]);
         let _ = propagator.continue_trace(&[("other", "1")]);
         let _ = propagator.start_new_trace();
+        begun.trace_id()
     });
     assert_eq!(
         *events.0.lock().unwrap(),
-        ["tracehop::propagator message=incoming trace not continued \
-          reason=a sentry-trace value has 49 or 51 characters, 1 were found"]
+        [format!(
+            "tracehop::propagator message=incoming trace not continued \
+             reason=a sentry-trace value has 49 or 51 characters, 1 were found trace_id={trace_id}"
+        )]
     );
 }
 
