@@ -6,20 +6,34 @@ use actix_web::web::Bytes;
 use pin_project_lite::pin_project;
 use tracehop::PropagationContext;
 
+use crate::span::RequestSpan;
+
 pin_project! {
     /// The body of a response, made in the trace of its request: one that is streamed may still call other
     /// services when its handler has long returned.
     #[derive(Debug)]
     pub struct TracedBody<B> {
+        // There until it is dropped, or taken as bytes.
         #[pin]
-        body: B,
+        body: Option<B>,
         context: PropagationContext,
+        span: RequestSpan,
+    }
+
+    impl<B> PinnedDrop for TracedBody<B> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            // What is said and done at the end of a stream belongs to it, as with a future that is dropped.
+            if this.body.is_some() {
+                this.span.in_scope(|| this.context.in_scope(|| this.body.set(None)));
+            }
+        }
     }
 }
 
 impl<B> TracedBody<B> {
-    pub(crate) fn new(body: B, context: PropagationContext) -> Self {
-        Self { body, context }
+    pub(crate) fn new(body: B, context: PropagationContext, span: RequestSpan) -> Self {
+        Self { body: Some(body), context, span }
     }
 }
 
@@ -27,7 +41,7 @@ impl<B: MessageBody> MessageBody for TracedBody<B> {
     type Error = B::Error;
 
     fn size(&self) -> BodySize {
-        self.body.size()
+        self.body.as_ref().map_or(BodySize::None, MessageBody::size)
     }
 
     fn poll_next(
@@ -35,11 +49,17 @@ impl<B: MessageBody> MessageBody for TracedBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.project();
-        this.context.in_scope(|| this.body.poll_next(cx))
+        let Some(body) = this.body.as_pin_mut() else { return Poll::Ready(None) };
+        this.span.in_scope(|| this.context.in_scope(|| body.poll_next(cx)))
     }
 
-    fn try_into_bytes(self) -> Result<Bytes, Self> {
-        let Self { body, context } = self;
-        body.try_into_bytes().map_err(|body| Self { body, context })
+    fn try_into_bytes(mut self) -> Result<Bytes, Self> {
+        match self.body.take().map_or(Ok(Bytes::new()), MessageBody::try_into_bytes) {
+            Ok(bytes) => Ok(bytes),
+            Err(body) => {
+                self.body = Some(body);
+                Err(self)
+            }
+        }
     }
 }

@@ -8,7 +8,8 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, ResponseError};
 use tracehop::{PropagationContext, Propagator};
 
-use crate::request::{continue_trace, name_by_route, trace_of};
+use crate::request::{Route, continue_trace, name_by_route, trace_of};
+use crate::span::correct_route;
 
 /// Extractor of the trace that a request belongs to.
 ///
@@ -67,11 +68,13 @@ impl FromRequest for Trace {
             let data = request.app_data::<Data<Propagator>>().map(|data| &***data);
             data.or_else(|| request.app_data::<Propagator>())
         };
+        let route = Route::of(request);
         let context = trace_of(request)
-            .or_else(|| propagator().map(|propagator| continue_trace(propagator, request)));
+            .or_else(|| propagator().map(|propagator| continue_trace(propagator, &route)));
         if let Some(context) = &context {
             // Once more, since only now the route is known for sure: guards have had their say.
-            name_by_route(context, request);
+            name_by_route(context, &route);
+            correct_route(&route);
         }
         ready(context.map(Self).ok_or(NotConfigured))
     }

@@ -60,6 +60,27 @@
 //!
 //! Wrap the App in `Cors` last, so that it comes first and answers preflights itself.
 //!
+//! # Logs
+//!
+//! With the feature `tracing` the middleware opens a span of the crate [tracing](https://docs.rs/tracing) for each
+//! request, so that a log is searched for a trace as Sentry shows it. The span is called `http.server`, has the
+//! level INFO and the target `tracehop_actix`, and the fields
+//!
+//! | field | what |
+//! |---|---|
+//! | `trace_id` | the trace, 32 hexadecimal digits |
+//! | `span_id` | the service's own span in it, 16 hexadecimal digits |
+//! | `method` | the request's method, `_OTHER` if it is [none that is known](tracehop::known_method) |
+//! | `route` | the pattern of the route that was matched, such as `/users/{id}`, and never the path; none if none was |
+//! | `status` | the response's status, once it is there; none if the request was dropped before |
+//!
+//! The handler is in it with all that it awaits, middleware that is further in, and a body that is streamed, until
+//! the body is dropped. What the handler spawns must be told, as with every span, by `.in_current_span()` of
+//! [`tracing::Instrument`](https://docs.rs/tracing/latest/tracing/trait.Instrument.html). The span is below the one
+//! that is current where the middleware is called.
+//!
+//! A filter that keeps out INFO keeps out the span as well, and the ids with it: let `tracehop_actix=info` through.
+//!
 //! # Features
 //!
 //! None is on by default. Those of [`tracehop`] that are not here, such as `serde`, are turned on by
@@ -68,7 +89,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `regex` | `Target::regex` |
-//! | `tracing` | a debug event that says why a trace was not continued, and a warning for a cached page with a trace |
+//! | `tracing` | a [span](#logs) for each request in the logs, a debug event that says why a trace was not continued, and a warning for a cached page with a trace |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -76,6 +97,7 @@ mod body;
 mod extractor;
 mod middleware;
 mod request;
+mod span;
 
 pub use body::TracedBody;
 pub use extractor::{NotConfigured, Trace};

@@ -1,6 +1,6 @@
 use std::future::{Ready, ready};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::http::header::{
@@ -13,7 +13,8 @@ use tracehop::{
 };
 
 use crate::body::TracedBody;
-use crate::request::continue_trace;
+use crate::request::{Route, continue_trace};
+use crate::span::{InSpan, RequestSpan};
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
@@ -27,7 +28,7 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 ///   [`Trace`](crate::Trace) corrects it. A resource with several patterns is known by its first.
 /// * A request that passes this middleware twice has one trace, if both have the same propagator; with
 ///   another one, such as that of a tenant's scope, the inner one continues the trace by its own options.
-///
+/// * With the feature `tracing` all that is logged meanwhile is in a [span](crate#logs), one for each trace.
 /// * A page with the trace's tags that shared caches [may keep](is_storable_by_shared_caches) would give one trace
 ///   to all its visitors. With the feature `tracing` there is a warning, once for each route.
 ///
@@ -98,13 +99,19 @@ where
     dev::forward_ready!(service);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let context = continue_trace(&self.settings.propagator, request.request());
+        let (context, span) = {
+            let route = Route::of(request.request());
+            let context = continue_trace(&self.settings.propagator, &route);
+            let span = RequestSpan::open(&context, &route);
+            (context, span)
+        };
         // Middleware further in may work before it returns its future.
-        let future = context.in_scope(|| self.service.call(request));
+        let future = span.in_scope(|| context.in_scope(|| self.service.call(request)));
         TraceResponse {
-            future: future.in_trace(context.clone()),
+            future: span.around(future.in_trace(context.clone())),
             server_timing: self.settings.server_timing,
             context,
+            span,
         }
     }
 }
@@ -115,9 +122,10 @@ pin_project! {
     #[must_use = "futures do nothing unless you await or poll them"]
     pub struct TraceResponse<F> {
         #[pin]
-        future: Traced<F>,
+        future: InSpan<Traced<F>>,
         server_timing: bool,
         context: PropagationContext,
+        span: RequestSpan,
     }
 }
 
@@ -129,16 +137,19 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        this.future.poll(cx).map_ok(|mut response| {
+        let response = ready!(this.future.poll(cx));
+        this.span.record_response(&response);
+        Poll::Ready(response.map(|mut response| {
             let server_timing = *this.server_timing && is_html(&response);
             if (server_timing || this.context.is_in_page()) && is_shared(&response) {
                 let route = response.request().match_pattern().unwrap_or_default();
-                this.context.warn_if_in_shared_page(&route);
+                this.span.in_scope(|| this.context.warn_if_in_shared_page(&route));
             } else if server_timing {
                 add_server_timing(&mut response, this.context);
             }
-            response.map_body(|_, body| TracedBody::new(body, this.context.clone()))
-        })
+            let (context, span) = (this.context.clone(), this.span.clone());
+            response.map_body(|_, body| TracedBody::new(body, context, span))
+        }))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Where actix-web keeps what a trace is read from.
 
+use std::cell::OnceCell;
+
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpMessage as _, HttpRequest};
 use tracehop::{Extractor, Field, PropagationContext, Propagator};
@@ -48,22 +50,42 @@ pub(crate) fn trace_of(request: &HttpRequest) -> Option<PropagationContext> {
 
 /// Continues the trace of a request and keeps it with the request, or returns the one that is there, if it
 /// is of the same propagator.
-pub(crate) fn continue_trace(propagator: &Propagator, request: &HttpRequest) -> PropagationContext {
+pub(crate) fn continue_trace(propagator: &Propagator, route: &Route<'_>) -> PropagationContext {
+    let request = route.request();
     let known = trace_of(request).filter(|context| propagator.is_propagator_of(context));
     known.unwrap_or_else(|| {
         let context = propagator.continue_trace(&Headers(request.headers()));
         request.extensions_mut().insert(context.clone());
-        name_by_route(&context, request);
+        name_by_route(&context, route);
         context
     })
 }
 
+/// The route of a request, looked for when it is asked for: to find the pattern, the path is matched once more.
+pub(crate) struct Route<'r> {
+    request: &'r HttpRequest,
+    pattern: OnceCell<Option<String>>,
+}
+
+impl<'r> Route<'r> {
+    pub(crate) fn of(request: &'r HttpRequest) -> Self {
+        Self { request, pattern: OnceCell::new() }
+    }
+
+    pub(crate) fn request(&self) -> &'r HttpRequest {
+        self.request
+    }
+
+    pub(crate) fn pattern(&self) -> Option<&str> {
+        self.pattern.get_or_init(|| self.request.match_pattern()).as_deref()
+    }
+}
+
 /// A path that no route matches is nobody's name for anything.
-pub(crate) fn name_by_route(context: &PropagationContext, request: &HttpRequest) {
-    // To find the pattern, the path is matched once more.
+pub(crate) fn name_by_route(context: &PropagationContext, route: &Route<'_>) {
     if context.uses_transaction()
-        && let Some(pattern) = request.match_pattern()
+        && let Some(pattern) = route.pattern()
     {
-        context.set_route(request.method().as_str(), &pattern);
+        context.set_route(route.request().method().as_str(), pattern);
     }
 }

@@ -66,36 +66,16 @@ async fn what_shared_caches_may_keep_has_no_server_timing() {
 
 #[cfg(feature = "tracing")]
 mod warnings {
-    use std::io;
-    use std::sync::{Arc, Mutex};
-
     use super::*;
+    use crate::log::{Log, listen};
     use crate::status;
-
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     #[actix_web::test]
     async fn a_page_with_tags_that_shared_caches_may_keep_is_warned_of_once_a_route() {
         let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).without_time();
-        // For all threads, since a server has threads of its own: that of another test may write here as well.
-        let subscriber = subscriber.with_writer(move || writer.clone()).finish();
-        tracing::subscriber::set_global_default(subscriber).unwrap();
-
-        let propagator = propagator();
+        let (propagator, writer) = (propagator(), log.clone());
         let server = serve!(move || {
+            listen(writer.as_text());
             let app = App::new().wrap(TracePropagation::new(propagator.clone()));
             app.route("/warnings/cached/{id}", web::get().to(page))
                 .route("/warnings/private/{id}", web::get().to(page))
@@ -117,12 +97,11 @@ mod warnings {
             assert_eq!(status(&server.get(path, &[lines, continued]).await), "200");
             assert_eq!(status(&server.get(path, &[lines]).await), "200");
         }
-        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let log = log.text();
         let warned: Vec<_> = log
             .lines()
             .filter(|line| line.contains("WARN") && line.contains("shared caches"))
             .filter_map(|line| line.rsplit_once("route=").map(|(_, route)| route))
-            .filter(|route| route.contains("/warnings/"))
             .collect();
         assert_eq!(warned, ["\"/warnings/cached/{id}\"", "\"/warnings/other\""], "{log}");
     }

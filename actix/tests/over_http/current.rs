@@ -1,3 +1,5 @@
+use std::sync::mpsc;
+
 use actix_web::dev::Service as _;
 use actix_web::web::Bytes;
 use actix_web::{App, HttpResponse, rt, web};
@@ -53,12 +55,15 @@ async fn the_trace_is_current_in_other_middleware_before_and_in_its_future() {
 }
 
 #[actix_web::test]
-async fn the_trace_is_current_while_a_body_is_streamed() {
+async fn the_trace_is_current_while_a_body_is_streamed_and_when_it_ends() {
     let propagator = propagator();
+    let (at_end, ended) = mpsc::channel();
     let server = serve!(move || {
-        let handler = async |trace: Trace| {
+        let at_end = at_end.clone();
+        let handler = move |trace: Trace| {
             let expected = Some(trace.trace_id().to_string());
-            HttpResponse::Ok().body(Streamed { chunks: 3, expected })
+            let body = Streamed { chunks: 3, expected, at_end: at_end.clone() };
+            async { HttpResponse::Ok().body(body) }
         };
         App::new()
             .wrap(TracePropagation::new(propagator.clone()))
@@ -66,12 +71,20 @@ async fn the_trace_is_current_while_a_body_is_streamed() {
     });
     let response = server.get("/", &[]).await;
     assert_eq!(body(&response).matches("true").count(), 3, "{response}");
+    assert_eq!(ended.recv(), Ok(true));
 }
 
 /// Says, chunk by chunk, whether the trace is still that of its request.
 struct Streamed {
     chunks: u8,
     expected: Option<String>,
+    at_end: mpsc::Sender<bool>,
+}
+
+impl Drop for Streamed {
+    fn drop(&mut self) {
+        let _ = self.at_end.send(current() == self.expected);
+    }
 }
 
 impl actix_web::body::MessageBody for Streamed {

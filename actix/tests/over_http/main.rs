@@ -9,8 +9,12 @@ mod cors;
 mod current;
 mod extractor;
 mod injection;
+#[cfg(feature = "tracing")]
+mod log;
 mod responses;
 mod routes;
+#[cfg(feature = "tracing")]
+mod spans;
 
 use std::net::SocketAddr;
 

@@ -1,0 +1,62 @@
+//! What a server logs.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use tracing::{Level, Subscriber};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::{self, format::FmtSpan};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry;
+
+/// Everything that was written to it.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn writer(&self) -> impl Fn() -> Self + Send + Sync + 'static {
+        let log = self.clone();
+        move || log.clone()
+    }
+
+    /// As JSON, with a line for each span that ends.
+    pub(crate) fn as_json(&self) -> impl Subscriber + Send + Sync + 'static {
+        let format = fmt::layer().json().with_span_events(FmtSpan::CLOSE);
+        registry().with(format.with_writer(self.writer())).with(ours())
+    }
+
+    pub(crate) fn as_text(&self) -> impl Subscriber + Send + Sync + 'static {
+        let format = fmt::layer().with_ansi(false).without_time();
+        registry().with(format.with_writer(self.writer())).with(ours())
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What these tests and the crates under test say, and nothing of actix's.
+fn ours() -> Targets {
+    Targets::new().with_target("tracehop", Level::TRACE).with_target("over_http", Level::TRACE)
+}
+
+/// Listens to the thread that calls this as long as it runs. The servers of these tests have one worker each, which
+/// makes its App in a thread of its own.
+pub(crate) fn listen(subscriber: impl Subscriber + Send + Sync + 'static) {
+    std::mem::forget(tracing::subscriber::set_default(subscriber));
+}
