@@ -50,6 +50,24 @@
 //! [reqwest-retry](https://docs.rs/reqwest-retry) either order will do, and every attempt carries the
 //! headers once.
 //!
+//! # Logs
+//!
+//! With the feature `tracing` the middleware opens a span of the crate [tracing](https://docs.rs/tracing) for each
+//! call. It is called `http.client`, has the level INFO and the target `tracehop_reqwest`, and the fields
+//!
+//! | field | what |
+//! |---|---|
+//! | `trace_id` | the trace that the call belongs to, also if its URL is no target; none if it was told to have none |
+//! | `span_id` | the span in it that makes the call: what `sentry-trace` says, if that is sent |
+//! | `method` | the request's method, `_OTHER` if it is [none that is known](tracehop::known_method) |
+//! | `url` | scheme, host, port and path: without user, password, query and fragment |
+//! | `status` | the response's status |
+//! | `error` | if there is no response, why: `timeout`, `connect`, `redirect`, `body`, `decode`, `builder`, `status`, `request`, or `middleware` for what other middleware says |
+//!
+//! It ends when the head of the response is there, and has neither of the last two if the call was dropped before.
+//! Middleware that was added later is in it: behind [reqwest-retry](https://docs.rs/reqwest-retry) each attempt has a
+//! span of its own, and before it all attempts have one.
+//!
 //! # Features
 //!
 //! None is on by default. Those of [`tracehop`] that are not here, such as `serde`, are turned on by
@@ -58,13 +76,14 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `regex` | `Target::regex` |
-//! | `tracing` | a warning if a redirect took headers away from the targets; a debug event that says why a trace was not continued |
+//! | `tracing` | a [span](#logs) for each call in the logs; a warning if a redirect took headers away from the targets; a debug event that says why a trace was not continued |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod middleware;
 mod redirect;
 mod request;
+mod span;
 
 pub use middleware::TracePropagation;
 #[cfg(not(target_arch = "wasm32"))]

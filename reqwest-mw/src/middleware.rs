@@ -5,6 +5,7 @@ use tracehop::{PropagationContext, Propagator};
 
 use crate::redirect::{Carried, carrying};
 use crate::request::Choice;
+use crate::span::CallSpan;
 
 /// Middleware that puts the trace into the headers of each request.
 ///
@@ -13,6 +14,8 @@ use crate::request::Choice;
 ///
 /// The request's URL must be a target for this propagator, and for the one that the trace came from if that is
 /// another: a client that was given targets keeps to them.
+///
+/// With the feature `tracing` all that is logged meanwhile is in a [span](crate#logs).
 #[derive(Debug, Clone)]
 pub struct TracePropagation {
     propagator: Propagator,
@@ -51,12 +54,13 @@ impl Middleware for TracePropagation {
         next: Next<'_>,
     ) -> Result<Response> {
         let context = self.context(extensions);
+        let span = CallSpan::open(context.as_ref(), &request);
         let context =
             context.filter(|context| self.propagator.propagates_to(context, request.url()));
         if let Some(context) = &context {
-            context.inject_always(request.headers_mut());
+            span.in_scope(|| context.inject_always(request.headers_mut()));
         }
         let carried = context.map(|context| Carried::new(self.propagator.clone(), context));
-        carrying(carried, next.run(request, extensions)).await
+        span.around(carrying(carried, next.run(request, extensions))).await
     }
 }

@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod failures;
+#[cfg(feature = "tracing")]
+mod log;
 mod redirects;
+#[cfg(feature = "tracing")]
+mod spans;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

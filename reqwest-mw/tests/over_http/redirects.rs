@@ -257,28 +257,6 @@ async fn all_else_is_left_to_the_policy_below() {
     assert_eq!(ours.requests().len(), 5);
 }
 
-/// Everything that is logged while this is kept.
-#[cfg(feature = "tracing")]
-fn log() -> (Arc<Mutex<Vec<u8>>>, tracing::subscriber::DefaultGuard) {
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl std::io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    let log = Arc::new(Mutex::new(Vec::new()));
-    let writer = Arc::clone(&log);
-    let subscriber =
-        tracing_subscriber::fmt().without_time().with_writer(move || Log(Arc::clone(&writer)));
-    (log, tracing::subscriber::set_default(subscriber.finish()))
-}
-
 #[cfg(feature = "tracing")]
 #[tokio::test]
 async fn a_client_without_the_policy_is_warned_of_once_and_without_what_the_url_says() {
@@ -287,13 +265,13 @@ async fn a_client_without_the_policy_is_warned_of_once_and_without_what_the_url_
     let targets = [Target::origin(&ours.url)];
     let propagator = options().trace_propagation_targets(targets).build().unwrap();
     let client = super::client(propagator);
-    let (log, _guard) = log();
+    let log = super::log::Log::of_this_thread();
     client.get(other.url("/")).send().await.unwrap();
-    assert_eq!(*log.lock().unwrap(), b"");
+    assert!(!log.text().contains("WARN"), "{}", log.text());
     for _ in 0..2 {
         client.get(ours.url("/")).send().await.unwrap();
     }
-    let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     assert_eq!(log.matches("is no target").count(), 1, "{log}");
     assert!(log.contains("WARN") && log.contains(&other.url) && !log.contains("hush"), "{log}");
 }

@@ -1,0 +1,131 @@
+//! The span of a call in the logs. Without the feature `tracing` there is none, and this costs nothing.
+
+use reqwest::{Request, Response};
+use reqwest_middleware::Result;
+use tracehop::PropagationContext;
+
+/// The span of a call; none if nobody listens.
+pub(crate) struct CallSpan {
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
+}
+
+#[cfg(feature = "tracing")]
+impl CallSpan {
+    pub(crate) fn open(context: Option<&PropagationContext>, request: &Request) -> Self {
+        let span = tracing::info_span!(
+            target: "tracehop_reqwest",
+            "http.client",
+            trace_id = context.map(|context| tracing::field::display(context.trace_id())),
+            span_id = context.map(|context| tracing::field::display(context.span_id())),
+            method = tracehop::known_method(request.method().as_str()),
+            url = %shown::Address(request.url()),
+            status = tracing::field::Empty,
+            error = tracing::field::Empty,
+        );
+        Self { span }
+    }
+
+    pub(crate) fn in_scope<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.span.in_scope(f)
+    }
+
+    /// Makes the call in the span, which then says how it went.
+    pub(crate) async fn around(
+        self,
+        call: impl Future<Output = Result<Response>>,
+    ) -> Result<Response> {
+        let result = tracing::Instrument::instrument(call, self.span.clone()).await;
+        match &result {
+            Ok(response) => self.span.record("status", response.status().as_u16()),
+            Err(error) => self.span.record("error", shown::kind(error)),
+        };
+        result
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+impl CallSpan {
+    pub(crate) fn open(_: Option<&PropagationContext>, _: &Request) -> Self {
+        Self {}
+    }
+
+    pub(crate) fn in_scope<R>(&self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
+    pub(crate) async fn around(
+        self,
+        call: impl Future<Output = Result<Response>>,
+    ) -> Result<Response> {
+        call.await
+    }
+}
+
+/// What may be in a log.
+#[cfg(feature = "tracing")]
+mod shown {
+    use std::fmt;
+
+    use reqwest::Url;
+    use reqwest_middleware::Error;
+
+    /// A URL without what may be secret: user, password, query and fragment.
+    pub(super) struct Address<'a>(pub(super) &'a Url);
+
+    impl fmt::Display for Address<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "{}:", self.0.scheme())?;
+            // Without a host it is nothing that can be called, and its path is anything.
+            let Some(host) = self.0.host_str() else { return Ok(()) };
+            write!(f, "//{host}")?;
+            if let Some(port) = self.0.port() {
+                write!(f, ":{port}")?;
+            }
+            f.write_str(self.0.path())
+        }
+    }
+
+    /// The kind of an error. Its text has the whole URL, and what other middleware wrote.
+    pub(super) fn kind(error: &Error) -> &'static str {
+        let Error::Reqwest(error) = error else { return "middleware" };
+        #[cfg(not(target_arch = "wasm32"))]
+        let is_connect = error.is_connect();
+        #[cfg(target_arch = "wasm32")]
+        let is_connect = false;
+        [
+            (error.is_timeout(), "timeout"),
+            (is_connect, "connect"),
+            (error.is_redirect(), "redirect"),
+            (error.is_body(), "body"),
+            (error.is_decode(), "decode"),
+            (error.is_builder(), "builder"),
+            (error.is_status(), "status"),
+        ]
+        .into_iter()
+        .find_map(|(is, kind)| is.then_some(kind))
+        .unwrap_or("request")
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn an_address_has_nothing_secret_in_it() {
+            for (url, shown) in [
+                ("https://api.example.com", "https://api.example.com/"),
+                ("https://api.example.com:443/a/b?q=secret#secret", "https://api.example.com/a/b"),
+                ("http://secret:secret@127.0.0.1:8080/a%20b", "http://127.0.0.1:8080/a%20b"),
+                ("http://secret@[::1]/\u{1b}\u{202e}", "http://[::1]/%1B%E2%80%AE"),
+                ("http://a/\r\nb", "http://a/b"),
+                ("unix://secret@a\u{7f}b/%0a?secret", "unix://a%7Fb/%0a"),
+                ("data:secret", "data:"),
+                ("file:///secret", "file:"),
+            ] {
+                let url = url.parse::<Url>().unwrap();
+                assert_eq!(Address(&url).to_string(), shown);
+            }
+        }
+    }
+}
