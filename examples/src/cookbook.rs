@@ -24,6 +24,7 @@ pages! {
     opentelemetry: "opentelemetry.md",
     targets: "targets.md",
     sampling: "sampling.md",
+    logs: "logs.md",
     testing: "testing.md",
 }
 

@@ -15,7 +15,7 @@ use tracing_subscriber::registry;
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    fn writer(&self) -> impl Fn() -> Self + Send + Sync + 'static {
+    pub(crate) fn writer(&self) -> impl Fn() -> Self + Send + Sync + 'static {
         let log = self.clone();
         move || log.clone()
     }

@@ -12,7 +12,10 @@ use actix_web::{App, HttpResponse, error, guard, rt, web};
 use serde_json::{Value, json};
 use tokio::task::yield_now;
 use tracehop_actix::{Trace, TracePropagation};
-use tracing::{Instrument as _, info};
+use tracing::{Instrument as _, Level, info, warn};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::{Layer as _, fmt, registry};
 
 use crate::log::{Log, listen};
 use crate::{SENTRY_TRACE, Server, TRACE_ID, body, options, propagator, serve, status};
@@ -312,6 +315,38 @@ async fn a_request_that_is_dropped_ends_its_span_without_a_status() {
     let line = lines.iter().find(|line| message(line) == "dropped").unwrap();
     assert_eq!(spans(line).len(), 1);
     assert_eq!(ended(&log, server).await, [json!({"method": "GET", "route": "/"})]);
+}
+
+/// The text that a handler's warning makes, where others may log warnings alone.
+async fn warning(is_compact: bool, spans: LevelFilter) -> String {
+    let (log, propagator) = (Log::default(), propagator());
+    let writer = log.clone();
+    let server = serve!(move || {
+        let full = fmt::layer().with_ansi(false).with_writer(writer.writer());
+        let layer = if is_compact { full.compact().boxed() } else { full.boxed() };
+        let levels = Targets::new().with_default(Level::WARN).with_target("tracehop_actix", spans);
+        listen(registry().with(layer).with(levels));
+        let handler = async || {
+            warn!("handler");
+            HttpResponse::Ok().finish()
+        };
+        App::new().wrap(TracePropagation::new(propagator.clone())).default_service(web::to(handler))
+    });
+    server.get("/", &[SENTRY_TRACE.as_bytes()]).await;
+    log.text()
+}
+
+#[actix_web::test]
+async fn the_trace_is_in_every_line_of_text_if_its_span_is_let_through() {
+    for is_compact in [false, true] {
+        for (spans, is_there) in [(LevelFilter::INFO, true), (LevelFilter::WARN, false)] {
+            let text = warning(is_compact, spans).await;
+            let lines: Vec<_> = text.lines().collect();
+            assert_eq!(lines.len(), 1, "{text}");
+            assert!(lines[0].contains("handler"), "{text}");
+            assert_eq!(lines[0].contains(TRACE_ID), is_there, "{text}");
+        }
+    }
 }
 
 #[actix_web::test]
