@@ -3,6 +3,8 @@
 use actix_web::Error;
 use actix_web::dev::ServiceResponse;
 use tracehop::PropagationContext;
+#[cfg(feature = "tracing")]
+use tracing::level_filters::LevelFilter;
 
 use crate::request::Route;
 
@@ -26,7 +28,11 @@ impl RequestSpan {
 
         let request = route.request();
         let is_of_context = |open: &Open| open.span_id == context.span_id();
-        if request.extensions().get::<Open>().is_some_and(is_of_context) {
+        // Asked for first, since with the feature `log` of `tracing`, which actix turns on, the fields are made, and
+        // logged as a line of their own, where nobody listens.
+        if LevelFilter::current() < LevelFilter::INFO
+            || request.extensions().get::<Open>().is_some_and(is_of_context)
+        {
             return Self { span: tracing::Span::none() };
         }
         let span = tracing::info_span!(

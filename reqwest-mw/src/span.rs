@@ -3,6 +3,8 @@
 use reqwest::{Request, Response};
 use reqwest_middleware::Result;
 use tracehop::PropagationContext;
+#[cfg(feature = "tracing")]
+use tracing::level_filters::LevelFilter;
 
 /// The span of a call; none if nobody listens.
 pub(crate) struct CallSpan {
@@ -13,6 +15,10 @@ pub(crate) struct CallSpan {
 #[cfg(feature = "tracing")]
 impl CallSpan {
     pub(crate) fn open(context: Option<&PropagationContext>, request: &Request) -> Self {
+        // Asked for first, since with the feature `log` of `tracing` a span is a line of its own where nobody listens.
+        if LevelFilter::current() < LevelFilter::INFO {
+            return Self { span: tracing::Span::none() };
+        }
         let span = tracing::info_span!(
             target: "tracehop_reqwest",
             "http.client",
