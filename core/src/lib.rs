@@ -84,6 +84,7 @@ mod shared_cache;
 mod shared_values;
 mod targets;
 mod text;
+mod trace;
 mod trace_data;
 pub mod wire;
 mod words;
