@@ -6,6 +6,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use crate::carrier::{Field, Injector};
+#[cfg(feature = "sentry")]
+use crate::decision::Decision;
 use crate::dsc::DynamicSamplingContext;
 use crate::id::{SpanId, TraceId};
 use crate::incoming::{Incoming, NotContinued};
@@ -63,12 +65,66 @@ impl PropagationContext {
     }
 
     pub(crate) fn started(options: Arc<Options>, reason: NotContinued) -> Self {
-        let origin = Origin::Started { reason, dsc: OnceLock::new() };
+        let origin = Origin::Started { reason, sample_rand: None, dsc: OnceLock::new() };
         Self {
             span_id: SpanId::random(),
             parent_span_id: None,
             trace: Arc::new(Trace::new(options, TraceId::random(), origin)),
         }
+    }
+
+    /// The position that somebody else has, with that one's decision: in this trace, or at the head of another.
+    #[cfg(feature = "sentry")]
+    pub(crate) fn at(
+        &self,
+        position: SentryTrace,
+        parent_span_id: Option<SpanId>,
+        decision: Decision,
+    ) -> Self {
+        let SentryTrace { trace_id, span_id, .. } = position;
+        let trace = if trace_id == self.trace_id() {
+            Arc::clone(&self.trace)
+        } else {
+            let reason = self.not_continued().cloned();
+            let reason = reason.unwrap_or(NotContinued::OtherTransaction);
+            Arc::new(self.trace.of_other_head(trace_id, reason, decision))
+        };
+        trace.settle(decision);
+        Self { span_id, parent_span_id, trace }
+    }
+
+    /// As [`child`](Self::child), below another span than this one's.
+    #[cfg(feature = "sentry")]
+    pub(crate) fn below(&self, parent_span_id: SpanId) -> Self {
+        Self { parent_span_id: Some(parent_span_id), ..self.child() }
+    }
+
+    /// What is decided, or would be if it were asked for.
+    #[cfg(feature = "sentry")]
+    pub(crate) fn decision_so_far(&self) -> Decision {
+        self.trace.decision_so_far()
+    }
+
+    /// Decides, unless that was done.
+    #[cfg(feature = "sentry")]
+    pub(crate) fn settle(&self, decision: Decision) {
+        self.trace.settle(decision);
+    }
+
+    #[cfg(feature = "sentry")]
+    pub(crate) fn parent_sampled(&self) -> Option<bool> {
+        self.trace.parent_sampled()
+    }
+
+    #[cfg(feature = "sentry")]
+    pub(crate) fn transaction(&self) -> Option<Cow<'static, str>> {
+        self.trace.transaction()
+    }
+
+    /// Whether this is another position of the very same trace of this process.
+    #[cfg(feature = "sentry")]
+    pub(crate) fn shares_trace_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.trace, &other.trace)
     }
 
     pub(crate) fn options(&self) -> &Arc<Options> {

@@ -32,6 +32,8 @@ pub(crate) enum Origin {
     },
     Started {
         reason: NotContinued,
+        /// `None`: the one that belongs to the trace id.
+        sample_rand: Option<SampleRand>,
         dsc: OnceLock<DynamicSamplingContext>,
     },
 }
@@ -57,22 +59,56 @@ impl Trace {
     }
 
     pub(crate) fn decision(&self) -> &Decision {
-        self.decision.get_or_init(|| {
-            let Options { traces_sampler, traces_sample_rate, .. } = &*self.options;
-            let parent_sampled = self.parent_sampled();
-            let sampler = traces_sampler.as_ref().map(|sampler| {
-                || {
-                    let name = self.transaction();
-                    let parent_sample_rate = self.parent_sample_rate();
-                    let name = name.as_deref();
-                    sampler(&SamplingContext { name, parent_sampled, parent_sample_rate })
-                }
-            });
-            Decision::new(sampler, parent_sampled, *traces_sample_rate, || self.sample_rand())
-        })
+        self.decision.get_or_init(|| self.decide())
     }
 
-    fn parent_sampled(&self) -> Option<bool> {
+    fn decide(&self) -> Decision {
+        let Options { traces_sampler, traces_sample_rate, .. } = &*self.options;
+        let parent_sampled = self.parent_sampled();
+        let sampler = traces_sampler.as_ref().map(|sampler| {
+            || {
+                let name = self.transaction();
+                let parent_sample_rate = self.parent_sample_rate();
+                let name = name.as_deref();
+                sampler(&SamplingContext { name, parent_sampled, parent_sample_rate })
+            }
+        });
+        Decision::new(sampler, parent_sampled, *traces_sample_rate, || self.sample_rand())
+    }
+
+    /// What is decided, or would be.
+    #[cfg(feature = "sentry")]
+    pub(crate) fn decision_so_far(&self) -> Decision {
+        self.decision.get().copied().unwrap_or_else(|| self.decide())
+    }
+
+    /// Decides, unless that was done.
+    #[cfg(feature = "sentry")]
+    pub(crate) fn settle(&self, decision: Decision) {
+        self.decision.get_or_init(|| decision);
+    }
+
+    /// The trace with another id, whose head is this service as somebody else has decided for it.
+    #[cfg(feature = "sentry")]
+    pub(crate) fn of_other_head(
+        &self,
+        trace_id: TraceId,
+        reason: NotContinued,
+        decision: Decision,
+    ) -> Self {
+        let sample_rand = match decision {
+            Decision { sampled: Some(sampled), own_rate: Some(rate) } => {
+                Some(SampleRand::from_decision(trace_id, sampled, rate))
+            }
+            _ => None,
+        };
+        let origin = Origin::Started { reason, sample_rand, dsc: OnceLock::new() };
+        let trace = Self::new(Arc::clone(&self.options), trace_id, origin);
+        trace.set_transaction(self.transaction());
+        trace
+    }
+
+    pub(crate) fn parent_sampled(&self) -> Option<bool> {
         match &self.origin {
             Origin::Continued { incoming, .. } => incoming.sentry_trace.sampled,
             Origin::Started { .. } => None,
@@ -85,6 +121,9 @@ impl Trace {
 
     /// The number that arrived, or else the one that follows from what did, whenever it is asked for.
     pub(crate) fn sample_rand(&self) -> SampleRand {
+        if let Origin::Started { sample_rand: Some(sample_rand), .. } = self.origin {
+            return sample_rand;
+        }
         let arrived = self.arrived_dsc().and_then(DynamicSamplingContext::sample_rand);
         arrived.unwrap_or_else(|| match (self.parent_sampled(), self.parent_sample_rate()) {
             (Some(sampled), Some(rate)) => SampleRand::from_decision(self.trace_id, sampled, rate),
@@ -127,8 +166,11 @@ impl Trace {
         let mut push = |key, value: &str| drop(items.push(key, value));
         push("sentry-trace_id", self.trace_id.encode(&mut [0; TraceId::DIGITS]));
         push("sentry-sample_rand", &self.sample_rand().to_string());
-        if let (Some(sampled), Some(rate)) = (decision.sampled, decision.own_rate) {
+        if let Some(rate) = decision.own_rate {
             push("sentry-sample_rate", &rate.to_string());
+        }
+        // Somebody else may have decided for this service, and not say at which rate.
+        if let Some(sampled) = decision.sampled {
             push("sentry-sampled", if sampled { "true" } else { "false" });
         }
         let _ = items.push_list(constant_items);
