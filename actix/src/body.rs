@@ -6,6 +6,8 @@ use actix_web::web::Bytes;
 use pin_project_lite::pin_project;
 use tracehop::PropagationContext;
 
+use crate::sentry::Part;
+
 pin_project! {
     /// The body of a response, made in the trace of its request: one that is streamed may still call other
     /// services when its handler has long returned.
@@ -14,12 +16,13 @@ pin_project! {
         #[pin]
         body: B,
         context: PropagationContext,
+        sentry: Part,
     }
 }
 
 impl<B> TracedBody<B> {
-    pub(crate) fn new(body: B, context: PropagationContext) -> Self {
-        Self { body, context }
+    pub(crate) fn new(body: B, context: PropagationContext, sentry: Part) -> Self {
+        Self { body, context, sentry }
     }
 }
 
@@ -35,11 +38,17 @@ impl<B: MessageBody> MessageBody for TracedBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.project();
-        this.context.in_scope(|| this.body.poll_next(cx))
+        let polled = this.sentry.run(|| this.context.in_scope(|| this.body.poll_next(cx)));
+        match &polled {
+            Poll::Ready(None) => this.sentry.end(),
+            Poll::Ready(Some(Err(_))) => this.sentry.break_off(),
+            _ => (),
+        }
+        polled
     }
 
     fn try_into_bytes(self) -> Result<Bytes, Self> {
-        let Self { body, context } = self;
-        body.try_into_bytes().map_err(|body| Self { body, context })
+        let Self { body, context, sentry } = self;
+        body.try_into_bytes().map_err(|body| Self { body, context, sentry })
     }
 }

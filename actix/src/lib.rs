@@ -60,6 +60,8 @@
 //!
 //! Wrap the App in `Cors` last, so that it comes first and answers preflights itself.
 //!
+#![cfg_attr(feature = "sentry", doc = include_str!("sentry.md"))]
+//!
 //! # Features
 //!
 //! None is on by default. Those of [`tracehop`] that are not here, such as `serde`, are turned on by
@@ -68,6 +70,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `regex` | `Target::regex` |
+//! | `sentry` | a transaction of Sentry's SDK for each request |
 //! | `tracing` | a debug event that says why a trace was not continued, and a warning for a cached page with a trace |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -76,6 +79,8 @@ mod body;
 mod extractor;
 mod middleware;
 mod request;
+#[cfg_attr(not(feature = "sentry"), path = "without_sentry.rs")]
+mod sentry;
 
 pub use body::TracedBody;
 pub use extractor::{NotConfigured, Trace};

@@ -2,6 +2,7 @@ use std::future::{Ready, ready};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::http::header::{
     CACHE_CONTROL, CDN_CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue,
@@ -14,6 +15,7 @@ use tracehop::{
 
 use crate::body::TracedBody;
 use crate::request::continue_trace;
+use crate::sentry::{Part, Worker};
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
@@ -41,12 +43,19 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 pub struct TracePropagation {
     propagator: Propagator,
     server_timing: bool,
+    #[cfg(feature = "sentry")]
+    sentry: bool,
 }
 
 impl TracePropagation {
     /// Middleware that continues traces by the options of this propagator.
     pub fn new(propagator: Propagator) -> Self {
-        Self { propagator, server_timing: false }
+        Self {
+            propagator,
+            server_timing: false,
+            #[cfg(feature = "sentry")]
+            sentry: false,
+        }
     }
 
     /// Whether HTML responses get a [`Server-Timing`](https://www.w3.org/TR/server-timing/) header with the
@@ -63,11 +72,24 @@ impl TracePropagation {
         self.server_timing = server_timing;
         self
     }
+
+    /// Whether each request has a transaction of Sentry's SDK, at exactly the position of its trace, and a hub of its
+    /// own, with which the handler runs: an error that is captured there belongs to the trace. Off by default.
+    ///
+    /// See the [crate's documentation](crate#beside-sentrys-sdk).
+    #[cfg(feature = "sentry")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "sentry")))]
+    #[must_use]
+    pub fn sentry(mut self, sentry: bool) -> Self {
+        self.sentry = sentry;
+        self
+    }
 }
 
 impl<S, B> Transform<S, ServiceRequest> for TracePropagation
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
 {
     type Response = ServiceResponse<TracedBody<B>>;
     type Error = Error;
@@ -76,7 +98,11 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(TracePropagationMiddleware { service, settings: self.clone() }))
+        #[cfg(feature = "sentry")]
+        let sentry = Worker::new(self.sentry);
+        #[cfg(not(feature = "sentry"))]
+        let sentry = Worker;
+        ready(Ok(TracePropagationMiddleware { service, settings: self.clone(), sentry }))
     }
 }
 
@@ -85,11 +111,13 @@ where
 pub struct TracePropagationMiddleware<S> {
     service: S,
     settings: TracePropagation,
+    sentry: Worker,
 }
 
 impl<S, B> Service<ServiceRequest> for TracePropagationMiddleware<S>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
 {
     type Response = ServiceResponse<TracedBody<B>>;
     type Error = Error;
@@ -97,14 +125,16 @@ where
 
     dev::forward_ready!(service);
 
-    fn call(&self, request: ServiceRequest) -> Self::Future {
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
         let context = continue_trace(&self.settings.propagator, request.request());
+        let (context, sentry) = self.sentry.start(context, &mut request);
         // Middleware further in may work before it returns its future.
-        let future = context.in_scope(|| self.service.call(request));
+        let future = sentry.run(|| context.in_scope(|| self.service.call(request)));
         TraceResponse {
             future: future.in_trace(context.clone()),
             server_timing: self.settings.server_timing,
             context,
+            sentry,
         }
     }
 }
@@ -118,18 +148,24 @@ pin_project! {
         future: Traced<F>,
         server_timing: bool,
         context: PropagationContext,
+        sentry: Part,
     }
 }
 
 impl<F, B> Future for TraceResponse<F>
 where
     F: Future<Output = Result<ServiceResponse<B>, Error>>,
+    B: MessageBody,
 {
     type Output = Result<ServiceResponse<TracedBody<B>>, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        this.future.poll(cx).map_ok(|mut response| {
+        let polled = this.sentry.run(|| this.future.poll(cx));
+        if let Poll::Ready(Err(error)) = &polled {
+            this.sentry.fail(error);
+        }
+        polled.map_ok(|mut response| {
             let server_timing = *this.server_timing && is_html(&response);
             if (server_timing || this.context.is_in_page()) && is_shared(&response) {
                 let route = response.request().match_pattern().unwrap_or_default();
@@ -137,7 +173,8 @@ where
             } else if server_timing {
                 add_server_timing(&mut response, this.context);
             }
-            response.map_body(|_, body| TracedBody::new(body, this.context.clone()))
+            let sentry = this.sentry.respond(&response);
+            response.map_body(|_, body| TracedBody::new(body, this.context.clone(), sentry))
         })
     }
 }

@@ -53,6 +53,11 @@ pub struct PropagationContext {
 const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
+/// Whether a method may be in a name.
+pub(crate) fn is_known_method(method: &str) -> bool {
+    METHODS.contains(&method)
+}
+
 impl PropagationContext {
     pub(crate) fn continued(options: Arc<Options>, incoming: Incoming) -> Self {
         let SentryTrace { trace_id, span_id, .. } = incoming.sentry_trace;
@@ -197,7 +202,7 @@ impl PropagationContext {
     /// or [RFC 5789](https://www.rfc-editor.org/rfc/rfc5789) names nothing: it is free text of the client's,
     /// and not for a list of names.
     pub fn set_route(&self, method: &str, pattern: &str) {
-        if METHODS.contains(&method) {
+        if is_known_method(method) {
             self.set_transaction([method, " ", pattern].concat());
         }
     }

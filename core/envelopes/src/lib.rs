@@ -25,7 +25,8 @@ impl Recorder {
         options: ClientOptions,
         wrapped: impl FnOnce(Self) -> F,
     ) -> Arc<Hub> {
-        let options = options.dsn("https://sdk@o7.example/1").transport(wrapped(self.clone()));
+        let options =
+            options.dsn("https://sdk@o7.ingest.sentry.io/1").transport(wrapped(self.clone()));
         Arc::new(Hub::new(Some(Arc::new(Client::from(options))), Arc::default()))
     }
 

@@ -4,7 +4,7 @@ use std::mem::take;
 use std::time::SystemTime;
 
 use sentry_core::protocol::{SpanStatus, Value};
-use sentry_core::{Hub, Span};
+use sentry_core::{Hub, Span, TransactionOrSpan};
 
 use crate::authority::Authority;
 use crate::context::PropagationContext;
@@ -46,20 +46,15 @@ pub struct ChildSpan {
 }
 
 impl ChildSpan {
-    /// Starts a span below the one of the current hub.
+    /// Starts a span below the one of the current hub, or, where no span is bound, below the context's
+    /// [transaction](super::Transaction).
     ///
-    /// `None` if nobody would record it, and the context itself is what to hand on: the hub has no span, or one of
-    /// another trace than the context's, or it is not sampled, or its transaction is finished.
+    /// `None` if nobody would record it, and the context itself is what to hand on: there is no such transaction, or
+    /// it is not sampled, or finished, or the hub has a span of another trace than the context's.
     pub fn start(context: &PropagationContext, op: &str, description: &str) -> Option<Self> {
-        let parent = span_of(&Hub::current())?;
+        let parent = parent_of(context)?;
         let position = position_of(&parent)?;
         if position.trace_id != context.trace_id() || !is_recorded(&parent) {
-            return None;
-        }
-        // Whether it is finished only we know, and only of those that we began.
-        let transaction = parent.get_trace_context().span_id.try_into().ok()?;
-        let running = &context.options().running;
-        if running.get(position.trace_id, transaction).is_some_and(|entry| entry.is_finished()) {
             return None;
         }
         let context = context.below(position.span_id);
@@ -116,6 +111,24 @@ impl ChildSpan {
             span.finish();
         }
     }
+}
+
+/// The span to start one below, unless its transaction is finished. That only we know, and only of those that we
+/// began.
+fn parent_of(context: &PropagationContext) -> Option<TransactionOrSpan> {
+    let running = &context.options().running;
+    let (span, entry) = match span_of(&Hub::current()) {
+        Some(span) => {
+            let transaction = span.get_trace_context().span_id.try_into().ok()?;
+            (span, running.get(context.trace_id(), transaction))
+        }
+        None => {
+            let entry = running.get(context.trace_id(), context.span_id())?;
+            (entry.span(), Some(entry))
+        }
+    };
+    let is_finished = entry.is_some_and(|entry| entry.is_finished());
+    (!is_finished).then_some(span)
 }
 
 impl Drop for ChildSpan {

@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use sentry_core::TransactionOrSpan;
+
 use crate::context::PropagationContext;
 use crate::id::{SpanId, TraceId};
 
@@ -16,14 +18,15 @@ pub(crate) struct Running(Mutex<HashMap<TraceId, Vec<Weak<Entry>>>>);
 /// which some other middleware may do when the transaction is long finished.
 pub(super) struct Entry {
     context: PropagationContext,
+    span: TransactionOrSpan,
     is_finished: AtomicBool,
 }
 
 impl Running {
     /// Adds a context. Not to be held by what the context's options hold, or it would stay for ever.
-    pub(super) fn add(context: &PropagationContext) -> Arc<Entry> {
+    pub(super) fn add(context: &PropagationContext, span: TransactionOrSpan) -> Arc<Entry> {
         let context = context.clone();
-        let entry = Arc::new(Entry { context, is_finished: AtomicBool::new(false) });
+        let entry = Arc::new(Entry { context, span, is_finished: AtomicBool::new(false) });
         let running = &entry.context.options().running;
         running.lock().entry(entry.context.trace_id()).or_default().push(Arc::downgrade(&entry));
         entry
@@ -88,6 +91,11 @@ impl Entry {
     pub(super) fn is_finished(&self) -> bool {
         self.is_finished.load(Ordering::Relaxed)
     }
+
+    /// The span at the position of the context.
+    pub(super) fn span(&self) -> TransactionOrSpan {
+        self.span.clone()
+    }
 }
 
 impl Drop for Entry {
@@ -113,8 +121,8 @@ impl fmt::Debug for Entry {
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    use sentry_core::Hub;
     use sentry_core::protocol::SpanStatus;
+    use sentry_core::{Hub, TransactionContext};
 
     use super::*;
     use crate::propagator::Propagator;
@@ -167,7 +175,9 @@ mod tests {
                     for _ in 0..500 {
                         let context = propagator.continue_trace(&carrier);
                         let (trace_id, span_id) = (context.trace_id(), context.span_id());
-                        let entry = Running::add(&context);
+                        let details = TransactionContext::new("a", "b");
+                        let span = Hub::new(None, Arc::default()).start_transaction(details);
+                        let entry = Running::add(&context, span.into());
                         let running = &context.options().running;
                         let found = running.find(trace_id, span_id).map(|found| found.span_id());
                         assert_eq!(found, Some(span_id));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sentry_core::protocol::{Request, SpanStatus, Value};
 use sentry_core::{Hub, TransactionContext};
 
-use crate::context::PropagationContext;
+use crate::context::{PropagationContext, is_known_method};
 use crate::decision::Decision;
 
 use super::ids::{position_of, span_of};
@@ -52,17 +52,20 @@ impl Transaction {
     /// If the hub's scope has a span already, somebody else began a transaction, and none is started: this service's
     /// position is where that is, and [`context`](Self::context) is another than the given one.
     pub fn start(context: &PropagationContext, hub: Arc<Hub>, name: &str, op: &str) -> Self {
-        let joined = span_of(&hub).and_then(|span| joined(context, &hub, &span));
-        let (context, transaction) = match joined {
-            Some(context) => (context, None),
-            None => (context.clone(), Some(Own::start(context, &hub, name, op))),
+        let running = span_of(&hub).and_then(|span| Some((joined(context, &hub, &span)?, span)));
+        let (context, span, transaction) = match running {
+            Some((context, span)) => (context, span, None),
+            None => {
+                let own = Own::start(context, &hub, name, op);
+                (context.clone(), own.transaction.clone().into(), Some(own))
+            }
         };
-        let entry = Running::add(&context);
+        let entry = Running::add(&context, span.clone());
         let kept = AssertUnwindSafe(Arc::clone(&entry));
         hub.configure_scope(|scope| {
-            if let Some(Own { transaction, name }) = &transaction {
-                scope.set_span(Some(transaction.clone().into()));
-                scope.set_transaction(Some(name));
+            if let Some(own) = &transaction {
+                scope.set_span(Some(span));
+                scope.set_transaction(Some(&own.name));
             }
             // Not for what it does: it lives as long as the scope, with which others may yet capture an error.
             scope.add_event_processor(move |event| {
@@ -71,6 +74,26 @@ impl Transaction {
             });
         });
         Self { context, hub, transaction, entry }
+    }
+
+    /// Starts the transaction of a request that was received, an `http.server`, named by its method and the pattern
+    /// of its route if that is known.
+    ///
+    /// Otherwise as [`start`](Self::start).
+    pub fn http_server(
+        context: &PropagationContext,
+        hub: Arc<Hub>,
+        method: &str,
+        route: Option<&str>,
+    ) -> Self {
+        if let (None, Some(route)) = (context.transaction(), route) {
+            context.set_route(method, route);
+        }
+        // Any other method is free text of the client's.
+        let name = if is_known_method(method) { method } else { "HTTP" };
+        let transaction = Self::start(context, hub, name, "http.server");
+        transaction.set_data("http.request.method", method);
+        transaction
     }
 
     /// Whether a context has a transaction that was started here, and not dropped with its hub.
@@ -100,10 +123,28 @@ impl Transaction {
         }
     }
 
-    /// Says which request the transaction is the work for. Nothing if it is somebody else's.
+    /// Says which request the transaction is the work for, and, where they do not say themselves, its errors. Nothing
+    /// if it is somebody else's.
     pub fn set_request(&self, request: Request) {
         if let Some(own) = &self.transaction {
-            own.transaction.set_request(request);
+            own.transaction.set_request(request.clone());
+            self.hub.configure_scope(|scope| {
+                scope.add_event_processor(move |mut event| {
+                    event.request.get_or_insert_with(|| request.clone());
+                    Some(event)
+                });
+            });
+        }
+    }
+
+    /// [Names](PropagationContext::set_route) the transaction after the route that its request took in the end, unless
+    /// the application has named it. Nothing if it is somebody else's.
+    pub fn set_route(&self, method: &str, pattern: &str) {
+        if let Some(own) = &self.transaction {
+            own.transaction.set_data("http.route", pattern.into());
+            if self.context.transaction().is_none_or(|name| name == own.name) {
+                self.context.set_route(method, pattern);
+            }
         }
     }
 
