@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use sentry_core::{Client, ClientOptions, Hub, Level};
-use tracehop_actix::PropagationContext;
 use tracehop_actix::tracehop::{Propagator, PropagatorBuilder};
+use tracehop_actix::{PropagationContext, Trace};
 use tracehop_envelopes::{Recorder, Sent};
 
 const TRACE_ID: &str = crate::TRACE_ID;
@@ -53,7 +53,8 @@ fn outgoing() -> String {
 }
 
 /// Captures an error, and answers with what it would hand on.
-async fn work() -> String {
+async fn work(trace: Trace) -> String {
+    assert_eq!(Some(trace.span_id()), PropagationContext::current().map(|here| here.span_id()));
     capture("boom");
     outgoing()
 }

@@ -24,7 +24,8 @@ impl Propagator {
     /// is. An error that was captured in such a context, but with a hub that knows of no trace and would give it a
     /// random one, is put into the trace first.
     ///
-    /// Envelopes that were changed are handed on as bytes: a transport that looks into them finds no items.
+    /// Envelopes that were changed are handed on as bytes: a transport that looks into them finds no items. The SDK's own
+    /// hold them back by a rate limit for everything, and leave one for errors or transactions alone to Sentry.
     ///
     /// See the [module's documentation](crate::sentry#setting-up-the-sdk) for an example.
     pub fn sentry_transport<F>(&self, transport: F) -> TransportFactory<F> {
@@ -88,17 +89,13 @@ impl Transport {
         envelope: &Envelope,
         trace: &TraceContext,
     ) -> Option<PropagationContext> {
-        let (trace_id, span_id) = (trace.trace_id, trace.span_id);
-        let bare = TraceContext { trace_id, span_id, ..TraceContext::default() };
-        if envelope.event().is_none() || *trace != bare {
-            return None;
-        }
+        envelope.event()?;
         let current = current().filter(|current| self.propagator.is_propagator_of(current))?;
         let running = &self.propagator.options().running;
         let context = running.find(current.trace_id(), current.span_id())?;
         let is_own = |hub: Arc<Hub>| {
-            let own = own_position_of(&hub).filter(|_| span_of(&hub).is_none());
-            own.is_some_and(|own| trace_id == own.trace_id.into())
+            span_of(&hub).is_none()
+                && own_position_of(&hub).is_some_and(|own| trace.trace_id == own.trace_id.into())
         };
         (is_own(Hub::current()) || is_own(Hub::main())).then_some(context)
     }

@@ -22,6 +22,12 @@ fn an_error_that_a_hub_without_a_trace_captures_in_a_context_is_put_into_its_tra
         let mut event = Event { message: Some("given".to_owned()), ..Default::default() };
         event.contexts.insert("trace".to_owned(), given.into());
         Hub::run(Arc::clone(&astray), || astray.capture_event(event));
+        // As is a transaction that goes on from what such a hub would send.
+        let headers = astray
+            .configure_scope(|scope| scope.iter_trace_propagation_headers().collect::<Vec<_>>());
+        let headers = headers.iter().map(|(name, value)| (*name, &**value));
+        let details = TransactionContext::continue_from_headers("goes on", "task", headers);
+        Hub::run(Arc::clone(&astray), || astray.start_transaction(details).finish());
         let own = child_of(&hub);
         let transaction = own.start_transaction(TransactionContext::new("own", "task"));
         own.configure_scope(|scope| scope.set_span(Some(transaction.into())));
@@ -40,7 +46,9 @@ fn an_error_that_a_hub_without_a_trace_captures_in_a_context_is_put_into_its_tra
     assert_eq!(error.payload["message"], "astray");
     assert_eq!(error.trace("span_id"), context.span_id().to_string());
     assert_eq!(error.dsc(), items(&context));
-    assert_eq!(sent.len(), 5);
+    assert_eq!(sent.len(), 6);
+    let goes_on = sent.iter().find(|sent| sent.payload["transaction"] == "goes on").unwrap();
+    assert!(goes_on.dsc().contains("public_key=sdk"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use sentry_core::{ClientOptions, TransactionContext};
 use tracehop::NotContinued;
 use tracehop::sentry::Transaction;
 
-use super::{DSC, PARENT, TRACE_ID, child_of, headers, items, options, recorder};
+use super::{DSC, PARENT, TRACE_ID, child_of, headers, items, options, recorder, sdk};
 
 #[test]
 fn a_context_takes_the_place_of_a_transaction_that_is_running() {
@@ -86,5 +86,20 @@ fn a_context_takes_the_place_of_a_transaction_that_is_running() {
             assert_eq!(sent.dsc(), items(&context), "{case}");
             assert_eq!(sent.trace("status"), "", "{case}");
         }
+    }
+}
+
+#[test]
+fn the_random_number_agrees_with_what_the_other_has_decided() {
+    let propagator = options().build().unwrap();
+    let (_recorder, hub) = recorder(&propagator, sdk().traces_sample_rate(0.5));
+    for _ in 0..64 {
+        let hub = child_of(&hub);
+        let running = hub.start_transaction(TransactionContext::new("GET /a", "http.server"));
+        hub.configure_scope(|scope| scope.set_span(Some(running.into())));
+        let transaction = Transaction::start(&propagator.start_new_trace(), hub, "GET", "a");
+        let dsc = transaction.context().dsc();
+        let (rand, rate) = (dsc.sample_rand().unwrap(), dsc.sample_rate().unwrap());
+        assert_eq!(Some(rand.is_sampled_at(rate)), dsc.sampled());
     }
 }

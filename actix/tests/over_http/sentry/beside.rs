@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use actix_web::{App, error, web};
 use sentry_actix::Sentry;
-use sentry_core::ClientOptions;
+use sentry_core::{ClientOptions, Hub};
 use tracehop_actix::TracePropagation;
 use tracehop_actix::tracehop::Propagator;
 use tracehop_envelopes::{Recorder, Sent};
@@ -27,6 +27,10 @@ async fn fail() -> actix_web::Result<String> {
     Err(error::ErrorInternalServerError(outgoing()))
 }
 
+fn routes(config: &mut web::ServiceConfig) {
+    config.route("/work/{id}", web::get().to(work)).route("/fail", web::get().to(fail));
+}
+
 fn serve_both(
     order: Order,
     with_transaction: bool,
@@ -38,9 +42,6 @@ fn serve_both(
     let sdk = move || {
         let hub = bind(&client);
         Sentry::builder().with_hub(hub).start_transaction(with_transaction).finish()
-    };
-    let routes = |config: &mut web::ServiceConfig| {
-        config.route("/work/{id}", web::get().to(work)).route("/fail", web::get().to(fail));
     };
     let server = match order {
         SdkOutside => {
@@ -189,6 +190,32 @@ async fn with_decisions_deferred_nothing_but_errors_is_sent() {
             assert_eq!(error.trace("trace_id"), trace_id);
             assert_eq!(error.trace("span_id"), span_id);
             assert_eq!(error.dsc(), dsc);
+        }
+    }
+}
+
+/// As applications use it, with the client of the whole process. No other test binds one there.
+#[actix_web::test]
+async fn the_middleware_of_the_sdk_takes_its_hub_from_the_process() {
+    let propagator = options().build().unwrap();
+    let (recorder, client) = client(&propagator, sampling());
+    Hub::main().bind_client(Some(client));
+    let ours = TracePropagation::new(propagator).sentry(true);
+    let inside = ours.clone();
+    let servers = [
+        serve!(move || App::new().configure(routes).wrap(inside.clone()).wrap(Sentry::new())),
+        serve!(move || App::new().configure(routes).wrap(Sentry::new()).wrap(ours.clone())),
+    ];
+    for server in servers {
+        for path in ["/work/7", "/fail"] {
+            let (trace_id, span_id, _, dsc) = read(body(&server.get(path, &[]).await));
+            let sent = recorder.take();
+            assert_eq!((sent.len(), transactions(&sent).len()), (2, 1), "{path}");
+            for sent in &sent {
+                assert_eq!(sent.trace("trace_id"), trace_id, "{path}");
+                assert_eq!(sent.trace("span_id"), span_id, "{path}");
+                assert_eq!(sent.dsc(), dsc, "{path}");
+            }
         }
     }
 }

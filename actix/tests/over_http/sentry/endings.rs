@@ -78,6 +78,7 @@ async fn a_streamed_body_is_part_of_the_transaction() {
     let server = serve!(move || {
         bind(&client);
         let handler = async |end: web::Path<String>| {
+            Hub::current().configure_scope(|scope| scope.set_tag("end", &end));
             let chunks = stream::unfold(0, move |n| {
                 let end = end.clone();
                 async move {
@@ -105,6 +106,7 @@ async fn a_streamed_body_is_part_of_the_transaction() {
         let last = &sent[errors];
         assert!(last.is_transaction());
         assert!(sent.iter().all(|sent| sent.trace("span_id") == last.trace("span_id")));
+        assert!(sent.iter().all(|sent| sent.payload["tags"]["end"] == path[1..]));
     }
 }
 

@@ -8,8 +8,8 @@ use actix_web::{App, HttpRequest, rt, web};
 use futures_util::future::join_all;
 use sentry_core::{Hub, SentryFutureExt as _};
 use tokio::task::yield_now;
-use tracehop_actix::TracePropagation;
 use tracehop_actix::tracehop::InTrace as _;
+use tracehop_actix::{Trace, TracePropagation};
 
 use super::{bind, capture, client, options, outgoing, read, sampling, transactions, work};
 use crate::{body, serve};
@@ -128,10 +128,10 @@ async fn without_being_asked_for_nothing_is_different() {
     let (recorder, client) = client(&propagator, sampling());
     let server = serve!(move || {
         let worker = bind(&client);
-        let handler = async |request: HttpRequest, worker: web::Data<Arc<Hub>>| {
+        let handler = async |trace: Trace, request: HttpRequest, worker: web::Data<Arc<Hub>>| {
             assert!(Arc::ptr_eq(&Hub::current(), &worker));
             assert!(request.headers().get("sentry-trace").is_none());
-            work().await
+            work(trace).await
         };
         App::new()
             .app_data(web::Data::new(worker))

@@ -1,6 +1,8 @@
 //! The middleware within itself.
 
+use actix_web::dev::Service as _;
 use actix_web::{App, HttpRequest, web};
+use sentry_core::Hub;
 use tracehop_actix::TracePropagation;
 
 use super::{BAGGAGE, PARENT, TRACE_ID, bind, client, options, read, sampling, transactions, work};
@@ -34,44 +36,46 @@ async fn a_request_that_passes_the_middleware_twice_has_one_transaction() {
 }
 
 #[actix_web::test]
-async fn another_propagator_further_in_reads_what_the_caller_wrote_and_has_a_transaction_of_its_own()
- {
-    let outer = options().build().unwrap();
-    // A tenant of another organisation.
-    let inner = crate::options().dsn("https://tenant@o8.example/1").build().unwrap();
-    // Each has a client of its own, since envelopes go to one of them.
-    let (outer_sent, outer_client) = client(&outer, sampling());
-    let (inner_sent, inner_client) = client(&inner, sampling());
-    let server = serve!(move || {
-        bind(&outer_client);
-        let inner_client = inner_client.clone();
-        let scope = web::scope("/tenant")
-            .wrap(TracePropagation::new(inner.clone()).sentry(true))
-            .wrap_fn(move |request, service| {
-                use actix_web::dev::Service as _;
-                let hub = sentry_core::Hub::current();
-                hub.bind_client(Some(inner_client.clone()));
-                service.call(request)
-            })
-            .route("", web::get().to(work));
-        App::new().wrap(TracePropagation::new(outer.clone()).sentry(true)).service(scope)
-    });
-    let lines = [SENTRY_TRACE.as_bytes(), BAGGAGE];
-    let (trace_id, span_id, _, dsc) = read(body(&server.get("/tenant", &lines).await));
-    assert_ne!(trace_id, TRACE_ID);
-    assert!(dsc.contains("public_key=tenant"));
-    let sent = inner_sent.take();
-    assert_eq!(sent.len(), 2);
-    for sent in &sent {
-        assert_eq!(sent.trace("trace_id"), trace_id);
-        assert_eq!(sent.trace("span_id"), span_id);
-        assert_eq!(sent.dsc(), dsc);
+async fn another_propagator_further_in_reads_what_the_caller_wrote_and_has_its_own_transaction() {
+    // A tenant of this organisation, and one of another.
+    for (dsn, is_continued) in
+        [("https://tenant@o7.example/1", true), ("https://tenant@o8.example/1", false)]
+    {
+        let outer = options().build().unwrap();
+        let inner = crate::options().dsn(dsn).build().unwrap();
+        // Each has a client of its own, since envelopes go to one of them.
+        let (outer_sent, outer_client) = client(&outer, sampling());
+        let (inner_sent, inner_client) = client(&inner, sampling());
+        let server = serve!(move || {
+            bind(&outer_client);
+            let inner_client = inner_client.clone();
+            let scope = web::scope("/tenant")
+                .wrap(TracePropagation::new(inner.clone()).sentry(true))
+                .wrap_fn(move |request, service| {
+                    Hub::current().bind_client(Some(inner_client.clone()));
+                    service.call(request)
+                })
+                .route("", web::get().to(work));
+            App::new().wrap(TracePropagation::new(outer.clone()).sentry(true)).service(scope)
+        });
+        let lines = [SENTRY_TRACE.as_bytes(), BAGGAGE];
+        let (trace_id, span_id, _, dsc) = read(body(&server.get("/tenant", &lines).await));
+        assert_eq!(trace_id == TRACE_ID, is_continued);
+        assert_eq!(dsc.contains("public_key=tenant"), !is_continued);
+        let sent = inner_sent.take();
+        assert_eq!(sent.len(), 2);
+        for sent in &sent {
+            assert_eq!(sent.trace("trace_id"), trace_id);
+            assert_eq!(sent.trace("span_id"), span_id);
+            assert_eq!(sent.trace("parent_span_id"), if is_continued { PARENT } else { "" });
+            assert_eq!(sent.dsc(), dsc);
+        }
+        let sent = outer_sent.take();
+        let [transaction] = &*transactions(&sent) else { panic!("{sent:#?}") };
+        assert_eq!(transaction.trace("trace_id"), TRACE_ID);
+        assert_eq!(transaction.trace("parent_span_id"), PARENT);
+        assert!(transaction.dsc().contains("replay_id"));
     }
-    let sent = outer_sent.take();
-    let [transaction] = &*transactions(&sent) else { panic!("{sent:#?}") };
-    assert_eq!(transaction.trace("trace_id"), TRACE_ID);
-    assert_eq!(transaction.trace("parent_span_id"), PARENT);
-    assert!(transaction.dsc().contains("replay_id"));
 }
 
 #[actix_web::test]
