@@ -6,7 +6,7 @@ use actix_web::web::Bytes;
 use pin_project_lite::pin_project;
 use tracehop::PropagationContext;
 
-use crate::span::RequestSpan;
+use crate::around::Around;
 
 pin_project! {
     /// The body of a response, made in the trace of its request: one that is streamed may still call other
@@ -17,7 +17,7 @@ pin_project! {
         #[pin]
         body: Option<B>,
         context: PropagationContext,
-        span: RequestSpan,
+        around: Around,
     }
 
     impl<B> PinnedDrop for TracedBody<B> {
@@ -25,15 +25,15 @@ pin_project! {
             let mut this = this.project();
             // What is said and done at the end of a stream belongs to it, as with a future that is dropped.
             if this.body.is_some() {
-                this.span.in_scope(|| this.context.in_scope(|| this.body.set(None)));
+                this.around.run(|| this.context.in_scope(|| this.body.set(None)));
             }
         }
     }
 }
 
 impl<B> TracedBody<B> {
-    pub(crate) fn new(body: B, context: PropagationContext, span: RequestSpan) -> Self {
-        Self { body: Some(body), context, span }
+    pub(crate) fn new(body: B, context: PropagationContext, around: Around) -> Self {
+        Self { body: Some(body), context, around }
     }
 }
 
@@ -50,12 +50,21 @@ impl<B: MessageBody> MessageBody for TracedBody<B> {
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.project();
         let Some(body) = this.body.as_pin_mut() else { return Poll::Ready(None) };
-        this.span.in_scope(|| this.context.in_scope(|| body.poll_next(cx)))
+        let polled = this.around.run(|| this.context.in_scope(|| body.poll_next(cx)));
+        match &polled {
+            Poll::Ready(None) => this.around.sentry.end(),
+            Poll::Ready(Some(Err(_))) => this.around.sentry.break_off(),
+            _ => (),
+        }
+        polled
     }
 
     fn try_into_bytes(mut self) -> Result<Bytes, Self> {
         match self.body.take().map_or(Ok(Bytes::new()), MessageBody::try_into_bytes) {
-            Ok(bytes) => Ok(bytes),
+            Ok(bytes) => {
+                self.around.sentry.end();
+                Ok(bytes)
+            }
             Err(body) => {
                 self.body = Some(body);
                 Err(self)

@@ -80,6 +80,7 @@
 //! that is current where the middleware is called.
 //!
 //! A filter that keeps out INFO keeps out the span as well, and the ids with it: let `tracehop_actix=info` through.
+#![cfg_attr(feature = "sentry", doc = include_str!("sentry.md"))]
 //!
 //! # Features
 //!
@@ -89,14 +90,18 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `regex` | `Target::regex` |
+//! | `sentry` | a [transaction](#beside-sentrys-sdk) of Sentry's SDK for each request |
 //! | `tracing` | a [span](#logs) for each request in the logs, a debug event that says why a trace was not continued, and a warning for a cached page with a trace |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod around;
 mod body;
 mod extractor;
 mod middleware;
 mod request;
+#[cfg_attr(not(feature = "sentry"), path = "without_sentry.rs")]
+mod sentry;
 mod span;
 
 pub use body::TracedBody;

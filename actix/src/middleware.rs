@@ -2,6 +2,7 @@ use std::future::{Ready, ready};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::http::header::{
     CACHE_CONTROL, CDN_CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue,
@@ -12,9 +13,11 @@ use tracehop::{
     InTrace as _, PropagationContext, Propagator, Traced, is_storable_by_shared_caches,
 };
 
+use crate::around::Around;
 use crate::body::TracedBody;
 use crate::request::{Route, continue_trace};
-use crate::span::{InSpan, RequestSpan};
+use crate::sentry::Worker;
+use crate::span::RequestSpan;
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
@@ -42,12 +45,19 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 pub struct TracePropagation {
     propagator: Propagator,
     server_timing: bool,
+    #[cfg(feature = "sentry")]
+    sentry: bool,
 }
 
 impl TracePropagation {
     /// Middleware that continues traces by the options of this propagator.
     pub fn new(propagator: Propagator) -> Self {
-        Self { propagator, server_timing: false }
+        Self {
+            propagator,
+            server_timing: false,
+            #[cfg(feature = "sentry")]
+            sentry: false,
+        }
     }
 
     /// Whether HTML responses get a [`Server-Timing`](https://www.w3.org/TR/server-timing/) header with the
@@ -64,11 +74,24 @@ impl TracePropagation {
         self.server_timing = server_timing;
         self
     }
+
+    /// Whether each request has a transaction of Sentry's SDK, at exactly the position of its trace, and a hub of its
+    /// own, with which the handler runs: an error that is captured there belongs to the trace. Off by default.
+    ///
+    /// See the [crate's documentation](crate#beside-sentrys-sdk).
+    #[cfg(feature = "sentry")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "sentry")))]
+    #[must_use]
+    pub fn sentry(mut self, sentry: bool) -> Self {
+        self.sentry = sentry;
+        self
+    }
 }
 
 impl<S, B> Transform<S, ServiceRequest> for TracePropagation
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
 {
     type Response = ServiceResponse<TracedBody<B>>;
     type Error = Error;
@@ -77,7 +100,11 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(TracePropagationMiddleware { service, settings: self.clone() }))
+        #[cfg(feature = "sentry")]
+        let sentry = Worker::new(self.sentry);
+        #[cfg(not(feature = "sentry"))]
+        let sentry = Worker;
+        ready(Ok(TracePropagationMiddleware { service, settings: self.clone(), sentry }))
     }
 }
 
@@ -86,11 +113,13 @@ where
 pub struct TracePropagationMiddleware<S> {
     service: S,
     settings: TracePropagation,
+    sentry: Worker,
 }
 
 impl<S, B> Service<ServiceRequest> for TracePropagationMiddleware<S>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
 {
     type Response = ServiceResponse<TracedBody<B>>;
     type Error = Error;
@@ -98,20 +127,18 @@ where
 
     dev::forward_ready!(service);
 
-    fn call(&self, request: ServiceRequest) -> Self::Future {
-        let (context, span) = {
-            let route = Route::of(request.request());
-            let context = continue_trace(&self.settings.propagator, &route);
-            let span = RequestSpan::open(&context, &route);
-            (context, span)
-        };
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
+        let context = continue_trace(&self.settings.propagator, &Route::of(request.request()));
+        let (context, sentry) = self.sentry.start(context, &mut request);
+        let span = RequestSpan::open(&context, &Route::of(request.request()));
+        let around = Around { span, sentry };
         // Middleware further in may work before it returns its future.
-        let future = span.in_scope(|| context.in_scope(|| self.service.call(request)));
+        let future = around.run(|| context.in_scope(|| self.service.call(request)));
         TraceResponse {
-            future: span.around(future.in_trace(context.clone())),
+            future: Some(future.in_trace(context.clone())),
             server_timing: self.settings.server_timing,
             context,
-            span,
+            around,
         }
     }
 }
@@ -122,33 +149,45 @@ pin_project! {
     #[must_use = "futures do nothing unless you await or poll them"]
     pub struct TraceResponse<F> {
         #[pin]
-        future: InSpan<Traced<F>>,
+        future: Option<Traced<F>>,
         server_timing: bool,
         context: PropagationContext,
-        span: RequestSpan,
+        around: Around,
+    }
+
+    impl<F> PinnedDrop for TraceResponse<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            this.around.run(|| this.future.set(None));
+        }
     }
 }
 
 impl<F, B> Future for TraceResponse<F>
 where
     F: Future<Output = Result<ServiceResponse<B>, Error>>,
+    B: MessageBody,
 {
     type Output = Result<ServiceResponse<TracedBody<B>>, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let response = ready!(this.future.poll(cx));
-        this.span.record_response(&response);
+        let mut this = self.project();
+        let response = match this.future.as_mut().as_pin_mut() {
+            Some(future) => ready!(this.around.run(|| future.poll(cx))),
+            // Only a future that is being dropped has none.
+            None => return Poll::Pending,
+        };
+        this.around.record(&response);
         Poll::Ready(response.map(|mut response| {
             let server_timing = *this.server_timing && is_html(&response);
             if (server_timing || this.context.is_in_page()) && is_shared(&response) {
                 let route = response.request().match_pattern().unwrap_or_default();
-                this.span.in_scope(|| this.context.warn_if_in_shared_page(&route));
+                this.around.span.in_scope(|| this.context.warn_if_in_shared_page(&route));
             } else if server_timing {
                 add_server_timing(&mut response, this.context);
             }
-            let (context, span) = (this.context.clone(), this.span.clone());
-            response.map_body(|_, body| TracedBody::new(body, context, span))
+            let around = this.around.respond(&response);
+            response.map_body(|_, body| TracedBody::new(body, this.context.clone(), around))
         }))
     }
 }

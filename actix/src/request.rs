@@ -27,6 +27,47 @@ impl Extractor for Headers<'_> {
     }
 }
 
+#[cfg(feature = "sentry")]
+struct HeadersMut<'a>(&'a mut HeaderMap);
+
+#[cfg(feature = "sentry")]
+impl Extractor for HeadersMut<'_> {
+    fn extract(&self, field: Field) -> impl Iterator<Item = &[u8]> {
+        self.0.get_all(header_name(field)).map(HeaderValue::as_bytes)
+    }
+}
+
+#[cfg(feature = "sentry")]
+impl tracehop::Injector for HeadersMut<'_> {
+    fn set(&mut self, field: Field, value: &str) {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            self.0.insert(header_name(field), value);
+        }
+    }
+}
+
+/// The headers that a trace came in, where they say something else by now.
+#[cfg(feature = "sentry")]
+struct Arrived(HeaderMap);
+
+/// Makes the request's headers say where this service is in the trace, in place of where its caller is.
+#[cfg(feature = "sentry")]
+pub(crate) fn write_position(
+    context: &PropagationContext,
+    request: &mut actix_web::dev::ServiceRequest,
+) {
+    if request.extensions().get::<Arrived>().is_none() {
+        let mut arrived = HeaderMap::new();
+        for name in Field::ALL.iter().copied().map(header_name) {
+            for value in request.headers().get_all(&name) {
+                arrived.append(name.clone(), value.clone());
+            }
+        }
+        request.extensions_mut().insert(Arrived(arrived));
+    }
+    tracehop::sentry::inject_position(context, &mut HeadersMut(request.headers_mut()));
+}
+
 /// A name that is a constant is not looked up by its text with every request.
 fn header_name(field: Field) -> HeaderName {
     const SENTRY_TRACE: HeaderName = HeaderName::from_static(Field::SentryTrace.name());
@@ -54,11 +95,19 @@ pub(crate) fn continue_trace(propagator: &Propagator, route: &Route<'_>) -> Prop
     let request = route.request();
     let known = trace_of(request).filter(|context| propagator.is_propagator_of(context));
     known.unwrap_or_else(|| {
-        let context = propagator.continue_trace(&Headers(request.headers()));
+        let context = continue_from_headers(propagator, request);
         request.extensions_mut().insert(context.clone());
         name_by_route(&context, route);
         context
     })
+}
+
+fn continue_from_headers(propagator: &Propagator, request: &HttpRequest) -> PropagationContext {
+    #[cfg(feature = "sentry")]
+    if let Some(Arrived(headers)) = request.extensions().get() {
+        return propagator.continue_trace(&Headers(headers));
+    }
+    propagator.continue_trace(&Headers(request.headers()))
 }
 
 /// The route of a request, looked for when it is asked for: to find the pattern, the path is matched once more.

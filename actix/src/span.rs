@@ -8,12 +8,6 @@ use tracing::level_filters::LevelFilter;
 
 use crate::request::Route;
 
-/// A future in the span of its request, also when it is dropped.
-#[cfg(feature = "tracing")]
-pub(crate) type InSpan<F> = tracing::instrument::Instrumented<F>;
-#[cfg(not(feature = "tracing"))]
-pub(crate) type InSpan<F> = F;
-
 /// The span of a request; none if nobody listens, or if an outer middleware has opened that of the same trace.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestSpan {
@@ -56,10 +50,6 @@ impl RequestSpan {
         self.span.in_scope(f)
     }
 
-    pub(crate) fn around<F>(&self, future: F) -> InSpan<F> {
-        tracing::Instrument::instrument(future, self.span.clone())
-    }
-
     /// Records what the response says: its status, and the route, since guards have had their say.
     pub(crate) fn record_response<B>(&self, response: &Result<ServiceResponse<B>, Error>) {
         if self.span.is_disabled() {
@@ -84,10 +74,6 @@ impl RequestSpan {
 
     pub(crate) fn in_scope<R>(&self, f: impl FnOnce() -> R) -> R {
         f()
-    }
-
-    pub(crate) fn around<F>(&self, future: F) -> InSpan<F> {
-        future
     }
 
     pub(crate) fn record_response<B>(&self, _: &Result<ServiceResponse<B>, Error>) {}

@@ -272,6 +272,8 @@ impl PropagatorBuilder {
             propagate_traceparent: self.propagate_traceparent,
             continue_traceparent: self.continue_traceparent,
             shared_pages: SharedPages::default(),
+            #[cfg(feature = "sentry")]
+            running: crate::sentry::Running::default(),
         }))
     }
 }

@@ -2,19 +2,21 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use crate::carrier::{Field, Injector};
-use crate::decision::{Decision, SamplingContext};
+#[cfg(feature = "sentry")]
+use crate::decision::Decision;
 use crate::dsc::DynamicSamplingContext;
 use crate::id::{SpanId, TraceId};
 use crate::incoming::{Incoming, NotContinued};
 use crate::method;
 use crate::options::Options;
 use crate::sampling::{SampleRand, SampleRate};
+use crate::trace::{Origin, Trace};
 use crate::trace_data::{TraceData, merge_baggage};
-use crate::wire::{Baggage, SentryTrace, Traceparent, Tracestate};
+use crate::wire::{SentryTrace, Traceparent};
 
 /// A position in a trace: what a service knows of the trace that it takes part in, and what it hands on.
 ///
@@ -49,30 +51,6 @@ pub struct PropagationContext {
     trace: Arc<Trace>,
 }
 
-/// What all contexts of one trace share.
-struct Trace {
-    options: Arc<Options>,
-    trace_id: TraceId,
-    origin: Origin,
-    transaction: Mutex<Option<Cow<'static, str>>>,
-    decision: OnceLock<Decision>,
-    /// Whether a page has it.
-    in_page: AtomicBool,
-}
-
-/// Where the trace began, with the dynamic sampling context that leaves, once it is frozen.
-enum Origin {
-    Continued {
-        incoming: Incoming,
-        /// `None`: as it arrived, which is the rule, and costs nothing.
-        completed: OnceLock<Option<DynamicSamplingContext>>,
-    },
-    Started {
-        reason: NotContinued,
-        dsc: OnceLock<DynamicSamplingContext>,
-    },
-}
-
 impl PropagationContext {
     pub(crate) fn continued(options: Arc<Options>, incoming: Incoming) -> Self {
         let SentryTrace { trace_id, span_id, .. } = incoming.sentry_trace;
@@ -85,12 +63,66 @@ impl PropagationContext {
     }
 
     pub(crate) fn started(options: Arc<Options>, reason: NotContinued) -> Self {
-        let origin = Origin::Started { reason, dsc: OnceLock::new() };
+        let origin = Origin::Started { reason, sample_rand: None, dsc: OnceLock::new() };
         Self {
             span_id: SpanId::random(),
             parent_span_id: None,
             trace: Arc::new(Trace::new(options, TraceId::random(), origin)),
         }
+    }
+
+    /// The position that somebody else has, with that one's decision: in this trace, or at the head of another.
+    #[cfg(feature = "sentry")]
+    pub(crate) fn at(
+        &self,
+        position: SentryTrace,
+        parent_span_id: Option<SpanId>,
+        decision: Decision,
+    ) -> Self {
+        let SentryTrace { trace_id, span_id, .. } = position;
+        let trace = if trace_id == self.trace_id() {
+            Arc::clone(&self.trace)
+        } else {
+            let reason = self.not_continued().cloned();
+            let reason = reason.unwrap_or(NotContinued::OtherTransaction);
+            Arc::new(self.trace.of_other_head(trace_id, reason, decision))
+        };
+        trace.settle(decision);
+        Self { span_id, parent_span_id, trace }
+    }
+
+    /// As [`child`](Self::child), below another span than this one's.
+    #[cfg(feature = "sentry")]
+    pub(crate) fn below(&self, parent_span_id: SpanId) -> Self {
+        Self { parent_span_id: Some(parent_span_id), ..self.child() }
+    }
+
+    /// What is decided, or would be if it were asked for.
+    #[cfg(feature = "sentry")]
+    pub(crate) fn decision_so_far(&self) -> Decision {
+        self.trace.decision_so_far()
+    }
+
+    /// Decides, unless that was done.
+    #[cfg(feature = "sentry")]
+    pub(crate) fn settle(&self, decision: Decision) {
+        self.trace.settle(decision);
+    }
+
+    #[cfg(feature = "sentry")]
+    pub(crate) fn parent_sampled(&self) -> Option<bool> {
+        self.trace.parent_sampled()
+    }
+
+    #[cfg(feature = "sentry")]
+    pub(crate) fn transaction(&self) -> Option<Cow<'static, str>> {
+        self.trace.transaction()
+    }
+
+    /// Whether this is another position of the very same trace of this process.
+    #[cfg(feature = "sentry")]
+    pub(crate) fn shares_trace_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.trace, &other.trace)
     }
 
     pub(crate) fn options(&self) -> &Arc<Options> {
@@ -147,7 +179,7 @@ impl PropagationContext {
     /// and a decision is made here. It has no effect on what is settled already. An empty name is none.
     pub fn set_transaction(&self, name: impl Into<Cow<'static, str>>) {
         let name = Some(name.into()).filter(|name| !name.is_empty());
-        *self.trace.transaction.lock().unwrap_or_else(PoisonError::into_inner) = name;
+        self.trace.set_transaction(name);
     }
 
     /// Whether a [transaction's name](Self::set_transaction) has an effect: there is a sampler to tell it to, or the
@@ -315,133 +347,3 @@ impl fmt::Debug for PropagationContext {
             .finish_non_exhaustive()
     }
 }
-
-impl Trace {
-    fn new(options: Arc<Options>, trace_id: TraceId, origin: Origin) -> Self {
-        Self {
-            options,
-            trace_id,
-            origin,
-            transaction: Mutex::new(None),
-            decision: OnceLock::new(),
-            in_page: AtomicBool::new(false),
-        }
-    }
-
-    /// What arrived beside the `traceparent` that the trace was continued from.
-    fn tracestate(&self) -> Option<&Tracestate> {
-        match &self.origin {
-            Origin::Continued { incoming, .. } => incoming.tracestate.as_ref(),
-            Origin::Started { .. } => None,
-        }
-    }
-
-    fn decision(&self) -> &Decision {
-        self.decision.get_or_init(|| {
-            let Options { traces_sampler, traces_sample_rate, .. } = &*self.options;
-            let parent_sampled = self.parent_sampled();
-            let sampler = traces_sampler.as_ref().map(|sampler| {
-                || {
-                    let name = self.transaction();
-                    let parent_sample_rate = self.parent_sample_rate();
-                    let name = name.as_deref();
-                    sampler(&SamplingContext { name, parent_sampled, parent_sample_rate })
-                }
-            });
-            Decision::new(sampler, parent_sampled, *traces_sample_rate, || self.sample_rand())
-        })
-    }
-
-    fn parent_sampled(&self) -> Option<bool> {
-        match &self.origin {
-            Origin::Continued { incoming, .. } => incoming.sentry_trace.sampled,
-            Origin::Started { .. } => None,
-        }
-    }
-
-    fn parent_sample_rate(&self) -> Option<SampleRate> {
-        self.arrived_dsc().and_then(DynamicSamplingContext::sample_rate)
-    }
-
-    /// The number that arrived, or else the one that follows from what did, whenever it is asked for.
-    fn sample_rand(&self) -> SampleRand {
-        let arrived = self.arrived_dsc().and_then(DynamicSamplingContext::sample_rand);
-        arrived.unwrap_or_else(|| match (self.parent_sampled(), self.parent_sample_rate()) {
-            (Some(sampled), Some(rate)) => SampleRand::from_decision(self.trace_id, sampled, rate),
-            _ => SampleRand::from_trace_id(self.trace_id),
-        })
-    }
-
-    fn arrived_dsc(&self) -> Option<&DynamicSamplingContext> {
-        match &self.origin {
-            Origin::Continued { incoming, .. } => Some(incoming.baggage.dsc()),
-            Origin::Started { .. } => None,
-        }
-    }
-
-    fn transaction(&self) -> Option<Cow<'static, str>> {
-        self.transaction.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn dsc(&self) -> &DynamicSamplingContext {
-        match &self.origin {
-            Origin::Started { dsc, .. } => dsc.get_or_init(|| self.own_dsc()),
-            Origin::Continued { incoming, completed } => completed
-                .get_or_init(|| self.with_what_is_missing(incoming.baggage.dsc()))
-                .as_ref()
-                .unwrap_or_else(|| incoming.baggage.dsc()),
-        }
-    }
-
-    /// The dynamic sampling context of a trace that began here. What services decide by comes first, and the
-    /// transaction, whose length nobody has checked, last: where a limit is exceeded, the last are dropped.
-    fn own_dsc(&self) -> DynamicSamplingContext {
-        let decision = self.decision();
-        let constant_items = &self.options.constant_items;
-        let mut items = Baggage::with_capacity(constant_items.as_str().len() + OWN_ITEMS);
-        // Only the transaction can be too long, and is left out then.
-        let mut push = |key, value: &str| drop(items.push(key, value));
-        push("sentry-trace_id", self.trace_id.encode(&mut [0; TraceId::DIGITS]));
-        push("sentry-sample_rand", &self.sample_rand().to_string());
-        if let (Some(sampled), Some(rate)) = (decision.sampled, decision.own_rate) {
-            push("sentry-sample_rate", &rate.to_string());
-            push("sentry-sampled", if sampled { "true" } else { "false" });
-        }
-        let _ = items.push_list(constant_items);
-        if let (Some(_), Some(name)) = (decision.sampled, self.transaction()) {
-            let _ = items.push("sentry-transaction", &name);
-        }
-        DynamicSamplingContext::from_items(items)
-    }
-
-    /// A dynamic sampling context that arrived, with the two items that may be set on the way; `None` if it
-    /// stays as it is, which it also does where an item would not fit.
-    ///
-    /// A `sample_rand` that is missing, or is none, is added, or else every service would draw its own. The
-    /// `sample_rate` becomes the one that this service decided at, so that a sampler further on that follows
-    /// its parent's rate gets the right one.
-    fn with_what_is_missing(
-        &self,
-        arrived: &DynamicSamplingContext,
-    ) -> Option<DynamicSamplingContext> {
-        if arrived.is_empty() {
-            return None;
-        }
-        let with_rand = match arrived.sample_rand() {
-            Some(_) => None,
-            // Without room for it nothing is set, or a shorter rate would make the room that the next service finds.
-            None => Some(arrived.with("sample_rand", &self.sample_rand().to_string())?),
-        };
-        let so_far = with_rand.as_ref().unwrap_or(arrived);
-        let with_rate = match self.decision().own_rate {
-            Some(rate) if so_far.sample_rate() != Some(rate) => {
-                so_far.with("sample_rate", &rate.to_string())
-            }
-            _ => None,
-        };
-        with_rate.or(with_rand)
-    }
-}
-
-/// Room for the items that differ from trace to trace, with a transaction of common length.
-const OWN_ITEMS: usize = 256;

@@ -90,6 +90,11 @@ pub enum NotContinued {
     },
     /// Only one of the two organisations is known, and `strict_trace_continuation` is on.
     UnknownOrganisation,
+    /// A transaction of another trace was running, begun by Sentry's SDK. See
+    /// [`Transaction::start`](crate::sentry::Transaction::start).
+    #[cfg(feature = "sentry")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "sentry")))]
+    OtherTransaction,
 }
 
 impl fmt::Display for NotContinued {
@@ -106,6 +111,8 @@ impl fmt::Display for NotContinued {
                 "only one of the organisations of trace and service is known, \
                  and strict_trace_continuation is on",
             ),
+            #[cfg(feature = "sentry")]
+            Self::OtherTransaction => f.write_str("a transaction of another trace was running"),
         }
     }
 }

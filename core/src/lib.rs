@@ -54,6 +54,7 @@
 //! |---|---|
 //! | `http` | `http::HeaderMap` (http 1) as a carrier |
 //! | `regex` | `Target::regex` |
+//! | `sentry` | transactions, spans and envelopes of Sentry's SDK, the crate `sentry`, that belong to the trace |
 //! | `serde` | ids, `sentry-trace` values and the dynamic sampling context as serde types |
 //! | `tokio` | the current context: a task local around futures and closures |
 //! | `tracing` | a debug event that says why a trace was not continued, and a warning for a cached page with a trace |
@@ -80,11 +81,15 @@ mod method;
 mod options;
 mod propagator;
 mod sampling;
+#[cfg(feature = "sentry")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sentry")))]
+pub mod sentry;
 mod shared_cache;
 #[cfg(feature = "http")]
 mod shared_values;
 mod targets;
 mod text;
+mod trace;
 mod trace_data;
 pub mod wire;
 mod words;

@@ -19,8 +19,10 @@ pub(crate) struct Options {
     pub(crate) trace_propagation_targets: Option<TracePropagationTargets>,
     pub(crate) propagate_traceparent: bool,
     pub(crate) continue_traceparent: bool,
-    /// Not an option, but what all traces of a propagator share as well.
+    /// Not options, but what all traces of a propagator share as well.
     pub(crate) shared_pages: SharedPages,
+    #[cfg(feature = "sentry")]
+    pub(crate) running: crate::sentry::Running,
 }
 
 impl Options {

@@ -40,6 +40,11 @@ impl Propagator {
         Self { options: Arc::new(options) }
     }
 
+    #[cfg(feature = "sentry")]
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// Continues the trace that a carrier holds, or starts a new one.
     ///
     /// This never fails. Where the trace is not continued, the context

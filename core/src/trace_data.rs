@@ -80,7 +80,7 @@ impl<'a> TraceData<'a> {
     }
 }
 
-/// The application's own baggage with ours behind it; `None` if it has no members of other vendors.
+/// The application's own baggage with ours behind it, which may be empty; `None` if it has no members of other vendors.
 ///
 /// What other vendors put there is not looked into, and stays even where it exceeds a limit: it is the
 /// application's. Ours is added as far as the limits allow. A member that is not UTF-8 cannot be in a text,
@@ -104,7 +104,7 @@ pub(crate) fn merge_baggage<'a>(
         return None;
     }
     // A member of ours has no comma in it.
-    for member in ours.as_str().split(',') {
+    for member in ours.as_str().split(',').filter(|member| !member.is_empty()) {
         let fits = merged.len() + 1 + member.len() <= Baggage::MAX_BYTES;
         if members >= Baggage::MAX_MEMBERS || !fits {
             break;

@@ -50,6 +50,18 @@
 //! [reqwest-retry](https://docs.rs/reqwest-retry) either order will do, and every attempt carries the
 //! headers once.
 //!
+//! # Beside Sentry's SDK
+//!
+//! With the feature `sentry` a request that is made in the trace of a running transaction, such as `tracehop-actix`
+//! starts with its feature of the same name, is an `http.client` span of that, with its method, its URL without
+//! credentials, query and fragment, and its status. It ends with the head of the response, or the error, or when the
+//! caller gives up; a timeout is `deadline_exceeded`, any other error `internal_error`. Its span id is the one in the
+//! `sentry-trace` that goes out. A request that is no target has a span and no headers, one that was told to be
+//! [without a trace](RequestBuilderExt::without_trace) has neither.
+//!
+//! Where nothing is recorded there is no span, and the headers have the span id of the trace's context. Retries are each
+//! a span of their own if this middleware is added behind the one that retries, and one span if it is added before.
+//!
 //! # Logs
 //!
 //! With the feature `tracing` the middleware opens a span of the crate [tracing](https://docs.rs/tracing) for each
@@ -76,6 +88,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `regex` | `Target::regex` |
+//! | `sentry` | a [span](#beside-sentrys-sdk) of Sentry's SDK for each request |
 //! | `tracing` | a [span](#logs) for each call in the logs; a warning if a redirect took headers away from the targets; a debug event that says why a trace was not continued |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -83,6 +96,8 @@
 mod middleware;
 mod redirect;
 mod request;
+#[cfg_attr(not(feature = "sentry"), path = "without_sentry.rs")]
+mod sentry;
 mod span;
 
 pub use middleware::TracePropagation;

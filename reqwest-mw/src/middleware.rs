@@ -5,6 +5,7 @@ use tracehop::{PropagationContext, Propagator};
 
 use crate::redirect::{Carried, carrying};
 use crate::request::Choice;
+use crate::sentry::Call;
 use crate::span::CallSpan;
 
 /// Middleware that puts the trace into the headers of each request.
@@ -16,6 +17,8 @@ use crate::span::CallSpan;
 /// another: a client that was given targets keeps to them.
 ///
 /// With the feature `tracing` all that is logged meanwhile is in a [span](crate#logs).
+/// With the feature `sentry` each request is a span of Sentry's SDK, below the transaction of the trace, and its span id
+/// is what the called service gets as its parent. See the [crate's documentation](crate).
 #[derive(Debug, Clone)]
 pub struct TracePropagation {
     propagator: Propagator,
@@ -53,14 +56,19 @@ impl Middleware for TracePropagation {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
-        let context = self.context(extensions);
-        let span = CallSpan::open(context.as_ref(), &request);
+        let call = self.context(extensions).map(|context| Call::start(context, &request));
+        let context = call.as_ref().map(Call::context);
+        let span = CallSpan::open(context, &request);
         let context =
             context.filter(|context| self.propagator.propagates_to(context, request.url()));
-        if let Some(context) = &context {
+        if let Some(context) = context {
             span.in_scope(|| context.inject_always(request.headers_mut()));
         }
-        let carried = context.map(|context| Carried::new(self.propagator.clone(), context));
-        span.around(carrying(carried, next.run(request, extensions))).await
+        let carried = context.map(|context| Carried::new(self.propagator.clone(), context.clone()));
+        let result = span.around(carrying(carried, next.run(request, extensions))).await;
+        if let Some(call) = call {
+            call.end(&result);
+        }
+        result
     }
 }

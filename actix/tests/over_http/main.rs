@@ -1,6 +1,6 @@
 //! Services as a client sees them, over real sockets and in raw HTTP.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod bad_input;
 mod broken_clients;
@@ -13,6 +13,8 @@ mod injection;
 mod log;
 mod responses;
 mod routes;
+#[cfg(feature = "sentry")]
+mod sentry;
 #[cfg(feature = "tracing")]
 mod spans;
 

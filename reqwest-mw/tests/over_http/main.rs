@@ -1,11 +1,13 @@
 //! Requests as a server receives them, over real sockets.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod failures;
 #[cfg(feature = "tracing")]
 mod log;
 mod redirects;
+#[cfg(feature = "sentry")]
+mod sentry;
 #[cfg(feature = "tracing")]
 mod spans;
 
@@ -70,6 +72,13 @@ fn plain_client() -> reqwest::Client {
 
 fn client(propagator: Propagator) -> ClientWithMiddleware {
     ClientBuilder::new(plain_client()).with(TracePropagation::new(propagator)).build()
+}
+
+fn retry() -> RetryTransientMiddleware<ExponentialBackoff> {
+    let policy = ExponentialBackoff::builder()
+        .retry_bounds(Duration::from_millis(1), Duration::from_millis(1))
+        .build_with_max_retries(3);
+    RetryTransientMiddleware::new_with_policy(policy)
 }
 
 fn sentry_trace(context: &PropagationContext) -> Vec<String> {
@@ -188,12 +197,6 @@ async fn what_the_application_set_is_kept() {
 
 #[tokio::test]
 async fn every_attempt_carries_the_headers_once_whichever_middleware_is_first() {
-    let retry = || {
-        let policy = ExponentialBackoff::builder()
-            .retry_bounds(Duration::from_millis(1), Duration::from_millis(1))
-            .build_with_max_retries(3);
-        RetryTransientMiddleware::new_with_policy(policy)
-    };
     let ours = || TracePropagation::new(propagator());
     let new = || ClientBuilder::new(plain_client());
     for client in

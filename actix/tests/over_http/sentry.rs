@@ -1,0 +1,80 @@
+//! Requests with Sentry's SDK, and what it sends.
+
+mod beside;
+mod endings;
+mod errors;
+mod nested;
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use sentry_core::{Client, ClientOptions, Hub, Level};
+use tracehop_actix::tracehop::{Propagator, PropagatorBuilder};
+use tracehop_actix::{PropagationContext, Trace};
+use tracehop_envelopes::{Recorder, Sent};
+
+const TRACE_ID: &str = crate::TRACE_ID;
+const PARENT: &str = "b72fa28504b07285";
+const BAGGAGE: &[u8] = b"baggage: other=1,sentry-trace_id=771a43a4192642f0b136d5159a501700,\
+    sentry-sample_rate=0.10,sentry-sample_rand=0.050000,sentry-sampled=true,\
+    sentry-replay_id=0af7651916cd43dd8448eb211c80319c,sentry-org_id=7";
+
+fn options() -> PropagatorBuilder {
+    crate::options().dsn("https://ours@o7.example/1").release("shop@2")
+}
+
+/// A recorder, and a client that sends to it through the propagator's transport.
+fn client(propagator: &Propagator, options: ClientOptions) -> (Recorder, Arc<Client>) {
+    let recorder = Recorder::default();
+    let hub = recorder.hub(options, |recorder| propagator.sentry_transport(recorder));
+    (recorder, hub.client().unwrap())
+}
+
+fn sampling() -> ClientOptions {
+    ClientOptions::new().traces_sample_rate(1.0)
+}
+
+/// To be called where an App is made, in the thread of its worker: no other server's requests come there.
+fn bind(client: &Arc<Client>) -> Arc<Hub> {
+    let hub = Hub::current();
+    hub.bind_client(Some(Arc::clone(client)));
+    hub
+}
+
+fn capture(message: &str) {
+    Hub::current().capture_message(message, Level::Error);
+}
+
+/// What a request to another service would carry.
+fn outgoing() -> String {
+    let context = PropagationContext::current().unwrap();
+    let data = context.trace_data();
+    format!("{}\n{}", data.sentry_trace(), data.baggage().map_or("", |baggage| baggage.as_str()))
+}
+
+/// Captures an error, and answers with what it would hand on.
+async fn work(trace: Trace) -> String {
+    assert_eq!(Some(trace.span_id()), PropagationContext::current().map(|here| here.span_id()));
+    capture("boom");
+    outgoing()
+}
+
+/// The answer of [`work`], taken apart: trace id, span id, decision, and the DSC as [`Sent::dsc`] has it.
+fn read(answer: &str) -> (String, String, Option<String>, String) {
+    let (sentry_trace, baggage) = answer.split_once('\n').unwrap();
+    let mut parts = sentry_trace.split('-').map(str::to_owned);
+    let mut next = || parts.next();
+    let (trace_id, span_id, sampled) = (next().unwrap(), next().unwrap(), next());
+    let dsc = tracehop_actix::tracehop::DynamicSamplingContext::from_baggage([baggage.as_bytes()]);
+    let mut items: Vec<_> = dsc.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    items.sort_unstable();
+    (trace_id, span_id, sampled, items.join(","))
+}
+
+fn transactions(sent: &[Sent]) -> Vec<&Sent> {
+    sent.iter().filter(|sent| sent.is_transaction()).collect()
+}
+
+async fn fine() -> HttpResponse {
+    HttpResponse::Ok().finish()
+}

@@ -1,0 +1,221 @@
+//! Beside the SDK's own middleware, outside and inside of it.
+
+use std::collections::HashSet;
+
+use actix_web::{App, error, web};
+use sentry_actix::Sentry;
+use sentry_core::{ClientOptions, Hub};
+use tracehop_actix::TracePropagation;
+use tracehop_actix::tracehop::Propagator;
+use tracehop_envelopes::{Recorder, Sent};
+
+use super::{
+    BAGGAGE, PARENT, TRACE_ID, bind, client, options, outgoing, read, sampling, transactions, work,
+};
+use crate::{Server, body, serve, status};
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Order {
+    /// The SDK's middleware comes first.
+    SdkOutside,
+    SdkInside,
+}
+
+use Order::{SdkInside, SdkOutside};
+
+async fn fail() -> actix_web::Result<String> {
+    Err(error::ErrorInternalServerError(outgoing()))
+}
+
+fn routes(config: &mut web::ServiceConfig) {
+    config.route("/work/{id}", web::get().to(work)).route("/fail", web::get().to(fail));
+}
+
+fn serve_both(
+    order: Order,
+    with_transaction: bool,
+    propagator: &Propagator,
+    sdk: ClientOptions,
+) -> (Recorder, Server) {
+    let (recorder, client) = client(propagator, sdk);
+    let ours = TracePropagation::new(propagator.clone()).sentry(true);
+    let sdk = move || {
+        let hub = bind(&client);
+        Sentry::builder().with_hub(hub).start_transaction(with_transaction).finish()
+    };
+    let server = match order {
+        SdkOutside => {
+            serve!(move || App::new().configure(routes).wrap(ours.clone()).wrap(sdk()))
+        }
+        SdkInside => {
+            serve!(move || App::new().configure(routes).wrap(sdk()).wrap(ours.clone()))
+        }
+    };
+    (recorder, server)
+}
+
+fn incoming(sampled: &str) -> Vec<u8> {
+    format!("sentry-trace: {TRACE_ID}-{PARENT}{sampled}").into_bytes()
+}
+
+fn unique<'s>(sent: &'s [Sent], field: &str) -> HashSet<&'s str> {
+    sent.iter().map(|sent| sent.trace(field)).collect()
+}
+
+#[actix_web::test]
+async fn both_are_in_one_trace_in_either_order() {
+    let propagator = options().build().unwrap();
+    let cases: [(&str, Vec<Vec<u8>>, &str, bool); 5] = [
+        ("head", vec![], "", true),
+        ("continued", vec![incoming("-1"), BAGGAGE.to_vec()], PARENT, true),
+        ("deferred", vec![incoming(""), BAGGAGE.to_vec()], PARENT, true),
+        ("not sampled", vec![incoming("-0"), BAGGAGE.to_vec()], PARENT, false),
+        ("without a DSC", vec![incoming("-1")], PARENT, true),
+    ];
+    for order in [SdkOutside, SdkInside] {
+        for with_transaction in [false, true] {
+            let (recorder, server) = serve_both(order, with_transaction, &propagator, sampling());
+            for (name, lines, parent, is_sampled) in &cases {
+                let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
+                for path in ["/work/7", "/fail"] {
+                    let case = format!("{order:?} {with_transaction} {name} {path}");
+                    let response = server.get(path, &lines).await;
+                    let is_error = path == "/fail";
+                    assert_eq!(status(&response), if is_error { "500" } else { "200" });
+                    let (trace_id, span_id, sampled, dsc) = read(body(&response));
+                    let sent = recorder.take();
+
+                    // All that is sent is of the one trace, and says of it what is handed on.
+                    assert_eq!(unique(&sent, "trace_id"), [&*trace_id].into(), "{case}");
+                    assert_eq!(*name == "head", trace_id != TRACE_ID, "{case}");
+                    assert_eq!(sampled.as_deref() == Some("1"), *is_sampled, "{case}");
+                    for sent in &sent {
+                        assert_eq!(sent.dsc(), dsc, "{case}");
+                    }
+                    if *name == "continued" {
+                        assert!(dsc.contains("replay_id=") && dsc.contains("sample_rate=0.10"));
+                    }
+
+                    // The transaction at our position is the child of the caller's span.
+                    let transactions = transactions(&sent);
+                    let both = order == SdkInside && with_transaction;
+                    let expected = usize::from(*is_sampled) * (1 + usize::from(both));
+                    assert_eq!(transactions.len(), expected, "{case}");
+                    for transaction in &transactions {
+                        let at_ours = transaction.trace("span_id") == span_id;
+                        let expected = if at_ours { *parent } else { &*span_id };
+                        assert_eq!(transaction.trace("parent_span_id"), expected, "{case}");
+                        let status = if is_error { "internal_error" } else { "ok" };
+                        assert_eq!(transaction.trace("status"), status, "{case}");
+                        let name = if is_error { "GET /fail" } else { "GET /work/{id}" };
+                        assert_eq!(transaction.payload["transaction"], name, "{case}");
+                    }
+                    if *is_sampled {
+                        let at_ours =
+                            transactions.iter().filter(|sent| sent.trace("span_id") == span_id);
+                        assert_eq!(at_ours.count(), 1, "{case}");
+                    }
+
+                    // An error, the handler's or the one that the SDK's middleware finds in the response, is of
+                    // the transaction that was running.
+                    let errors: Vec<_> =
+                        sent.iter().filter(|sent| !sent.is_transaction()).collect();
+                    let [error] = &*errors else { panic!("{case}: {sent:#?}") };
+                    if both {
+                        assert_eq!(error.trace("parent_span_id"), span_id, "{case}");
+                    } else {
+                        assert_eq!(error.trace("span_id"), span_id, "{case}");
+                        assert_eq!(error.trace("parent_span_id"), *parent, "{case}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[actix_web::test]
+async fn what_the_sdk_decides_for_its_own_transaction_is_what_is_handed_on() {
+    let no = || ClientOptions::new().traces_sampler(|_: &_| 0.0);
+    for (sdk, lines, sampled, in_dsc) in [
+        (ClientOptions::new(), vec![], None, None),
+        (ClientOptions::new().traces_sample_rate(0.0), vec![], Some("0"), Some("sampled=false")),
+        (no(), vec![incoming("-1"), BAGGAGE.to_vec()], Some("0"), None),
+        (no(), vec![], Some("0"), Some("sampled=false")),
+    ] {
+        let propagator = options().build().unwrap();
+        let (recorder, server) = serve_both(SdkOutside, true, &propagator, sdk);
+        let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
+        let (_, _, said, dsc) = read(body(&server.get("/work/7", &lines).await));
+        assert_eq!(said.as_deref(), sampled, "{lines:?}");
+        if let Some(in_dsc) = in_dsc {
+            assert!(dsc.contains(in_dsc), "{dsc}");
+        }
+        let sent = recorder.take();
+        let [error] = &*sent else { panic!("one error: {sent:#?}") };
+        assert_eq!(error.dsc(), dsc);
+    }
+}
+
+#[actix_web::test]
+async fn strict_continuation_on_both_sides_takes_us_for_the_same_organisation() {
+    let propagator = options().strict_trace_continuation(true).build().unwrap();
+    let sdk = sampling().strict_trace_continuation(true);
+    let (recorder, server) = serve_both(SdkInside, true, &propagator, sdk);
+    let foreign = b"baggage: a=1,sentry-org_id=8".to_vec();
+    for lines in [vec![], vec![incoming("-1"), foreign], vec![incoming("-1"), BAGGAGE.to_vec()]] {
+        let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
+        let (trace_id, ..) = read(body(&server.get("/work/7", &lines).await));
+        let sent = recorder.take();
+        assert_eq!(unique(&sent, "trace_id"), [&*trace_id].into());
+        assert_eq!(transactions(&sent).len(), 2);
+    }
+}
+
+#[actix_web::test]
+async fn with_decisions_deferred_nothing_but_errors_is_sent() {
+    let propagator = Propagator::builder().build().unwrap();
+    for order in [SdkOutside, SdkInside] {
+        let (recorder, server) = serve_both(order, false, &propagator, sampling());
+        for (lines, decision) in [
+            (vec![], None),
+            (vec![incoming("")], None),
+            (vec![incoming("-1"), BAGGAGE.to_vec()], Some("1")),
+        ] {
+            let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
+            let (trace_id, span_id, sampled, dsc) =
+                read(body(&server.get("/work/7", &lines).await));
+            assert_eq!(sampled.as_deref(), decision);
+            let sent = recorder.take();
+            let [error] = &*sent else { panic!("one error: {sent:#?}") };
+            assert_eq!(error.trace("trace_id"), trace_id);
+            assert_eq!(error.trace("span_id"), span_id);
+            assert_eq!(error.dsc(), dsc);
+        }
+    }
+}
+
+/// As applications use it, with the client of the whole process. No other test binds one there.
+#[actix_web::test]
+async fn the_middleware_of_the_sdk_takes_its_hub_from_the_process() {
+    let propagator = options().build().unwrap();
+    let (recorder, client) = client(&propagator, sampling());
+    Hub::main().bind_client(Some(client));
+    let ours = TracePropagation::new(propagator).sentry(true);
+    let inside = ours.clone();
+    let servers = [
+        serve!(move || App::new().configure(routes).wrap(inside.clone()).wrap(Sentry::new())),
+        serve!(move || App::new().configure(routes).wrap(Sentry::new()).wrap(ours.clone())),
+    ];
+    for server in servers {
+        for path in ["/work/7", "/fail"] {
+            let (trace_id, span_id, _, dsc) = read(body(&server.get(path, &[]).await));
+            let sent = recorder.take();
+            assert_eq!((sent.len(), transactions(&sent).len()), (2, 1), "{path}");
+            for sent in &sent {
+                assert_eq!(sent.trace("trace_id"), trace_id, "{path}");
+                assert_eq!(sent.trace("span_id"), span_id, "{path}");
+                assert_eq!(sent.dsc(), dsc, "{path}");
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Transactions, and the errors in them.
+
+use sentry_core::protocol::SpanStatus;
+use sentry_core::{ClientOptions, TransactionContext};
+use tracehop::sentry::Transaction;
+
+use super::{DSC, PARENT, TRACE_ID, capture, child_of, headers, items, options, recorder, sdk};
+
+#[test]
+fn a_transaction_and_its_errors_are_at_the_position_of_the_context() {
+    let continued = |sampled: &str| format!("{TRACE_ID}-{PARENT}{sampled}");
+    for (rate, sentry_trace, baggage, is_sent) in [
+        (Some(1.0), String::new(), "", true),
+        (Some(0.0), String::new(), "", false),
+        (None, String::new(), "", false),
+        (Some(0.0), continued("-1"), DSC, true),
+        (Some(1.0), continued("-0"), DSC, false),
+        (Some(1.0), continued(""), DSC, true),
+        (Some(0.1), continued(""), DSC, false),
+        (None, continued(""), DSC, false),
+        // Tracing without performance: the decision is handed on, and not for this service.
+        (None, continued("-1"), DSC, false),
+        // The head's SDK sends no DSC, and nobody may make one up.
+        (Some(1.0), continued("-1"), "", true),
+    ] {
+        let mut builder = options();
+        if let Some(rate) = rate {
+            builder = builder.traces_sample_rate(rate);
+        }
+        let propagator = builder.build().unwrap();
+        let (recorder, hub) = recorder(&propagator, sdk().traces_sample_rate(0.5));
+        let context = propagator.continue_trace(&headers(&sentry_trace, baggage));
+        context.set_transaction("GET /users/{id}");
+        let transaction = Transaction::start(&context, child_of(&hub), "GET", "http.server");
+        capture(transaction.hub(), "boom");
+        transaction.set_origin("auto.http.test");
+        transaction.finish_with_http_status(404);
+
+        let sent = recorder.take();
+        let case = format!("{rate:?} {sentry_trace}");
+        let [error, rest @ ..] = &*sent else { panic!("{case}: nothing was sent") };
+        assert_eq!(error.payload["message"], "boom");
+        assert_eq!(error.payload["transaction"], "GET /users/{id}");
+        assert_eq!(rest.len(), usize::from(is_sent), "{case}");
+        let parent = if context.is_continued() { PARENT } else { "" };
+        for sent in &sent {
+            assert_eq!(sent.trace("trace_id"), context.trace_id().to_string(), "{case}");
+            assert_eq!(sent.trace("span_id"), context.span_id().to_string(), "{case}");
+            assert_eq!(sent.trace("parent_span_id"), parent, "{case}");
+            assert_eq!(sent.dsc(), items(&context), "{case}");
+            assert!(sent.headers["event_id"].is_string());
+        }
+        if let [transaction] = rest {
+            assert!(transaction.is_transaction());
+            assert_eq!(transaction.payload["transaction"], "GET /users/{id}");
+            assert_eq!(transaction.trace("op"), "http.server");
+            assert_eq!(transaction.trace("origin"), "auto.http.test");
+            assert_eq!(transaction.trace("status"), "not_found");
+            let data = &transaction.payload["contexts"]["trace"]["data"];
+            assert_eq!(data["http.response.status_code"], 404);
+        }
+    }
+}
+
+#[test]
+fn a_transaction_is_named_as_its_context_is_at_the_end() {
+    let propagator = options().traces_sample_rate(1.0).build().unwrap();
+    let (recorder, hub) = recorder(&propagator, sdk());
+    for (before, after, expected) in [
+        (None, None, "GET"),
+        (Some("GET /a"), None, "GET /a"),
+        (Some("GET /a"), Some("GET /b"), "GET /b"),
+        (None, Some("GET /b"), "GET /b"),
+    ] {
+        let context = propagator.start_new_trace();
+        context.set_transaction(before.unwrap_or_default());
+        let transaction = Transaction::start(&context, child_of(&hub), "GET", "http.server");
+        if let Some(after) = after {
+            context.set_transaction(after);
+        }
+        transaction.finish(SpanStatus::Ok);
+        assert_eq!(recorder.take()[0].payload["transaction"], expected);
+    }
+    // A name that the application gave to the SDK stays.
+    let context = propagator.start_new_trace();
+    let transaction = Transaction::start(&context, child_of(&hub), "GET", "http.server");
+    transaction.hub().configure_scope(|scope| scope.set_transaction(Some("mine")));
+    transaction.finish(SpanStatus::Ok);
+    assert_eq!(recorder.take()[0].payload["transaction"], "mine");
+}
+
+#[test]
+fn a_transaction_that_is_dropped_is_cancelled_or_broken_by_a_panic() {
+    let propagator = options().traces_sample_rate(1.0).build().unwrap();
+    let (recorder, hub) = recorder(&propagator, sdk());
+    let start = || {
+        let context = propagator.start_new_trace();
+        Transaction::start(&context, child_of(&hub), "GET", "http.server")
+    };
+    drop(start());
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _transaction = start();
+        panic!("on purpose");
+    }));
+    assert!(panic.is_err());
+    let sent = recorder.take();
+    let statuses: Vec<_> = sent.iter().map(|sent| sent.trace("status")).collect();
+    assert_eq!(statuses, ["cancelled", "internal_error"]);
+}
+
+#[test]
+fn what_the_scope_says_is_in_the_transaction() {
+    let propagator = options().traces_sample_rate(1.0).build().unwrap();
+    let (recorder, hub) = recorder(&propagator, sdk());
+    let context = propagator.start_new_trace();
+    let transaction = Transaction::start(&context, child_of(&hub), "GET", "http.server");
+    transaction.hub().configure_scope(|scope| scope.set_tag("shop", "1"));
+    transaction.finish(SpanStatus::Ok);
+    assert_eq!(recorder.take()[0].payload["tags"]["shop"], "1");
+}
+
+#[test]
+fn a_sampler_of_the_sdk_has_the_last_word_and_that_is_handed_on() {
+    for (ours, theirs) in [(1.0, 0.0), (0.0, 1.0), (1.0, 1.0)] {
+        let propagator = options().traces_sample_rate(ours).build().unwrap();
+        let sampler = move |_: &TransactionContext| theirs as f32;
+        let (recorder, hub) = recorder(&propagator, ClientOptions::new().traces_sampler(sampler));
+        let context = propagator.start_new_trace();
+        let transaction = Transaction::start(&context, child_of(&hub), "GET", "http.server");
+        assert_eq!(context.sampled(), Some(theirs == 1.0));
+        assert_eq!(context.dsc().sampled(), Some(theirs == 1.0));
+        assert_eq!(context.sample_rate().is_some(), ours == theirs);
+        transaction.finish(SpanStatus::Ok);
+        assert_eq!(recorder.take().len(), usize::from(theirs == 1.0));
+    }
+}
