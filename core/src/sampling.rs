@@ -181,6 +181,27 @@ impl SampleRand {
         if (0.0..1.0).contains(&rand) { Ok(Self(rand + 0.0)) } else { Err(SampleError::Rand(rand)) }
     }
 
+    /// Reads a number of the form in which SDKs write it, `0.` and some digits; `None` if it is of another.
+    pub(crate) fn parse_decimal(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("0.")?.as_bytes();
+        // So many that both numbers are whole ones that the type holds exactly: their quotient is then rounded
+        // once, to the number that is closest to the text's.
+        if digits.is_empty() || digits.len() > 15 {
+            return None;
+        }
+        let mut number = 0_u64;
+        let mut one = 1_u64;
+        for digit in digits {
+            let value = digit.wrapping_sub(b'0');
+            if value > 9 {
+                return None;
+            }
+            number = number * 10 + u64::from(value);
+            one *= 10;
+        }
+        Some(Self(number as f64 / one as f64))
+    }
+
     /// The number that belongs to a trace id.
     pub fn from_trace_id(trace_id: TraceId) -> Self {
         Self::draw(trace_id, 0, STEPS)
@@ -313,6 +334,21 @@ mod tests {
         assert!(text(SampleRand::new(1.0).unwrap_err()).ends_with("from 0 to less than 1"));
         assert!(text(SampleRate::new(1.1).unwrap_err()).ends_with("from 0 to 1"));
         assert_eq!(text("x".parse::<SampleRate>().unwrap_err()), "not a decimal number");
+    }
+
+    #[test]
+    fn decimals_are_read_as_other_numbers_are() {
+        let digits = (1..=16).map(|count| "0.".to_owned() + &"9876543210123456"[..count]);
+        let small = (1..=16).map(|count| format!("0.{}1", "0".repeat(count - 1)));
+        for text in digits.chain(small).chain(["0.0".to_owned(), "0.000000".to_owned()]) {
+            let read = SampleRand::parse_decimal(&text);
+            let expected = (text.len() <= 17).then(|| text.parse().unwrap());
+            assert_eq!(read, expected, "{text}");
+        }
+        for text in ["", "0", "0.", "1.0", ".5", "0.5 ", "0.5;p", "0.%35", "0.5e1", "-0.5", "00.5"]
+        {
+            assert_eq!(SampleRand::parse_decimal(text), None, "{text}");
+        }
     }
 
     /// Fixed for all time: services with other versions of this library must draw the same numbers.
