@@ -36,7 +36,7 @@ use crate::wire::{Baggage, joined};
 pub struct DynamicSamplingContext {
     baggage: Baggage,
     /// Where the item `sentry-sample_rand` begins, if that is known.
-    sample_rand: Option<usize>,
+    sample_rand: Option<u16>,
     #[cfg(feature = "http")]
     pub(crate) shared: crate::shared_values::SharedValues,
 }
@@ -120,8 +120,8 @@ impl DynamicSamplingContext {
     pub fn sample_rand(&self) -> Option<SampleRand> {
         const KEY: &str = "sentry-sample_rand";
         // Where it stands is known of nearly all that arrive, and how it is written is how it is read.
-        let item = self.sample_rand.and_then(|start| self.as_str().get(start + KEY.len() + 1..));
-        let quick = item.and_then(|item| SampleRand::parse_decimal(item.split(',').next()?));
+        let value = |start| self.as_str().as_bytes().get(usize::from(start) + KEY.len() + 1..);
+        let quick = self.sample_rand.and_then(value).and_then(SampleRand::parse_decimal);
         quick.or_else(|| self.item(KEY)?.parse().ok())
     }
 

@@ -10,7 +10,7 @@ use crate::words::Positions;
 pub(crate) struct Items {
     pub(crate) baggage: Baggage,
     /// Where the item `sentry-sample_rand` begins, if that was seen on the way.
-    pub(crate) sample_rand: Option<usize>,
+    pub(crate) sample_rand: Option<u16>,
 }
 
 impl Items {
@@ -26,80 +26,71 @@ impl Items {
 }
 
 /// The members in a [plain](is_plain) line that are ours.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct OwnMembers {
-    /// Those that follow each other, as one range of the line.
+    /// Those that follow each other, as one range of the line: the last such run.
     run: Range<usize>,
-    /// More such runs, if others are in between.
+    /// The runs before it, if others are in between.
     more: Vec<Range<usize>>,
     members: usize,
-    /// Where the one with this name begins in a list of only these.
+    /// Where in the line the item `sentry-sample_rand` begins.
     sample_rand: Option<usize>,
 }
 
 impl OwnMembers {
     /// `None` if that takes a closer look: the line is not plain, a name comes again, or there are too many.
     fn find(line: &[u8]) -> Option<Self> {
-        if !is_plain(line) {
+        // Places in the line are kept in 16 bits.
+        if line.len() > usize::from(u16::MAX) || !is_plain(line) {
             return None;
         }
-        let mut own = Self::default();
-        let mut starts = [0; Baggage::MAX_MEMBERS];
+        let (mut run, mut more) = (0..0, Vec::new());
+        let (mut members, mut sample_rand) = (0, None);
         let mut names = 0;
-        // Of the list of only these.
-        let mut length = 0;
-        let mut start = 0;
+        let mut starts = [0_u16; Baggage::MAX_MEMBERS];
         let mut commas = Positions::new(line, b',');
+        let mut start = 0;
         while start <= line.len() {
             let end = commas.next().unwrap_or(line.len());
-            if let Some(key) = own_key(line, start..end) {
+            if let Some(key) = own_key(line, start, end) {
                 let name = name_bit(key);
-                let is_known = |start: &usize| {
-                    let known = line[*start..].strip_prefix(key);
-                    known.is_some_and(|rest| rest.starts_with(b"="))
-                };
                 // Most names are new, and are not looked for.
-                if names & name != 0 && starts.iter().take(own.members).any(is_known) {
+                if names & name != 0 && is_among(key, line, starts.get(..members)?) {
                     return None;
                 }
                 names |= name;
-                *starts.get_mut(own.members)? = start;
-                length += usize::from(own.members != 0);
+                *starts.get_mut(members)? = start as u16;
+                members += 1;
                 if name == SAMPLE_RAND_BIT && key == SAMPLE_RAND.as_bytes() {
-                    own.sample_rand = Some(length);
+                    sample_rand = Some(start);
                 }
-                own.add(start..end);
-                length += end - start;
+                if start != run.end + 1 || members == 1 {
+                    if members != 1 {
+                        more.push(run.clone());
+                    }
+                    run.start = start;
+                }
+                run.end = end;
             }
             start = end + 1;
         }
-        Some(own)
-    }
-
-    fn add(&mut self, member: Range<usize>) {
-        let last = self.more.last_mut().unwrap_or(&mut self.run);
-        if self.members == 0 {
-            *last = member;
-        } else if last.end + 1 == member.start {
-            last.end = member.end;
-        } else {
-            self.more.push(member);
-        }
-        self.members += 1;
+        Some(Self { run, more, members, sample_rand })
     }
 
     fn take_from(self, mut line: Vec<u8>) -> Items {
         let Self { run, more, members, sample_rand } = self;
+        let mut place = None;
         if more.is_empty() {
+            place = sample_rand.and_then(|start| u16::try_from(start - run.start).ok());
             line.truncate(run.end);
             line.drain(..run.start);
         } else {
-            let runs = [run].into_iter().chain(more).filter_map(|run| line.get(run));
+            let runs = more.into_iter().chain([run]).filter_map(|run| line.get(run));
             line = runs.collect::<Vec<_>>().join(&b',');
         }
         // A plain line is ASCII: the default is never taken, and needs no panic.
         let text = String::from_utf8(line).unwrap_or_default();
-        Items { baggage: Baggage::from_tidy(text, members), sample_rand }
+        Items { baggage: Baggage::from_tidy(text, members), sample_rand: place }
     }
 }
 
@@ -110,50 +101,48 @@ const SAMPLE_RAND_BIT: u64 = name_bit(SAMPLE_RAND.as_bytes());
 
 const PREFIX: &[u8; 7] = b"sentry-";
 
+/// Whether one of the members that begin there has this key.
+#[cold]
+fn is_among(key: &[u8], line: &[u8], starts: &[u16]) -> bool {
+    starts.iter().any(|start| {
+        let behind_key =
+            line.get(usize::from(*start)..).and_then(|member| member.strip_prefix(key));
+        behind_key.is_some_and(|rest| rest.starts_with(b"="))
+    })
+}
+
 /// The key of a member of ours in a [plain](is_plain) line, if it is well-formed.
-fn own_key(line: &[u8], member: Range<usize>) -> Option<&[u8]> {
-    let (prefix, rest) = line.get(member.start..)?.split_first_chunk()?;
-    if prefix != PREFIX {
-        return None;
-    }
-    let name = rest.get(..name_len(rest)?)?;
-    let end = member.start + PREFIX.len() + name.len();
+#[inline]
+fn own_key(line: &[u8], start: usize, end: usize) -> Option<&[u8]> {
+    let member = line.get(start..)?;
+    let is_own = member.first_chunk() == Some(PREFIX);
+    let name_len =
+        if is_own { common_name_len(member).or_else(|| name_len(member))? } else { return None };
+    let key_end = start + PREFIX.len() + name_len;
     // What was found may be behind the member's end.
-    let is_key = end < member.end
-        && (is_common(name) || !name.is_empty() && name.iter().copied().all(is_token_byte));
-    if is_key { line.get(member.start..end) } else { None }
+    if key_end < end { line.get(start..key_end) } else { None }
 }
 
-/// Where the first `=` is.
-fn name_len(text: &[u8]) -> Option<usize> {
-    if let Some(start) = text.first_chunk::<16>() {
-        // Adding carries into the top bit of every byte but those that have become zero, and never further, as
-        // the text is ASCII.
-        const EQUALS: u128 = u128::from_ne_bytes([b'='; 16]);
-        const SEVEN_BITS: u128 = u128::from_ne_bytes([0x7f; 16]);
-        let found = !((u128::from_le_bytes(*start) ^ EQUALS) + SEVEN_BITS) & !SEVEN_BITS;
-        if found != 0 {
-            return Some(found.trailing_zeros() as usize / 8);
-        }
+/// How long the name is that stands behind the prefix, with a `=` behind it.
+fn name_len(member: &[u8]) -> Option<usize> {
+    let name = member.get(PREFIX.len()..)?;
+    let len = name.iter().position(|byte| !is_token_byte(*byte))?;
+    (len != 0 && name[len] == b'=').then_some(len)
+}
+
+/// The same for a name as SDKs write them, short and of small letters and `_`; `None` if it is not.
+#[inline]
+fn common_name_len(member: &[u8]) -> Option<usize> {
+    const fn each(byte: u8) -> u128 {
+        u128::from_ne_bytes([byte; 16])
     }
-    text.iter().position(|byte| *byte == b'=')
-}
-
-/// Whether this is a name that SDKs write, and so has no character that names do not have.
-fn is_common(name: &[u8]) -> bool {
-    matches!(
-        name,
-        b"trace_id"
-            | b"public_key"
-            | b"sample_rate"
-            | b"sample_rand"
-            | b"sampled"
-            | b"release"
-            | b"environment"
-            | b"transaction"
-            | b"org_id"
-            | b"replay_id"
-    )
+    let (_, name) = member.first_chunk::<{ PREFIX.len() + 16 }>()?.split_last_chunk::<16>()?;
+    let text = u128::from_le_bytes(*name);
+    // From `_` to `z` there is nothing that a name may not have. The text is ASCII: what is added carries into the top
+    // bit of a byte, and never further.
+    let is_small = (text + each(0x80 - b'_')) & !(text + each(0x7f - b'z'));
+    let len = (!is_small & each(0x80)).trailing_zeros() as usize / 8;
+    (len != 0 && name.get(len) == Some(&b'=')).then_some(len)
 }
 
 /// A bit for the key of an item, from what tells names apart: their length and their last two characters. The
@@ -218,10 +207,26 @@ mod tests {
     }
 
     #[test]
-    fn names_that_sdks_write_are_keys() {
+    fn names_that_sdks_write_are_common_ones() {
         for name in COMMON {
-            assert!(is_common(name.as_bytes()), "{name}");
-            assert!(format!("sentry-{name}=").parse::<Baggage>().is_ok(), "{name}");
+            let member = format!("sentry-{name}=a=b,sentry-c=");
+            assert_eq!(common_name_len(member.as_bytes()), Some(name.len()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_common_name_is_a_name_whatever_byte_is_in_it() {
+        for length in 0..=16 {
+            for place in PREFIX.len()..PREFIX.len() + 17 {
+                for byte in 0..0x80 {
+                    let name = &b"_abcdefghijklmnz"[..length];
+                    let mut member = [PREFIX, name, b"=a=b_____________"].concat();
+                    member[place] = byte;
+                    let len = common_name_len(&member);
+                    let shown = String::from_utf8_lossy(&member);
+                    assert!(len.is_none() || len == name_len(&member), "{shown}");
+                }
+            }
         }
     }
 
@@ -249,7 +254,7 @@ mod tests {
             let Items { baggage, sample_rand } = Items::gather(line.into());
             assert_eq!(baggage, gather_one_by_one(line.as_bytes()), "{line}");
             let place = baggage.as_str().find("sentry-sample_rand=");
-            assert_eq!(sample_rand, place, "{line}");
+            assert!(sample_rand.is_none_or(|found| Some(found.into()) == place), "{line}");
         }
     }
 

@@ -181,25 +181,27 @@ impl SampleRand {
         if (0.0..1.0).contains(&rand) { Ok(Self(rand + 0.0)) } else { Err(SampleError::Rand(rand)) }
     }
 
-    /// Reads a number of the form in which SDKs write it, `0.` and some digits; `None` if it is of another.
-    pub(crate) fn parse_decimal(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix("0.")?.as_bytes();
-        // So many that both numbers are whole ones that the type holds exactly: their quotient is then rounded
-        // once, to the number that is closest to the text's.
-        if digits.is_empty() || digits.len() > 15 {
-            return None;
-        }
-        let mut number = 0_u64;
-        let mut one = 1_u64;
-        for digit in digits {
-            let value = digit.wrapping_sub(b'0');
-            if value > 9 {
+    /// Reads a number that a member of a list begins its value with, of the form in which SDKs write it, `0.` and
+    /// some digits; `None` if the value has another.
+    pub(crate) fn parse_decimal(member: &[u8]) -> Option<Self> {
+        let [b'0', b'.', digits @ ..] = member else { return None };
+        let (mut number, mut one) = (0_u64, 1_u64);
+        for byte in digits {
+            match byte {
+                b'0'..=b'9' => {
+                    number = number * 10 + u64::from(byte - b'0');
+                    one *= 10;
+                }
+                b',' => break,
+                _ => return None,
+            }
+            // Both are whole numbers that the type holds exactly, so that their quotient is rounded once, to the
+            // number that is closest to what the text says. With more digits they would not be.
+            if one > 1_000_000_000_000_000 {
                 return None;
             }
-            number = number * 10 + u64::from(value);
-            one *= 10;
         }
-        Some(Self(number as f64 / one as f64))
+        (one != 1).then(|| Self(number as f64 / one as f64))
     }
 
     /// The number that belongs to a trace id.
@@ -341,13 +343,16 @@ mod tests {
         let digits = (1..=16).map(|count| "0.".to_owned() + &"9876543210123456"[..count]);
         let small = (1..=16).map(|count| format!("0.{}1", "0".repeat(count - 1)));
         for text in digits.chain(small).chain(["0.0".to_owned(), "0.000000".to_owned()]) {
-            let read = SampleRand::parse_decimal(&text);
             let expected = (text.len() <= 17).then(|| text.parse().unwrap());
-            assert_eq!(read, expected, "{text}");
+            for end in ["", ",", ",sentry-a=1"] {
+                let member = text.clone() + end;
+                assert_eq!(SampleRand::parse_decimal(member.as_bytes()), expected, "{member}");
+            }
         }
-        for text in ["", "0", "0.", "1.0", ".5", "0.5 ", "0.5;p", "0.%35", "0.5e1", "-0.5", "00.5"]
+        for text in
+            ["", "0", "0.", "1.0", ".5", "0.5 ", "0.5;p", "0.%35", "0.5e1", "-0.5", "00.5", "0.,"]
         {
-            assert_eq!(SampleRand::parse_decimal(text), None, "{text}");
+            assert_eq!(SampleRand::parse_decimal(text.as_bytes()), None, "{text}");
         }
     }
 
