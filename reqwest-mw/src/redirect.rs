@@ -25,6 +25,10 @@ impl Carried {
         Self { propagator, context }
     }
 
+    fn may_go_everywhere(&self) -> bool {
+        self.propagator.propagates_everywhere(&self.context)
+    }
+
     fn may_go_to(&self, url: &Url) -> bool {
         self.propagator.propagates_to(&self.context, url)
     }
@@ -50,6 +54,11 @@ pub(crate) async fn carrying(
     carried: Option<Carried>,
     request: impl Future<Output = Result<Response>>,
 ) -> Result<Response> {
+    // What may go everywhere need not be known, unless it hides what a request around this one carries.
+    let is_free = carried.as_ref().is_none_or(Carried::may_go_everywhere);
+    if is_free && CARRIED.try_with(|_| ()).is_err() {
+        return request.await;
+    }
     #[cfg(not(feature = "tracing"))]
     return CARRIED.scope(carried, request).await;
     #[cfg(feature = "tracing")]
