@@ -13,12 +13,13 @@ pin_project! {
     pub struct TracedBody<B> {
         #[pin]
         body: B,
-        context: PropagationContext,
+        // There is one, unless the response was asked for when it had been given already.
+        context: Option<PropagationContext>,
     }
 }
 
 impl<B> TracedBody<B> {
-    pub(crate) fn new(body: B, context: PropagationContext) -> Self {
+    pub(crate) fn new(body: B, context: Option<PropagationContext>) -> Self {
         Self { body, context }
     }
 }
@@ -35,7 +36,10 @@ impl<B: MessageBody> MessageBody for TracedBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.project();
-        this.context.in_scope(|| this.body.poll_next(cx))
+        match this.context {
+            Some(context) => context.in_scope(|| this.body.poll_next(cx)),
+            None => this.body.poll_next(cx),
+        }
     }
 
     fn try_into_bytes(self) -> Result<Bytes, Self> {

@@ -102,9 +102,8 @@ where
         // Middleware further in may work before it returns its future.
         let future = context.in_scope(|| self.service.call(request));
         TraceResponse {
-            future: future.in_trace(context.clone()),
+            future: future.in_trace(context),
             server_timing: self.settings.server_timing,
-            context,
         }
     }
 }
@@ -117,7 +116,6 @@ pin_project! {
         #[pin]
         future: Traced<F>,
         server_timing: bool,
-        context: PropagationContext,
     }
 }
 
@@ -128,16 +126,19 @@ where
     type Output = Result<ServiceResponse<TracedBody<B>>, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        this.future.poll(cx).map_ok(|mut response| {
-            let server_timing = *this.server_timing && is_html(&response);
-            if (server_timing || this.context.is_in_page()) && is_shared(&response) {
-                let route = response.request().match_pattern().unwrap_or_default();
-                this.context.warn_if_in_shared_page(&route);
-            } else if server_timing {
-                add_server_timing(&mut response, this.context);
+        let mut this = self.project();
+        this.future.as_mut().poll(cx).map_ok(|mut response| {
+            let context = this.future.take_context();
+            if let Some(context) = &context {
+                let server_timing = *this.server_timing && is_html(&response);
+                if (server_timing || context.is_in_page()) && is_shared(&response) {
+                    let route = response.request().match_pattern().unwrap_or_default();
+                    context.warn_if_in_shared_page(&route);
+                } else if server_timing {
+                    add_server_timing(&mut response, context);
+                }
             }
-            response.map_body(|_, body| TracedBody::new(body, this.context.clone()))
+            response.map_body(|_, body| TracedBody::new(body, context))
         })
     }
 }

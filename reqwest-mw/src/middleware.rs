@@ -56,7 +56,7 @@ impl Middleware for TracePropagation {
         if let Some(context) = &context {
             context.inject_always(request.headers_mut());
         }
-        let carried = context.map(|context| Carried::new(self.propagator.clone(), context));
+        let carried = context.and_then(|context| Carried::new(&self.propagator, context));
         carrying(carried, next.run(request, extensions)).await
     }
 }
