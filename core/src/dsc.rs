@@ -35,8 +35,8 @@ use crate::wire::{Baggage, joined};
 #[derive(Clone, Default)]
 pub struct DynamicSamplingContext {
     baggage: Baggage,
-    /// Where the item `sentry-sample_rand` begins, if that is known.
-    sample_rand: Option<u16>,
+    /// The item `sentry-sample_rand`, if it is known: it is of nearly all that arrive.
+    sample_rand: Option<SampleRand>,
     #[cfg(feature = "http")]
     pub(crate) shared: crate::shared_values::SharedValues,
 }
@@ -118,11 +118,7 @@ impl DynamicSamplingContext {
 
     /// The random number of the trace; `None` also if the text is not one.
     pub fn sample_rand(&self) -> Option<SampleRand> {
-        const KEY: &str = "sentry-sample_rand";
-        // Where it stands is known of nearly all that arrive, and how it is written is how it is read.
-        let value = |start| self.as_str().as_bytes().get(usize::from(start) + KEY.len() + 1..);
-        let quick = self.sample_rand.and_then(value).and_then(SampleRand::parse_decimal);
-        quick.or_else(|| self.item(KEY)?.parse().ok())
+        self.sample_rand.or_else(|| self.item("sentry-sample_rand")?.parse().ok())
     }
 
     /// What the head of the trace decided; `None` if it deferred the decision.

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::sampling::SampleRand;
 use crate::wire::{Baggage, BaggageMember, BaggageMembers, is_plain, is_token_byte};
 use crate::words::Positions;
 
@@ -9,8 +10,8 @@ use crate::words::Positions;
 #[derive(Debug, Default)]
 pub(crate) struct Items {
     pub(crate) baggage: Baggage,
-    /// Where the item `sentry-sample_rand` begins, if that was seen on the way.
-    pub(crate) sample_rand: Option<u16>,
+    /// The item `sentry-sample_rand`, if it was read on the way.
+    pub(crate) sample_rand: Option<SampleRand>,
 }
 
 impl Items {
@@ -33,8 +34,7 @@ struct OwnMembers {
     /// The runs before it, if others are in between.
     more: Vec<Range<usize>>,
     members: usize,
-    /// Where in the line the item `sentry-sample_rand` begins.
-    sample_rand: Option<usize>,
+    sample_rand: Option<SampleRand>,
 }
 
 impl OwnMembers {
@@ -62,7 +62,8 @@ impl OwnMembers {
                 *starts.get_mut(members)? = start as u16;
                 members += 1;
                 if name == SAMPLE_RAND_BIT && key == SAMPLE_RAND.as_bytes() {
-                    sample_rand = Some(start);
+                    // What every trace that is continued is asked for.
+                    sample_rand = SampleRand::parse_decimal(&line[start + key.len() + 1..]);
                 }
                 if start != run.end + 1 || members == 1 {
                     if members != 1 {
@@ -79,9 +80,7 @@ impl OwnMembers {
 
     fn take_from(self, mut line: Vec<u8>) -> Items {
         let Self { run, more, members, sample_rand } = self;
-        let mut place = None;
         if more.is_empty() {
-            place = sample_rand.and_then(|start| u16::try_from(start - run.start).ok());
             line.truncate(run.end);
             line.drain(..run.start);
         } else {
@@ -90,11 +89,10 @@ impl OwnMembers {
         }
         // A plain line is ASCII: the default is never taken, and needs no panic.
         let text = String::from_utf8(line).unwrap_or_default();
-        Items { baggage: Baggage::from_tidy(text, members), sample_rand: place }
+        Items { baggage: Baggage::from_tidy(text, members), sample_rand }
     }
 }
 
-/// The item that is asked for in every trace that is continued.
 const SAMPLE_RAND: &str = "sentry-sample_rand";
 
 const SAMPLE_RAND_BIT: u64 = name_bit(SAMPLE_RAND.as_bytes());
@@ -253,8 +251,8 @@ mod tests {
             assert!(OwnMembers::find(line.as_bytes()).is_some(), "{line}");
             let Items { baggage, sample_rand } = Items::gather(line.into());
             assert_eq!(baggage, gather_one_by_one(line.as_bytes()), "{line}");
-            let place = baggage.as_str().find("sentry-sample_rand=");
-            assert!(sample_rand.is_none_or(|found| Some(found.into()) == place), "{line}");
+            let read = baggage.get(SAMPLE_RAND).and_then(|value| value.parse().ok());
+            assert_eq!(sample_rand, read, "{line}");
         }
     }
 
