@@ -52,7 +52,7 @@ impl OwnMembers {
         let mut start = 0;
         while start <= line.len() {
             let end = commas.next().unwrap_or(line.len());
-            if let Some(key) = own_key(line, start, end) {
+            if let Some(key) = own_key(line, start) {
                 let name = name_bit(key);
                 // Most names are new, and are not looked for.
                 if names & name != 0 && is_among(key, line, starts.get(..members)?) {
@@ -109,16 +109,16 @@ fn is_among(key: &[u8], line: &[u8], starts: &[u16]) -> bool {
     })
 }
 
-/// The key of a member of ours in a [plain](is_plain) line, if it is well-formed.
+/// The key of the member of ours that begins there in a [plain](is_plain) line, if it is well-formed.
 #[inline]
-fn own_key(line: &[u8], start: usize, end: usize) -> Option<&[u8]> {
+fn own_key(line: &[u8], start: usize) -> Option<&[u8]> {
     let member = line.get(start..)?;
-    let is_own = member.first_chunk() == Some(PREFIX);
-    let name_len =
-        if is_own { common_name_len(member).or_else(|| name_len(member))? } else { return None };
-    let key_end = start + PREFIX.len() + name_len;
-    // What was found may be behind the member's end.
-    if key_end < end { line.get(start..key_end) } else { None }
+    if member.first_chunk() != Some(PREFIX) {
+        return None;
+    }
+    // Neither goes on behind the member, as no name has a comma.
+    let name_len = common_name_len(member).or_else(|| name_len(member))?;
+    member.get(..PREFIX.len() + name_len)
 }
 
 /// How long the name is that stands behind the prefix, with a `=` behind it.
