@@ -16,7 +16,8 @@ pin_project! {
         // There until it is dropped, or taken as bytes.
         #[pin]
         body: Option<B>,
-        context: PropagationContext,
+        // There is one, unless the response was asked for when it had been given already.
+        context: Option<PropagationContext>,
         around: Around,
     }
 
@@ -25,16 +26,23 @@ pin_project! {
             let mut this = this.project();
             // What is said and done at the end of a stream belongs to it, as with a future that is dropped.
             if this.body.is_some() {
-                this.around.run(|| this.context.in_scope(|| this.body.set(None)));
+                in_both(this.context, this.around, || this.body.set(None));
             }
         }
     }
 }
 
 impl<B> TracedBody<B> {
-    pub(crate) fn new(body: B, context: PropagationContext, around: Around) -> Self {
+    pub(crate) fn new(body: B, context: Option<PropagationContext>, around: Around) -> Self {
         Self { body: Some(body), context, around }
     }
+}
+
+fn in_both<R>(context: &Option<PropagationContext>, around: &Around, f: impl FnOnce() -> R) -> R {
+    around.run(|| match context {
+        Some(context) => context.in_scope(f),
+        None => f(),
+    })
 }
 
 impl<B: MessageBody> MessageBody for TracedBody<B> {
@@ -50,7 +58,7 @@ impl<B: MessageBody> MessageBody for TracedBody<B> {
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.project();
         let Some(body) = this.body.as_pin_mut() else { return Poll::Ready(None) };
-        let polled = this.around.run(|| this.context.in_scope(|| body.poll_next(cx)));
+        let polled = in_both(this.context, this.around, || body.poll_next(cx));
         match &polled {
             Poll::Ready(None) => this.around.sentry.end(),
             Poll::Ready(Some(Err(_))) => this.around.sentry.break_off(),

@@ -135,9 +135,8 @@ where
         // Middleware further in may work before it returns its future.
         let future = around.run(|| context.in_scope(|| self.service.call(request)));
         TraceResponse {
-            future: Some(future.in_trace(context.clone())),
+            future: Some(future.in_trace(context)),
             server_timing: self.settings.server_timing,
-            context,
             around,
         }
     }
@@ -151,7 +150,6 @@ pin_project! {
         #[pin]
         future: Option<Traced<F>>,
         server_timing: bool,
-        context: PropagationContext,
         around: Around,
     }
 
@@ -172,22 +170,25 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let response = match this.future.as_mut().as_pin_mut() {
-            Some(future) => ready!(this.around.run(|| future.poll(cx))),
-            // Only a future that is being dropped has none.
-            None => return Poll::Pending,
+        let Some(mut future) = this.future.as_mut().as_pin_mut() else {
+            // Only one that is being dropped has none.
+            return Poll::Pending;
         };
+        let response = ready!(this.around.run(|| future.as_mut().poll(cx)));
+        let context = future.take_context();
         this.around.record(&response);
         Poll::Ready(response.map(|mut response| {
-            let server_timing = *this.server_timing && is_html(&response);
-            if (server_timing || this.context.is_in_page()) && is_shared(&response) {
-                let route = response.request().match_pattern().unwrap_or_default();
-                this.around.span.in_scope(|| this.context.warn_if_in_shared_page(&route));
-            } else if server_timing {
-                add_server_timing(&mut response, this.context);
+            if let Some(context) = &context {
+                let server_timing = *this.server_timing && is_html(&response);
+                if (server_timing || context.is_in_page()) && is_shared(&response) {
+                    let route = response.request().match_pattern().unwrap_or_default();
+                    this.around.span.in_scope(|| context.warn_if_in_shared_page(&route));
+                } else if server_timing {
+                    add_server_timing(&mut response, context);
+                }
             }
             let around = this.around.respond(&response);
-            response.map_body(|_, body| TracedBody::new(body, this.context.clone(), around))
+            response.map_body(|_, body| TracedBody::new(body, context, around))
         }))
     }
 }

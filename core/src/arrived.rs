@@ -1,19 +1,19 @@
 //! The baggage of a trace that is continued, as it came.
 
 use std::borrow::Cow;
-use std::sync::{LazyLock, OnceLock};
+use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
 use memchr::memmem::Finder;
 
 use crate::dsc::DynamicSamplingContext;
-use crate::wire::{Baggage, BaggageMember, lines_that_count};
+use crate::wire::{Baggage, BaggageMember, joined};
 
 /// Baggage that is kept as bytes, and looked into only when something is asked that it has to answer: many
 /// requests call nobody, and a decision that came along needs nothing of it.
 #[derive(Debug)]
 pub(crate) struct ArrivedBaggage {
-    /// One line, of all.
-    line: Box<[u8]>,
+    /// One line, of all, until it becomes the dynamic sampling context.
+    line: Mutex<Vec<u8>>,
     dsc: OnceLock<DynamicSamplingContext>,
 }
 
@@ -26,74 +26,88 @@ const NAME: &str = "org_id";
 impl ArrivedBaggage {
     /// Keeps as much of the lines as counts.
     pub(crate) fn new<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut lines = lines_that_count(lines);
-        let first = lines.next().unwrap_or_default();
-        let line = match lines.next() {
-            None => first.into(),
-            Some(second) => {
-                let mut all = [first, second].join(&b',');
-                for line in lines {
-                    all.push(b',');
-                    all.extend_from_slice(line);
-                }
-                all.into()
-            }
-        };
-        Self { line, dsc: OnceLock::new() }
+        Self { line: Mutex::new(joined(lines)), dsc: OnceLock::new() }
     }
 
     /// The dynamic sampling context in it.
     pub(crate) fn dsc(&self) -> &DynamicSamplingContext {
-        self.dsc.get_or_init(|| DynamicSamplingContext::from_baggage([&*self.line]))
+        self.dsc.get_or_init(|| {
+            let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+            DynamicSamplingContext::from_line(std::mem::take(&mut line))
+        })
     }
 
     /// What [`DynamicSamplingContext::org_id`] says, without a look at anything else.
-    pub(crate) fn org_id(&self) -> Option<Cow<'_, str>> {
-        static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(NAME));
-        let values = FINDER.find_iter(&self.line).filter_map(|name| {
-            let start = name.checked_sub(ORG_ID.len() - NAME.len())?;
-            org_id_of(self.member_at(start)?)
-        });
-        let last = values.last()?;
-        if !self.is_far_from_the_limits() {
-            return self.dsc().org_id();
+    pub(crate) fn org_id(&mut self) -> Option<Cow<'_, [u8]>> {
+        if self.dsc.get().is_some() || !is_far_from_the_limits(self.line_mut()) {
+            return self.dsc().org_id().map(into_bytes);
         }
-        Some(last).filter(|id| !id.is_empty())
+        last_org_id(self.line_mut()).filter(|id| !id.is_empty())
     }
 
-    /// Whether no item can be left out for being one too many, or too long once it is tidy.
-    fn is_far_from_the_limits(&self) -> bool {
-        const SHORTEST: usize = "sentry-a=,".len();
-        // A tidy list is three times as long at the most.
-        const BYTES: usize = Baggage::MAX_BYTES / 3;
-        let is_comma = |byte: &&u8| **byte == b',';
-        self.line.len() < Baggage::MAX_MEMBERS * SHORTEST
-            || self.line.len() < BYTES
-                && self.line.iter().filter(is_comma).count() < Baggage::MAX_MEMBERS
-    }
-
-    /// The text of the member that begins here, if one does.
-    fn member_at(&self, start: usize) -> Option<&[u8]> {
-        let (before, member) = self.line.split_at_checked(start)?;
-        let is_start = before.iter().rev().find(|byte| !matches!(byte, b' ' | b'\t'));
-        if is_start.is_some_and(|byte| *byte != b',') {
-            return None;
-        }
-        member.split(|byte| *byte == b',').next()
+    fn line_mut(&mut self) -> &mut Vec<u8> {
+        self.line.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The value of a member, if it is well-formed, and that of the organisation.
-fn org_id_of(member: &[u8]) -> Option<Cow<'_, str>> {
-    let behind_key = member.strip_prefix(ORG_ID.as_bytes());
-    if let Some([b'=', digits @ ..]) = behind_key
-        && digits.iter().all(u8::is_ascii_digit)
-    {
-        // A number, as all SDKs write it, has nothing in it to tidy or to decode.
-        return std::str::from_utf8(digits).ok().map(Cow::Borrowed);
+fn into_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
     }
+}
+
+/// Whether no item of a line can be left out for being one too many, or too long once it is tidy.
+fn is_far_from_the_limits(line: &[u8]) -> bool {
+    const SHORTEST: usize = "sentry-a=,".len();
+    // A tidy list is three times as long at the most.
+    const BYTES: usize = Baggage::MAX_BYTES / 3;
+    let is_comma = |byte: &&u8| **byte == b',';
+    line.len() < Baggage::MAX_MEMBERS * SHORTEST
+        || line.len() < BYTES && line.iter().filter(is_comma).count() < Baggage::MAX_MEMBERS
+}
+
+fn last_org_id(line: &[u8]) -> Option<Cow<'_, [u8]>> {
+    static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(NAME));
+    let mut last = None;
+    let mut start = 0;
+    while let Some(found) = FINDER.find(&line[start..]) {
+        let name = start + found;
+        start = name + NAME.len();
+        if let Some(id) = plain_org_id(&line[..name], &line[start..]).or_else(|| {
+            let member = member_at(line, name.checked_sub(ORG_ID.len() - NAME.len())?)?;
+            org_id_of(member)
+        }) {
+            last = Some(id);
+        }
+    }
+    last
+}
+
+/// A number that stands between what is before and behind the name, as all SDKs write it: there is nothing to tidy
+/// or to decode then.
+fn plain_org_id<'a>(before: &[u8], behind: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+    let [.., b',', b's', b'e', b'n', b't', b'r', b'y', b'-'] = before else { return None };
+    let [b'=', value @ ..] = behind else { return None };
+    let end = value.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(value.len());
+    let (digits, rest) = value.split_at(end);
+    matches!(rest, [] | [b',', ..]).then_some(Cow::Borrowed(digits))
+}
+
+/// The text of the member that begins here, if one does.
+fn member_at(line: &[u8], start: usize) -> Option<&[u8]> {
+    let (before, member) = line.split_at_checked(start)?;
+    let is_start = before.iter().rev().find(|byte| !matches!(byte, b' ' | b'\t'));
+    if is_start.is_some_and(|byte| *byte != b',') {
+        return None;
+    }
+    member.split(|byte| *byte == b',').next()
+}
+
+/// The value of a member, if it is well-formed, and that of the organisation.
+fn org_id_of(member: &[u8]) -> Option<Cow<'_, [u8]>> {
     let member = BaggageMember::parse(member).ok()?;
-    (member.key() == ORG_ID).then(|| member.value())
+    (member.key() == ORG_ID).then(|| into_bytes(member.value()))
 }
 
 #[cfg(test)]
@@ -122,9 +136,10 @@ mod tests {
             (&[b"Sentry-Org_Id=1"], None),
         ];
         for (lines, expected) in table {
-            let arrived = ArrivedBaggage::new(lines.iter().copied());
+            let mut arrived = ArrivedBaggage::new(lines.iter().copied());
             let shown: Vec<_> = lines.iter().map(|line| String::from_utf8_lossy(line)).collect();
-            assert_eq!(arrived.org_id().as_deref(), *expected, "{shown:?}");
+            let expected_bytes = expected.map(str::as_bytes);
+            assert_eq!(arrived.org_id().as_deref(), expected_bytes, "{shown:?}");
             assert_eq!(arrived.dsc().org_id().as_deref(), *expected, "{shown:?}");
         }
     }
@@ -146,8 +161,9 @@ mod tests {
             (long(2_700), Some("1")),
             (long(2_725), None),
         ] {
-            let arrived = ArrivedBaggage::new([line.as_bytes()]);
-            assert_eq!(arrived.org_id().as_deref(), expected, "{line}");
+            let mut arrived = ArrivedBaggage::new([line.as_bytes()]);
+            let expected_bytes = expected.map(str::as_bytes);
+            assert_eq!(arrived.org_id().as_deref(), expected_bytes, "{line}");
             assert_eq!(arrived.dsc().org_id().as_deref(), expected, "{line}");
         }
     }

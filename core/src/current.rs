@@ -94,6 +94,14 @@ pin_project! {
     }
 }
 
+impl<F> Traced<F> {
+    /// Takes the context out of a future that is done, for what comes after it; `None` if it was taken before. The
+    /// future is in none from then on.
+    pub fn take_context(self: Pin<&mut Self>) -> Option<PropagationContext> {
+        self.project().inner.take_value().flatten()
+    }
+}
+
 impl<F: Future> Future for Traced<F> {
     type Output = F::Output;
 
@@ -182,6 +190,17 @@ mod tests {
             .unwrap();
         let context = propagator.start_new_trace();
         assert_eq!(context.in_scope(|| context.sampled()), Some(true));
+    }
+
+    #[tokio::test]
+    async fn a_future_that_is_done_gives_its_context_back_once() {
+        let context = context();
+        let id = context.trace_id();
+        let mut future = Box::pin(async { current() }.in_trace(context));
+        assert_eq!(future.as_mut().await, Some(id));
+        let taken = future.as_mut().take_context();
+        assert_eq!(taken.map(|context| context.trace_id()), Some(id));
+        assert!(future.as_mut().take_context().is_none());
     }
 
     #[tokio::test]

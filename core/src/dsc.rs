@@ -5,9 +5,9 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use crate::id::TraceId;
-use crate::items::gather;
+use crate::items::Items;
 use crate::sampling::{SampleRand, SampleRate};
-use crate::wire::Baggage;
+use crate::wire::{Baggage, joined};
 
 /// The
 /// [dynamic sampling context](https://develop.sentry.dev/sdk/foundations/trace-propagation/dynamic-sampling-context/)
@@ -35,6 +35,8 @@ use crate::wire::Baggage;
 #[derive(Clone, Default)]
 pub struct DynamicSamplingContext {
     baggage: Baggage,
+    /// The item `sentry-sample_rand`, if it is known: it is of nearly all that arrive.
+    sample_rand: Option<SampleRand>,
     #[cfg(feature = "http")]
     pub(crate) shared: crate::shared_values::SharedValues,
 }
@@ -45,13 +47,20 @@ impl DynamicSamplingContext {
     /// Members of other vendors are left out, as are malformed ones and what is over the limits of
     /// [`Baggage`]. Of equal names the last counts, in the place of the first.
     pub fn from_baggage<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        Self::from_items(gather(lines))
+        Self::from_line(joined(lines))
+    }
+
+    /// The items among the members of one line, which is within the limits.
+    pub(crate) fn from_line(line: Vec<u8>) -> Self {
+        let Items { baggage, sample_rand } = Items::gather(line);
+        Self { sample_rand, ..Self::from_items(baggage) }
     }
 
     /// The items of a list that holds nothing else.
     pub(crate) fn from_items(baggage: Baggage) -> Self {
         Self {
             baggage,
+            sample_rand: None,
             #[cfg(feature = "http")]
             shared: crate::shared_values::SharedValues::default(),
         }
@@ -109,7 +118,7 @@ impl DynamicSamplingContext {
 
     /// The random number of the trace; `None` also if the text is not one.
     pub fn sample_rand(&self) -> Option<SampleRand> {
-        self.item("sentry-sample_rand")?.parse().ok()
+        self.sample_rand.or_else(|| self.item("sentry-sample_rand")?.parse().ok())
     }
 
     /// What the head of the trace decided; `None` if it deferred the decision.

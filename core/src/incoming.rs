@@ -28,8 +28,8 @@ impl Incoming {
             None if options.continue_traceparent => read_traceparent(carrier)?,
             None => return Err(NotContinued::NoTrace),
         };
-        let baggage = ArrivedBaggage::new(carrier.extract(Field::Baggage));
-        check_organisation(&baggage, options)?;
+        let mut baggage = ArrivedBaggage::new(carrier.extract(Field::Baggage));
+        check_organisation(&mut baggage, options)?;
         Ok(Self { sentry_trace, tracestate, baggage })
     }
 }
@@ -55,15 +55,17 @@ fn read_traceparent<E: Extractor + ?Sized>(
 
 /// A trace of another organisation is not continued; with strict continuation, neither is one of which only
 /// one side says whose it is.
-fn check_organisation(baggage: &ArrivedBaggage, options: &Options) -> Result<(), NotContinued> {
+fn check_organisation(baggage: &mut ArrivedBaggage, options: &Options) -> Result<(), NotContinued> {
     if options.org_id.is_none() && !options.strict_trace_continuation {
         return Ok(());
     }
     match (baggage.org_id(), options.org_id.as_deref()) {
-        (Some(theirs), Some(ours)) if theirs != ours => Err(NotContinued::OtherOrganisation {
-            theirs: theirs.into_owned(),
-            ours: ours.to_owned(),
-        }),
+        (Some(theirs), Some(ours)) if *theirs != *ours.as_bytes() => {
+            Err(NotContinued::OtherOrganisation {
+                theirs: String::from_utf8_lossy(&theirs).into_owned(),
+                ours: ours.to_owned(),
+            })
+        }
         (Some(_), None) | (None, Some(_)) if options.strict_trace_continuation => {
             Err(NotContinued::UnknownOrganisation)
         }

@@ -1,167 +1,276 @@
 //! Gathers the items of a dynamic sampling context from header lines.
 
-use crate::wire::{
-    Baggage, BaggageMember, BaggageMembers, lines_that_count, own_key, plain_line, plain_members,
-};
+use std::ops::Range;
 
-/// The members that are ours, each name once.
-pub(crate) fn gather<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Baggage {
-    let mut items = Items::default();
-    for line in lines_that_count(lines) {
-        items.baggage.reserve(line.len());
-        match plain_line(line) {
-            Some(line) => items.push_line(line),
-            None => {
-                for member in BaggageMembers::new(line).flatten() {
-                    items.push(member);
-                }
-            }
-        }
-    }
-    items.finish()
+use crate::sampling::SampleRand;
+use crate::wire::{Baggage, BaggageMember, BaggageMembers, is_plain, is_token_byte};
+use crate::words::Positions;
+
+/// The items of a list, each name once.
+#[derive(Debug, Default)]
+pub(crate) struct Items {
+    pub(crate) baggage: Baggage,
+    /// The item `sentry-sample_rand`, if it was read on the way.
+    pub(crate) sample_rand: Option<SampleRand>,
 }
 
-/// A bit for the name of an item, from what tells names apart: their length and their last two characters. The
-/// factor is one by which none of the names that SDKs write shares its bit with another.
-fn name_bit(key: &str) -> u64 {
-    let end = key.as_bytes().last_chunk::<2>().map_or(0, |end| u16::from_le_bytes(*end));
-    1 << ((key.len() + usize::from(end) * 43 / 128) % 64)
-}
-
-/// A list in the making.
-struct Items<'a> {
-    baggage: Baggage,
-    /// Where each item begins in the list's text.
-    starts: [u16; Baggage::MAX_MEMBERS],
-    /// A bit for each name that is in the list, which other names may share: most names are new, and are not
-    /// looked for.
-    names: u64,
-    /// How many items are in the list or about to be.
-    noted: usize,
-    /// Items that came again, by their place, with what they are to be.
-    replaced: Vec<(usize, BaggageMember<'a>)>,
-}
-
-impl Default for Items<'_> {
-    fn default() -> Self {
-        Self {
-            baggage: Baggage::new(),
-            starts: [0; Baggage::MAX_MEMBERS],
-            names: 0,
-            noted: 0,
-            replaced: Vec::new(),
+impl Items {
+    /// The members of a line that are ours.
+    ///
+    /// The line becomes the list, if it can: it is not copied.
+    pub(crate) fn gather(line: Vec<u8>) -> Self {
+        match OwnMembers::find(&line) {
+            Some(own) => own.take_from(line),
+            None => Self { baggage: gather_one_by_one(&line), sample_rand: None },
         }
     }
 }
 
-impl<'a> Items<'a> {
-    /// Adds the items in a [plain line](plain_line). Those that follow each other are added as one text.
-    fn push_line(&mut self, line: &'a str) {
-        let (mut run, mut members) = (0..0, 0);
+/// The members in a [plain](is_plain) line that are ours.
+#[derive(Debug)]
+struct OwnMembers {
+    /// Those that follow each other, as one range of the line: the last such run.
+    run: Range<usize>,
+    /// The runs before it, if others are in between.
+    more: Vec<Range<usize>>,
+    members: usize,
+    sample_rand: Option<SampleRand>,
+}
+
+impl OwnMembers {
+    /// `None` if that takes a closer look: the line is not plain, a name comes again, or there are too many.
+    fn find(line: &[u8]) -> Option<Self> {
+        // Places in the line are kept in 16 bits.
+        if line.len() > usize::from(u16::MAX) || !is_plain(line) {
+            return None;
+        }
+        let (mut run, mut more) = (0..0, Vec::new());
+        let (mut members, mut sample_rand) = (0, None);
+        let mut names = 0;
+        let mut starts = [0_u16; Baggage::MAX_MEMBERS];
+        let mut commas = Positions::new(line, b',');
         let mut start = 0;
-        for text in plain_members(line) {
-            let end = start + text.len();
-            if let Some(key) = own_key(text) {
-                let may_be_known = self.names & name_bit(key) != 0;
-                let is_next = members != 0 && run.end + 1 == start;
-                if !is_next || may_be_known {
-                    self.push_run(&line[run], members);
-                    (run, members) = (start..start, 0);
+        while start <= line.len() {
+            let end = commas.next().unwrap_or(line.len());
+            if let Some(key) = own_key(line, start) {
+                let name = name_bit(key);
+                // Most names are new, and are not looked for.
+                if names & name != 0 && is_among(key, line, starts.get(..members)?) {
+                    return None;
                 }
-                if may_be_known && let Some(place) = self.place(key) {
-                    self.replaced.push((place, BaggageMember::from_tidy(text)));
-                } else {
-                    self.note(key, start - run.start);
-                    run.end = end;
-                    members += 1;
+                names |= name;
+                *starts.get_mut(members)? = start as u16;
+                members += 1;
+                if name == SAMPLE_RAND_BIT && key == SAMPLE_RAND.as_bytes() {
+                    // What every trace that is continued is asked for.
+                    sample_rand = SampleRand::parse_decimal(&line[start + key.len() + 1..]);
                 }
+                if start != run.end + 1 || members == 1 {
+                    if members != 1 {
+                        more.push(run.clone());
+                    }
+                    run.start = start;
+                }
+                run.end = end;
             }
             start = end + 1;
         }
-        self.push_run(&line[run], members);
+        Some(Self { run, more, members, sample_rand })
     }
 
-    fn push_run(&mut self, run: &str, members: usize) {
-        if members != 0 {
-            self.baggage.push_plain(run, members);
-        }
-        self.noted = self.baggage.len();
-    }
-
-    fn push(&mut self, member: BaggageMember<'a>) {
-        if member.sentry_name().is_none() || member.max_len() > Baggage::MAX_BYTES {
-            return;
-        }
-        if self.names & name_bit(member.key()) != 0
-            && let Some(place) = self.place(member.key())
-        {
-            self.replaced.push((place, member));
+    fn take_from(self, mut line: Vec<u8>) -> Items {
+        let Self { run, more, members, sample_rand } = self;
+        if more.is_empty() {
+            line.truncate(run.end);
+            line.drain(..run.start);
         } else {
-            self.note(member.key(), 0);
-            // A list at its limit takes no more.
-            let _ = self.baggage.push_member(&member);
-            self.noted = self.baggage.len();
+            let runs = more.into_iter().chain([run]).filter_map(|run| line.get(run));
+            line = runs.collect::<Vec<_>>().join(&b',');
+        }
+        // A plain line is ASCII: the default is never taken, and needs no panic.
+        let text = String::from_utf8(line).unwrap_or_default();
+        Items { baggage: Baggage::from_tidy(text, members), sample_rand }
+    }
+}
+
+const SAMPLE_RAND: &str = "sentry-sample_rand";
+
+const SAMPLE_RAND_BIT: u64 = name_bit(SAMPLE_RAND.as_bytes());
+
+const PREFIX: &[u8; 7] = b"sentry-";
+
+/// Whether one of the members that begin there has this key.
+#[cold]
+fn is_among(key: &[u8], line: &[u8], starts: &[u16]) -> bool {
+    starts.iter().any(|start| {
+        let behind_key =
+            line.get(usize::from(*start)..).and_then(|member| member.strip_prefix(key));
+        behind_key.is_some_and(|rest| rest.starts_with(b"="))
+    })
+}
+
+/// The key of the member of ours that begins there in a [plain](is_plain) line, if it is well-formed.
+#[inline]
+fn own_key(line: &[u8], start: usize) -> Option<&[u8]> {
+    let member = line.get(start..)?;
+    if member.first_chunk() != Some(PREFIX) {
+        return None;
+    }
+    // Neither goes on behind the member, as no name has a comma.
+    let name_len = common_name_len(member).or_else(|| name_len(member))?;
+    member.get(..PREFIX.len() + name_len)
+}
+
+/// How long the name is that stands behind the prefix, with a `=` behind it.
+fn name_len(member: &[u8]) -> Option<usize> {
+    let name = member.get(PREFIX.len()..)?;
+    let len = name.iter().position(|byte| !is_token_byte(*byte))?;
+    (len != 0 && name[len] == b'=').then_some(len)
+}
+
+/// The same for a name as SDKs write them, short and of small letters and `_`; `None` if it is not.
+#[inline]
+fn common_name_len(member: &[u8]) -> Option<usize> {
+    const fn each(byte: u8) -> u128 {
+        u128::from_ne_bytes([byte; 16])
+    }
+    let (_, name) = member.first_chunk::<{ PREFIX.len() + 16 }>()?.split_last_chunk::<16>()?;
+    let text = u128::from_le_bytes(*name);
+    // From `_` to `z` there is nothing that a name may not have. The text is ASCII: what is added carries into the top
+    // bit of a byte, and never further.
+    let is_small = (text + each(0x80 - b'_')) & !(text + each(0x7f - b'z'));
+    let len = (!is_small & each(0x80)).trailing_zeros() as usize / 8;
+    (len != 0 && name.get(len) == Some(&b'=')).then_some(len)
+}
+
+/// A bit for the key of an item, from what tells names apart: their length and their last two characters. The
+/// factor is one by which none of the names that SDKs write shares its bit with another.
+const fn name_bit(key: &[u8]) -> u64 {
+    let end = match key.last_chunk::<2>() {
+        Some(end) => u16::from_le_bytes(*end) as usize,
+        None => 0,
+    };
+    1 << ((key.len() + end * 43 / 128) % 64)
+}
+
+/// The members of any line that are ours.
+fn gather_one_by_one(line: &[u8]) -> Baggage {
+    let mut list = Baggage::with_capacity(line.len());
+    let mut members: Vec<BaggageMember<'_>> = Vec::new();
+    let mut is_replaced = false;
+    for member in BaggageMembers::new(line).flatten() {
+        if member.sentry_name().is_none() || member.max_len() > Baggage::MAX_BYTES {
+            continue;
+        }
+        if let Some(known) = members.iter_mut().find(|known| known.key() == member.key()) {
+            *known = member;
+            is_replaced = true;
+        } else if list.push_member(&member).is_ok() {
+            members.push(member);
         }
     }
-
-    /// Remembers an item that is about to be added, so many bytes behind what is not added yet.
-    fn note(&mut self, key: &str, offset: usize) {
-        self.names |= name_bit(key);
-        let bytes = self.baggage.as_str().len();
-        let start = offset + if bytes == 0 { 0 } else { bytes + 1 };
-        if let Some(noted) = self.starts.get_mut(self.noted) {
-            // Limits are far below what the type holds.
-            *noted = u16::try_from(start).unwrap_or_default();
-        }
-        self.noted += 1;
-    }
-
-    fn place(&self, key: &str) -> Option<usize> {
-        let text = self.baggage.as_str();
-        self.starts[..self.baggage.len()].iter().position(|start| {
-            let item = text.get(usize::from(*start)..).unwrap_or_default();
-            item.strip_prefix(key).is_some_and(|rest| rest.starts_with('='))
-        })
-    }
-
-    fn finish(self) -> Baggage {
-        if self.replaced.is_empty() {
-            return self.baggage;
-        }
-        let mut items: Vec<BaggageMember<'_>> = self.baggage.members().collect();
-        for (place, member) in self.replaced {
-            items[place] = member;
-        }
-        let mut baggage = Baggage::with_capacity(items.iter().map(|item| item.max_len() + 1).sum());
-        for item in &items {
-            if baggage.push_member(item).is_err() {
+    if is_replaced {
+        list = Baggage::with_capacity(members.iter().map(|member| member.max_len() + 1).sum());
+        for member in &members {
+            if list.push_member(member).is_err() {
                 break;
             }
         }
-        baggage
     }
+    list
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const COMMON: [&str; 10] = [
+        "trace_id",
+        "public_key",
+        "sample_rate",
+        "sample_rand",
+        "sampled",
+        "release",
+        "environment",
+        "transaction",
+        "org_id",
+        "replay_id",
+    ];
+
     #[test]
     fn names_that_sdks_write_have_each_a_bit_of_its_own() {
-        let keys = [
-            "sentry-trace_id",
-            "sentry-public_key",
-            "sentry-sample_rate",
-            "sentry-sample_rand",
-            "sentry-sampled",
-            "sentry-release",
-            "sentry-environment",
-            "sentry-transaction",
-            "sentry-org_id",
-            "sentry-replay_id",
-            "sentry-user_segment",
+        let names = COMMON.iter().chain(&["user_segment"]);
+        let bits = names.fold(0, |bits, name| bits | name_bit(format!("sentry-{name}").as_bytes()));
+        assert_eq!(bits.count_ones() as usize, COMMON.len() + 1);
+    }
+
+    #[test]
+    fn names_that_sdks_write_are_common_ones() {
+        for name in COMMON {
+            let member = format!("sentry-{name}=a=b,sentry-c=");
+            assert_eq!(common_name_len(member.as_bytes()), Some(name.len()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_common_name_is_a_name_whatever_byte_is_in_it() {
+        for length in 0..=16 {
+            for place in PREFIX.len()..PREFIX.len() + 17 {
+                for byte in 0..0x80 {
+                    let name = &b"_abcdefghijklmnz"[..length];
+                    let mut member = [PREFIX, name, b"=a=b_____________"].concat();
+                    member[place] = byte;
+                    let len = common_name_len(&member);
+                    let shown = String::from_utf8_lossy(&member);
+                    assert!(len.is_none() || len == name_len(&member), "{shown}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_plain_line_is_gathered_as_one_by_one() {
+        let table = [
+            "",
+            ",",
+            ",,sentry-a=1,,",
+            "sentry-a=1",
+            "x=1,sentry-a=1,sentry-b=2",
+            "sentry-a=1,x=1,y=2,sentry-b=2,z=3,sentry-sample_rand=0.5",
+            "sentry-sample_rand=0.5,x=1,sentry-a=1",
+            "x=1,sentry-a=1,sentry-sample_rand=0.5,sentry-b=2,x=2",
+            "sentry-,sentry-=1,sentry-a,sentry-b=",
+            "sentry-a,b=1",
+            "sentry-a(b=1,sentry-c=1",
+            "sentry-a-name-that-is-longer-than-a-word=1,sentry-a-name-that-is-longer=",
+            "sentry-a=1=2=3,Sentry-b=1,sentry_c=1",
+            "sentry-a=%41,sentry-%41=1",
+            "sentry-a=1,sentry-ab=2,sentry-b=3",
         ];
-        let bits = keys.iter().fold(0, |bits, key| bits | name_bit(key));
-        assert_eq!(bits.count_ones() as usize, keys.len());
+        for line in table {
+            assert!(OwnMembers::find(line.as_bytes()).is_some(), "{line}");
+            let Items { baggage, sample_rand } = Items::gather(line.into());
+            assert_eq!(baggage, gather_one_by_one(line.as_bytes()), "{line}");
+            let read = baggage.get(SAMPLE_RAND).and_then(|value| value.parse().ok());
+            assert_eq!(sample_rand, read, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_closer_look_is_taken_where_it_is_needed() {
+        let members = |count: usize| {
+            (0..count).map(|n| format!("sentry-k{n}=v")).collect::<Vec<_>>().join(",")
+        };
+        for (line, is_needed) in [
+            ("sentry-a=1,sentry-b=2,sentry-a=3", true),
+            ("sentry-a=1, sentry-b=2", true),
+            ("sentry-a=1;p", true),
+            ("sentry-a=%C3%A9", true),
+            ("sentry-a=\u{e9}", true),
+            (&members(64), false),
+            (&members(65), true),
+        ] {
+            assert_eq!(OwnMembers::find(line.as_bytes()).is_none(), is_needed, "{line}");
+        }
     }
 }

@@ -107,4 +107,12 @@ impl Propagator {
         context.propagates_to(url)
             && (self.is_propagator_of(context) || self.options.is_target(url))
     }
+
+    /// Whether [`propagates_to`](Self::propagates_to) is true of every URL, as neither propagator was given
+    /// [targets](crate::PropagatorBuilder::trace_propagation_targets): then a redirect leads nowhere where the trace
+    /// must not go.
+    pub fn propagates_everywhere(&self, context: &PropagationContext) -> bool {
+        let has_targets = |options: &Options| options.trace_propagation_targets.is_some();
+        !has_targets(context.options()) && !has_targets(&self.options)
+    }
 }

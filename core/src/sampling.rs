@@ -181,6 +181,29 @@ impl SampleRand {
         if (0.0..1.0).contains(&rand) { Ok(Self(rand + 0.0)) } else { Err(SampleError::Rand(rand)) }
     }
 
+    /// Reads a number that a member of a list begins its value with, of the form in which SDKs write it, `0.` and
+    /// some digits; `None` if the value has another.
+    pub(crate) fn parse_decimal(member: &[u8]) -> Option<Self> {
+        let [b'0', b'.', digits @ ..] = member else { return None };
+        let (mut number, mut one) = (0_u64, 1_u64);
+        for byte in digits {
+            match byte {
+                b'0'..=b'9' => {
+                    number = number * 10 + u64::from(byte - b'0');
+                    one *= 10;
+                }
+                b',' => break,
+                _ => return None,
+            }
+            // Both are whole numbers that the type holds exactly, so that their quotient is rounded once, to the
+            // number that is closest to what the text says. With more digits they would not be.
+            if one > 1_000_000_000_000_000 {
+                return None;
+            }
+        }
+        (one != 1).then(|| Self(number as f64 / one as f64))
+    }
+
     /// The number that belongs to a trace id.
     pub fn from_trace_id(trace_id: TraceId) -> Self {
         Self::draw(trace_id, 0, STEPS)
@@ -313,6 +336,24 @@ mod tests {
         assert!(text(SampleRand::new(1.0).unwrap_err()).ends_with("from 0 to less than 1"));
         assert!(text(SampleRate::new(1.1).unwrap_err()).ends_with("from 0 to 1"));
         assert_eq!(text("x".parse::<SampleRate>().unwrap_err()), "not a decimal number");
+    }
+
+    #[test]
+    fn decimals_are_read_as_other_numbers_are() {
+        let digits = (1..=16).map(|count| "0.".to_owned() + &"9876543210123456"[..count]);
+        let small = (1..=16).map(|count| format!("0.{}1", "0".repeat(count - 1)));
+        for text in digits.chain(small).chain(["0.0".to_owned(), "0.000000".to_owned()]) {
+            let expected = (text.len() <= 17).then(|| text.parse().unwrap());
+            for end in ["", ",", ",sentry-a=1"] {
+                let member = text.clone() + end;
+                assert_eq!(SampleRand::parse_decimal(member.as_bytes()), expected, "{member}");
+            }
+        }
+        for text in
+            ["", "0", "0.", "1.0", ".5", "0.5 ", "0.5;p", "0.%35", "0.5e1", "-0.5", "00.5", "0.,"]
+        {
+            assert_eq!(SampleRand::parse_decimal(text.as_bytes()), None, "{text}");
+        }
     }
 
     /// Fixed for all time: services with other versions of this library must draw the same numbers.

@@ -41,7 +41,8 @@ impl SharedValues {
         let sentry_trace = if first.of == *sentry_trace {
             first.sentry_trace.clone()
         } else {
-            HeaderValue::from_str(sentry_trace.encode(&mut [0; SentryTrace::MAX_LEN])).ok()?
+            HeaderValue::from_bytes(sentry_trace.encode_bytes(&mut [0; SentryTrace::MAX_LEN]))
+                .ok()?
         };
         Some((sentry_trace, first.baggage.clone()))
     }
@@ -50,9 +51,12 @@ impl SharedValues {
 impl Values {
     fn new(sentry_trace: &SentryTrace, baggage: &str) -> Option<Self> {
         let mut buffer = [0; SentryTrace::MAX_LEN];
-        let text = sentry_trace.encode(&mut buffer);
+        let text = sentry_trace.encode_bytes(&mut buffer);
         // Both in one piece of memory, to ask for it once.
-        let mut both = Bytes::from([text, baggage].concat());
+        let mut both = Vec::with_capacity(text.len() + baggage.len());
+        both.extend_from_slice(text);
+        both.extend_from_slice(baggage.as_bytes());
+        let mut both = Bytes::from(both);
         let first = both.split_to(text.len());
         Some(Self {
             of: *sentry_trace,

@@ -27,8 +27,8 @@ pub(crate) struct Trace {
 pub(crate) enum Origin {
     Continued {
         incoming: Incoming,
-        /// `None`: as it arrived, which is the rule, and costs nothing.
-        completed: OnceLock<Option<DynamicSamplingContext>>,
+        /// Only where something is missing. `None`: as it arrived.
+        completed: OnceLock<Option<Box<DynamicSamplingContext>>>,
     },
     Started {
         reason: NotContinued,
@@ -58,8 +58,14 @@ impl Trace {
         }
     }
 
-    pub(crate) fn decision(&self) -> &Decision {
-        self.decision.get_or_init(|| self.decide())
+    pub(crate) fn decision(&self) -> Decision {
+        // One that arrived, with no sampler to change it, is at hand, unless somebody else has decided.
+        if let (None, Some(sampled), None) =
+            (self.decision.get(), self.parent_sampled(), &self.options.traces_sampler)
+        {
+            return Decision { sampled: Some(sampled), own_rate: None };
+        }
+        *self.decision.get_or_init(|| self.decide())
     }
 
     fn decide(&self) -> Decision {
@@ -149,10 +155,16 @@ impl Trace {
     pub(crate) fn dsc(&self) -> &DynamicSamplingContext {
         match &self.origin {
             Origin::Started { dsc, .. } => dsc.get_or_init(|| self.own_dsc()),
-            Origin::Continued { incoming, completed } => completed
-                .get_or_init(|| self.with_what_is_missing(incoming.baggage.dsc()))
-                .as_ref()
-                .unwrap_or_else(|| incoming.baggage.dsc()),
+            Origin::Continued { incoming, completed } => {
+                let arrived = incoming.baggage.dsc();
+                if !self.is_something_missing(arrived) {
+                    // The rule, and to find it out once more costs less than to keep it.
+                    return arrived;
+                }
+                let completed =
+                    completed.get_or_init(|| self.with_what_is_missing(arrived).map(Box::new));
+                completed.as_deref().unwrap_or(arrived)
+            }
         }
     }
 
@@ -180,6 +192,12 @@ impl Trace {
         DynamicSamplingContext::from_items(items)
     }
 
+    /// Whether one of the two items is to be set in a dynamic sampling context that arrived.
+    fn is_something_missing(&self, arrived: &DynamicSamplingContext) -> bool {
+        !arrived.is_empty()
+            && (self.decision().own_rate.is_some() || arrived.sample_rand().is_none())
+    }
+
     /// A dynamic sampling context that arrived, with the two items that may be set on the way; `None` if it
     /// stays as it is, which it also does where an item would not fit.
     ///
@@ -190,9 +208,6 @@ impl Trace {
         &self,
         arrived: &DynamicSamplingContext,
     ) -> Option<DynamicSamplingContext> {
-        if arrived.is_empty() {
-            return None;
-        }
         let with_rand = match arrived.sample_rand() {
             Some(_) => None,
             // Without room for it nothing is set, or a shorter rate would make the room that the next service finds.

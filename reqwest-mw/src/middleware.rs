@@ -64,7 +64,7 @@ impl Middleware for TracePropagation {
         if let Some(context) = context {
             span.in_scope(|| context.inject_always(request.headers_mut()));
         }
-        let carried = context.map(|context| Carried::new(self.propagator.clone(), context.clone()));
+        let carried = context.and_then(|context| Carried::new(&self.propagator, context));
         let result = span.around(carrying(carried, next.run(request, extensions))).await;
         if let Some(call) = call {
             call.end(&result);

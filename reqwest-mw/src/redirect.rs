@@ -13,7 +13,7 @@ tokio::task_local! {
     static CARRIED: Option<Carried>;
 }
 
-/// The trace that a request carries, and the client's propagator.
+/// The trace that a request carries and that must not go everywhere, and the client's propagator.
 #[derive(Debug, Clone)]
 pub(crate) struct Carried {
     propagator: Propagator,
@@ -21,8 +21,10 @@ pub(crate) struct Carried {
 }
 
 impl Carried {
-    pub(crate) fn new(propagator: Propagator, context: PropagationContext) -> Self {
-        Self { propagator, context }
+    /// `None` if there are no targets to keep the trace to.
+    pub(crate) fn new(propagator: &Propagator, context: &PropagationContext) -> Option<Self> {
+        let is_kept = !propagator.propagates_everywhere(context);
+        is_kept.then(|| Self { propagator: propagator.clone(), context: context.clone() })
     }
 
     fn may_go_to(&self, url: &Url) -> bool {
@@ -45,11 +47,15 @@ impl Carried {
     }
 }
 
-/// Makes a request that carries this, or nothing.
+/// Makes a request that carries this, or nothing that is to be kept from anywhere.
 pub(crate) async fn carrying(
     carried: Option<Carried>,
     request: impl Future<Output = Result<Response>>,
 ) -> Result<Response> {
+    // Then the policy need not know of it, unless that hides what a request around this one carries.
+    if carried.is_none() && CARRIED.try_with(|_| ()).is_err() {
+        return request.await;
+    }
     #[cfg(not(feature = "tracing"))]
     return CARRIED.scope(carried, request).await;
     #[cfg(feature = "tracing")]

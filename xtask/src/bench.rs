@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what propagation costs, beside what it costs others.
 
+mod cores;
 mod services;
 mod wrk;
 

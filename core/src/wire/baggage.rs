@@ -5,8 +5,9 @@ use std::str::FromStr;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::baggage_member::{
-    BaggageError, BaggageErrorKind, BaggageMember, BaggageMembers, is_key, plain_members,
+    BaggageError, BaggageErrorKind, BaggageMember, BaggageMembers, is_key,
 };
+use super::plain::plain_members;
 
 /// `baggage` header value, defined in [W3C Baggage](https://www.w3.org/TR/baggage/)
 ///
@@ -81,6 +82,11 @@ impl Baggage {
         baggage
     }
 
+    /// A list with this text, which has so many members and is tidy.
+    pub(crate) fn from_tidy(text: String, members: usize) -> Self {
+        Self { text, members }
+    }
+
     /// An empty list with room for a text of this length.
     pub(crate) fn with_capacity(bytes: usize) -> Self {
         Self { text: String::with_capacity(bytes.min(Self::MAX_BYTES)), members: 0 }
@@ -99,26 +105,6 @@ impl Baggage {
             text.extend([key, "="]);
             text.extend(utf8_percent_encode(value, WRITTEN));
         })
-    }
-
-    /// Adds the text of so many members that are [plain](BaggageMember::from_plain), as far as the limits allow.
-    pub(crate) fn push_plain(&mut self, run: &str, members: usize) {
-        if self.members + members <= Self::MAX_MEMBERS
-            && self.append(|text| text.push_str(run)).is_ok()
-        {
-            self.members += members - 1;
-            return;
-        }
-        for member in plain_members(run) {
-            if self.append(|text| text.push_str(member)).is_err() {
-                return;
-            }
-        }
-    }
-
-    /// Makes room for so many bytes more.
-    pub(crate) fn reserve(&mut self, bytes: usize) {
-        self.text.reserve(bytes.min(Self::MAX_BYTES));
     }
 
     /// Adds a member that was read from another list.
@@ -214,8 +200,19 @@ impl FromStr for Baggage {
     }
 }
 
+/// The lines as one, as far as they count.
+pub(crate) fn joined<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut lines = lines_that_count(lines);
+    let mut all = lines.next().unwrap_or_default().to_vec();
+    for line in lines {
+        all.push(b',');
+        all.extend_from_slice(line);
+    }
+    all
+}
+
 /// The lines, as far as the first [`Baggage::MAX_BYTES`] go.
-pub(crate) fn lines_that_count<'a>(
+fn lines_that_count<'a>(
     lines: impl IntoIterator<Item = &'a [u8]>,
 ) -> impl Iterator<Item = &'a [u8]> {
     let mut left = Baggage::MAX_BYTES;

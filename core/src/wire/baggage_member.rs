@@ -179,55 +179,6 @@ impl<'a> Iterator for BaggageMembers<'a> {
     }
 }
 
-/// A line with nothing in it to tidy: no blanks, no properties, no character that lists do not have, and no
-/// encoded one that is not ASCII. Such are nearly all lines that SDKs write, and their members can be taken over
-/// as they are.
-pub(crate) fn plain_line(line: &[u8]) -> Option<&str> {
-    // Every byte in the same way and without a way out, so that the compiler looks at many at once.
-    let mut is_odd = false;
-    for window in line.windows(3) {
-        if let [byte, high, low] = *window {
-            is_odd |= is_odd_byte(byte) | (byte == b'%') & !is_ascii_digits(high, low);
-        }
-    }
-    for byte in line.iter().rev().take(2) {
-        is_odd |= is_odd_byte(*byte) | (*byte == b'%');
-    }
-    if is_odd { None } else { std::str::from_utf8(line).ok() }
-}
-
-/// Whether a plain line does not have this byte.
-fn is_odd_byte(byte: u8) -> bool {
-    !byte.is_ascii_graphic() | (byte == b'"') | (byte == b';') | (byte == b'\\')
-}
-
-/// Whether these are the two hex digits of an ASCII character.
-fn is_ascii_digits(high: u8, low: u8) -> bool {
-    let is_letter = (low | 0x20).wrapping_sub(b'a') < 6;
-    (high.wrapping_sub(b'0') < 8) & (low.is_ascii_digit() | is_letter)
-}
-
-/// The texts between the commas of a plain line.
-pub(crate) fn plain_members(line: &str) -> impl Iterator<Item = &str> {
-    let mut commas = Positions::new(line.as_bytes(), b',');
-    let mut next = Some(0);
-    std::iter::from_fn(move || {
-        let start = next?;
-        let comma = commas.next();
-        next = comma.map(|comma| comma + 1);
-        line.get(start..comma.unwrap_or(line.len()))
-    })
-}
-
-/// The key of a member of ours in a [plain line](plain_line), if it is well-formed.
-pub(crate) fn own_key(member: &str) -> Option<&str> {
-    const PREFIX: &[u8; 7] = b"sentry-";
-    let (_, rest) =
-        member.as_bytes().split_first_chunk().filter(|(prefix, _)| *prefix == PREFIX)?;
-    let name = rest.iter().position(|byte| !is_token_byte(*byte))?;
-    if name != 0 && rest[name] == b'=' { member.get(..PREFIX.len() + name) } else { None }
-}
-
 /// What is before and behind a character; all of it is before one that is not there.
 fn split_at_char(text: &str, separator: u8) -> (&str, &str) {
     let at = memchr::memchr(separator, text.as_bytes());
@@ -277,7 +228,7 @@ const CLASSES: [u8; 256] = {
     classes
 };
 
-fn is_token_byte(byte: u8) -> bool {
+pub(crate) fn is_token_byte(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & TOKEN != 0
 }
 

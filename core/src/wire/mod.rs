@@ -5,14 +5,16 @@
 
 mod baggage;
 mod baggage_member;
+mod plain;
 mod sentry_trace;
 mod traceparent;
 mod tracestate;
 
 pub use baggage::Baggage;
-pub(crate) use baggage::lines_that_count;
+pub(crate) use baggage::joined;
+pub(crate) use baggage_member::is_token_byte;
 pub use baggage_member::{BaggageError, BaggageErrorKind, BaggageMember, BaggageMembers};
-pub(crate) use baggage_member::{own_key, plain_line, plain_members};
+pub(crate) use plain::is_plain;
 pub use sentry_trace::{SentryTrace, SentryTraceError};
 pub use traceparent::{Traceparent, TraceparentError};
 pub use tracestate::{Tracestate, TracestateError};

@@ -197,6 +197,12 @@ impl SentryTrace {
     /// Writes the value into a buffer of the caller's.
     #[inline]
     pub fn encode<'b>(&self, buffer: &'b mut [u8; Self::MAX_LEN]) -> &'b str {
+        // Only ASCII is written: the default is never taken, and needs no panic.
+        std::str::from_utf8(self.encode_bytes(buffer)).unwrap_or_default()
+    }
+
+    #[inline]
+    pub(crate) fn encode_bytes<'b>(&self, buffer: &'b mut [u8; Self::MAX_LEN]) -> &'b [u8] {
         self.trace_id.encode_into(&mut buffer[..32]);
         buffer[32] = b'-';
         self.span_id.encode_into(&mut buffer[33..49]);
@@ -208,8 +214,7 @@ impl SentryTrace {
                 51
             }
         };
-        // Only ASCII was written: the default is never taken, and needs no panic.
-        std::str::from_utf8(&buffer[..len]).unwrap_or_default()
+        &buffer[..len]
     }
 }
 

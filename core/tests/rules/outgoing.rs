@@ -89,7 +89,11 @@ fn a_client_with_a_propagator_of_its_own_keeps_to_its_targets() {
         let mut request = Vec::<(String, String)>::new();
         client.inject(&context, "https://api.example.com/stock", &mut request);
         assert_eq!(request.len(), sent);
+        assert!(!client.propagates_everywhere(&context));
+        assert!(!propagator().propagates_everywhere(&context));
+        assert!(!client.propagates_everywhere(&propagator().start_new_trace()));
     }
+    assert!(propagator().propagates_everywhere(&propagator().start_new_trace()));
     let mut request = Vec::<(String, String)>::new();
     let nowhere = with(vec![]).start_new_trace();
     ours.inject(&nowhere, "https://api.example.com/stock", &mut request);

@@ -8,8 +8,11 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
+use http::Extensions;
 use reqwest::redirect::Policy;
-use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, RequestBuilder};
+use reqwest_middleware::{
+    ClientBuilder, ClientWithMiddleware, Middleware, Next, RequestBuilder, Result,
+};
 use tokio::net::TcpListener;
 use tracehop_reqwest::tracehop::{PropagationContext, Propagator, PropagatorBuilder, Target};
 use tracehop_reqwest::{RequestBuilderExt as _, TracePropagation, redirect_policy};
@@ -244,6 +247,43 @@ async fn a_redirect_is_kept_to_the_targets_of_the_client_and_of_the_trace() {
             .await
             .unwrap();
         assert_eq!(other.requests().len(), requests);
+    }
+}
+
+/// Asks somebody else before each request, as those do that need a token.
+struct AsksBefore(RequestBuilder);
+
+#[async_trait::async_trait]
+impl Middleware for AsksBefore {
+    async fn handle(
+        &self,
+        request: reqwest::Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<reqwest::Response> {
+        let builder = self.0.try_clone().unwrap();
+        assert_eq!(builder.send().await?.status(), 200);
+        next.run(request, extensions).await
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_another_one_makes_is_redirected_by_its_own_targets() {
+    let (ours, other) = (Host::start().await, Host::start().await);
+    other.redirect("/", 302, other.url("/token"));
+    let policy = || redirect_policy(Policy::default());
+    let client = || reqwest::Client::builder().no_proxy().redirect(policy()).build().unwrap();
+    let anywhere = TracePropagation::new(options().build().unwrap());
+    let asks = ClientBuilder::new(client()).with(anywhere).build().get(other.url("/"));
+    let targets = options().trace_propagation_targets([Target::origin(&ours.url)]).build().unwrap();
+    let begin = || options().build().unwrap().start_new_trace();
+    for asks in [asks.try_clone().unwrap().with_trace(&begin()), asks.without_trace()] {
+        let client = ClientBuilder::new(client())
+            .with(TracePropagation::new(targets.clone()))
+            .with(AsksBefore(asks))
+            .build();
+        assert_eq!(client.get(ours.url("/")).send().await.unwrap().status(), 200);
+        assert_eq!(other.requests().len(), 2);
     }
 }
 

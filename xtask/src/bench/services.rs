@@ -1,14 +1,15 @@
 //! Whole services under load: one that takes part in traces beside the same that does not.
 
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
+use std::{fmt, fs};
 
 use anyhow::{Context, Result, bail};
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
+use super::cores::Cores;
 use super::wrk::Answered;
 use crate::interrupt;
 use crate::service::Service;
@@ -19,9 +20,6 @@ const THROUGHPUT: f64 = 0.98;
 /// Bytes for each request by which a service that keeps nothing of it may grow: what the allocator does has an end,
 /// and is nothing over so many.
 const BYTES_A_REQUEST: f64 = 1.0;
-
-/// What Linux counts the time of processes in, wherever it tells programs.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 /// How much load.
 #[derive(Debug, Clone, Copy)]
@@ -38,8 +36,9 @@ pub(crate) struct Load {
 
 impl Load {
     pub(crate) const FULL: Self = Self {
-        rounds: 25,
-        turn: Duration::from_secs(2),
+        // Many short turns: whatever else the machine does meets both services then.
+        rounds: 50,
+        turn: Duration::from_secs(1),
         warm_up: Duration::from_secs(10),
         requests: 1_000_000,
     };
@@ -78,13 +77,17 @@ struct Turn {
 
 impl Services {
     /// Starts the services and puts load on them in turns, so that whatever else the machine does meets both.
+    ///
+    /// The service that is measured has a processor of its own, and the load and the service that is called share
+    /// another, if there are two. Then it is the one that everything waits for, and what is lost is what it costs.
     pub(crate) fn measure(program: &Path, load: Load) -> Result<Self> {
+        let cores = Cores::find();
         let mut command = Command::new(program);
         command.arg("called");
-        let called = Service::start("called", command)?;
+        let called = for_rest(cores, || Service::start("called", command))?;
         let caller = |options: &[&str]| {
             let arguments = [&["caller", called.url()], options].concat();
-            Caller::start(program, &arguments)
+            Caller::start(program, &arguments, cores)
         };
         let (mut with, mut without) = (caller(&["--traced"])?, caller(&[])?);
         eprintln!("warming the services up");
@@ -108,9 +111,10 @@ impl Services {
             if let [Some(without), Some(with)] = turns {
                 let round = Round { with, without };
                 eprintln!(
-                    "round {number} of {}: {:.3} of the throughput",
+                    "round {number} of {}: {:.3} of the throughput, {:.3} of the processor time",
                     load.rounds,
-                    round.ratio()
+                    round.throughput(),
+                    round.processor_time()
                 );
                 rounds.push(round);
             }
@@ -123,16 +127,12 @@ impl Services {
         Ok(Self { rounds, requests, resident_bytes_at_start, resident_bytes_at_end })
     }
 
-    /// The median of the rounds.
-    fn throughput(&self) -> f64 {
-        median(self.rounds.iter().map(|round| round.ratio()))
+    fn throughput(&self) -> Spread {
+        Spread::of(self.rounds.iter().map(|round| round.throughput()))
     }
 
-    /// The median of the processor time that a request takes more.
-    fn processor_time(&self) -> f64 {
-        median(self.rounds.iter().map(|Round { with, without }| {
-            with.processor_microseconds_per_request / without.processor_microseconds_per_request
-        }))
+    fn processor_time(&self) -> Spread {
+        Spread::of(self.rounds.iter().map(|round| round.processor_time()))
     }
 
     fn growth(&self) -> f64 {
@@ -146,14 +146,14 @@ impl Services {
         let requests = self.requests;
         for (what, mark, measured) in [
             (
-                "throughput of the same without, median of the rounds".to_owned(),
+                "throughput of the same without, median (quartiles)".to_owned(),
                 format!("at least {THROUGHPUT:.2}"),
-                format!("{:.3}", self.throughput()),
+                self.throughput().to_string(),
             ),
             (
-                "processor time of the same without, a request".to_owned(),
+                "processor time of the same without, a request, median (quartiles)".to_owned(),
                 "-".to_owned(),
-                format!("{:.3}", self.processor_time()),
+                self.processor_time().to_string(),
             ),
             (
                 format!("growth of memory over {requests} requests"),
@@ -169,10 +169,10 @@ impl Services {
     /// What is worse than it should be, a sentence each.
     pub(crate) fn shortfalls(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        if self.throughput() < THROUGHPUT {
+        let throughput = self.throughput().median;
+        if throughput < THROUGHPUT {
             lines.push(format!(
-                "throughput of a service with traces, {:.3} instead of {THROUGHPUT:.2} of the same without",
-                self.throughput()
+                "throughput of a service with traces, {throughput:.3} instead of {THROUGHPUT:.2} of the same without"
             ));
         }
         if self.growth() >= self.requests as f64 * BYTES_A_REQUEST {
@@ -187,8 +187,60 @@ impl Services {
 }
 
 impl Round {
-    fn ratio(&self) -> f64 {
+    fn throughput(&self) -> f64 {
         self.with.requests_per_second / self.without.requests_per_second
+    }
+
+    /// What a request takes more.
+    fn processor_time(&self) -> f64 {
+        self.with.processor_microseconds_per_request
+            / self.without.processor_microseconds_per_request
+    }
+}
+
+/// What the rounds say: half of them are from the one quartile to the other.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Spread {
+    lower_quartile: f64,
+    median: f64,
+    upper_quartile: f64,
+}
+
+impl Spread {
+    fn of(values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        let (lower, upper) = (values.len() / 2, values.len().div_ceil(2));
+        Self {
+            lower_quartile: middle(&values[..upper]),
+            median: middle(&values),
+            upper_quartile: middle(&values[lower..]),
+        }
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { lower_quartile, median, upper_quartile } = self;
+        write!(f, "{median:.3} ({lower_quartile:.3} to {upper_quartile:.3})")
+    }
+}
+
+/// Of values in order.
+fn middle(values: &[f64]) -> f64 {
+    let middle = values.len() / 2;
+    match values.get(middle) {
+        Some(upper) if values.len().is_multiple_of(2) => (values[middle - 1] + upper) / 2.0,
+        Some(value) => *value,
+        None => f64::NAN,
+    }
+}
+
+/// Starts what is not measured.
+fn for_rest<R>(cores: Option<Cores>, start: impl FnOnce() -> Result<R>) -> Result<R> {
+    match cores {
+        Some(cores) => cores.for_rest(start)?,
+        None => start(),
     }
 }
 
@@ -196,10 +248,11 @@ impl Round {
 struct Caller {
     service: Service,
     headers: Vec<(String, String)>,
+    cores: Option<Cores>,
 }
 
 impl Caller {
-    fn start(program: &Path, arguments: &[&str]) -> Result<Self> {
+    fn start(program: &Path, arguments: &[&str], cores: Option<Cores>) -> Result<Self> {
         let output = Command::new(program).arg("headers").output();
         let output = output.context("cannot list the headers of a request")?;
         let mut headers: Vec<(String, String)> = serde_json::from_slice(&output.stdout)?;
@@ -207,13 +260,19 @@ impl Caller {
         headers.retain(|(name, _)| name != "host");
         let mut command = Command::new(program);
         command.args(arguments);
-        Ok(Self { service: Service::start("caller", command)?, headers })
+        let start = || Service::start("caller", command);
+        let service = match cores {
+            Some(cores) => cores.for_measured(start)??,
+            None => start()?,
+        };
+        Ok(Self { service, headers, cores })
     }
 
     fn answer(&mut self, duration: Duration) -> Result<Answered> {
         interrupt::check()?;
         let url = format!("{}/items/7", self.service.url());
-        let answered = Answered::under_load(&url, &self.headers, duration);
+        let load = || Answered::under_load(&url, &self.headers, duration);
+        let answered = for_rest(self.cores, load);
         self.service.process().ensure_running()?;
         answered
     }
@@ -229,11 +288,18 @@ impl Caller {
         Ok((turn, answered))
     }
 
-    /// In seconds.
+    /// In seconds, of all threads.
     fn processor_time(&mut self) -> Result<f64> {
-        let ticks = processor_ticks(&self.read_system_file("stat")?)
-            .context("cannot read the processor time of a service")?;
-        Ok(ticks as f64 / TICKS_PER_SECOND)
+        let threads = format!("/proc/{}/task", self.service.process().id());
+        let mut nanoseconds = 0;
+        for thread in fs::read_dir(&threads).with_context(|| format!("cannot read {threads}"))? {
+            let file = thread?.path().join("schedstat");
+            let text = fs::read_to_string(&file);
+            let text = text.with_context(|| format!("cannot read {}", file.display()))?;
+            nanoseconds += time_on_processor(&text)
+                .with_context(|| format!("cannot read a time in {}", file.display()))?;
+        }
+        Ok(nanoseconds as f64 / 1e9)
     }
 
     fn resident_bytes(&mut self) -> Result<u64> {
@@ -250,28 +316,14 @@ impl Caller {
     }
 }
 
-/// The time in user mode and in the system, from the text that Linux has of a process.
-fn processor_ticks(stat: &str) -> Option<u64> {
-    // The second field is a name in parentheses, in which anything may be. The two times are the 14th and the 15th.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut times = fields.split_whitespace().skip(11).map(|field| field.parse::<u64>().ok());
-    Some(times.next()?? + times.next()??)
+/// The time of a thread in user mode and in the system, in nanoseconds, from the text that Linux has of it.
+fn time_on_processor(schedstat: &str) -> Option<u64> {
+    schedstat.split_whitespace().next()?.parse().ok()
 }
 
 fn resident_bytes(status: &str) -> Option<u64> {
     let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     Some(kibibytes.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.get(middle) {
-        Some(upper) if values.len().is_multiple_of(2) => (values[middle - 1] + upper) / 2.0,
-        Some(value) => *value,
-        None => f64::NAN,
-    }
 }
 
 #[cfg(test)]
@@ -307,17 +359,24 @@ mod tests {
 
     #[test]
     fn what_linux_says_of_a_process_is_read() {
-        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 1130 0 0 0 120 34 0 0 20 0 2 0 1 2 3";
-        assert_eq!(processor_ticks(stat), Some(154));
-        assert_eq!(processor_ticks("7 (a) S 1"), None);
+        assert_eq!(time_on_processor("1234567890 42 7\n"), Some(1_234_567_890));
+        assert_eq!(time_on_processor(""), None);
         assert_eq!(resident_bytes("Name:\ta\nVmRSS:\t    7968 kB\n"), Some(8_159_232));
         assert_eq!(resident_bytes("Name:\ta\n"), None);
     }
 
     #[test]
-    fn the_median_is_in_the_middle() {
-        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
-        assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), 2.5);
-        assert!(median(std::iter::empty()).is_nan());
+    fn half_of_the_rounds_are_between_the_quartiles() {
+        for (values, expected) in [
+            (&[3.0, 1.0, 2.0][..], [1.5, 2.0, 2.5]),
+            (&[4.0, 1.0, 2.0, 3.0], [1.5, 2.5, 3.5]),
+            (&[5.0], [5.0, 5.0, 5.0]),
+        ] {
+            let spread = Spread::of(values.iter().copied());
+            let Spread { lower_quartile, median, upper_quartile } = spread;
+            assert_eq!([lower_quartile, median, upper_quartile], expected);
+        }
+        assert!(Spread::of(std::iter::empty()).median.is_nan());
+        assert_eq!(Spread::of([1.0, 2.0].into_iter()).to_string(), "1.500 (1.000 to 2.000)");
     }
 }
