@@ -8,8 +8,8 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::{Error, HttpMessage as _};
 use sentry_core::Hub;
 use sentry_core::protocol::{Request, SpanStatus};
-use tracehop::PropagationContext;
-use tracehop::sentry::{Transaction, without_secrets};
+use tracehop::sentry::Transaction;
+use tracehop::{PropagationContext, without_secrets};
 
 use crate::request::write_position;
 

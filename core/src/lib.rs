@@ -91,6 +91,7 @@ mod targets;
 mod text;
 mod trace;
 mod trace_data;
+mod url;
 pub mod wire;
 mod words;
 
@@ -112,6 +113,7 @@ pub use sampling::{SampleError, SampleRand, SampleRate};
 pub use shared_cache::is_storable_by_shared_caches;
 pub use targets::{Target, TargetError, TracePropagationTargets};
 pub use trace_data::TraceData;
+pub use url::without_secrets;
 
 /// Compiles the examples of the crate's README.
 #[cfg(doctest)]

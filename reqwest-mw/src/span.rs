@@ -1,6 +1,8 @@
 //! The span of a call in the logs. Without the feature `tracing` there is none, and this costs nothing.
 
 use reqwest::{Request, Response};
+#[cfg(feature = "tracing")]
+use reqwest_middleware::Error;
 use reqwest_middleware::Result;
 use tracehop::PropagationContext;
 #[cfg(feature = "tracing")]
@@ -25,7 +27,7 @@ impl CallSpan {
             trace_id = context.map(|context| tracing::field::display(context.trace_id())),
             span_id = context.map(|context| tracing::field::display(context.span_id())),
             method = tracehop::known_method(request.method().as_str()),
-            url = %shown::Address(request.url()),
+            url = &*tracehop::without_secrets(request.url().as_str()),
             status = tracing::field::Empty,
             error = tracing::field::Empty,
         );
@@ -44,7 +46,7 @@ impl CallSpan {
         let result = tracing::Instrument::instrument(call, self.span.clone()).await;
         match &result {
             Ok(response) => self.span.record("status", response.status().as_u16()),
-            Err(error) => self.span.record("error", shown::kind(error)),
+            Err(error) => self.span.record("error", kind(error)),
         };
         result
     }
@@ -68,70 +70,24 @@ impl CallSpan {
     }
 }
 
-/// What may be in a log.
+/// The kind of an error. Its text has the whole URL, and what other middleware wrote.
 #[cfg(feature = "tracing")]
-mod shown {
-    use std::fmt;
-
-    use reqwest::Url;
-    use reqwest_middleware::Error;
-
-    /// A URL without what may be secret: user, password, query and fragment.
-    pub(super) struct Address<'a>(pub(super) &'a Url);
-
-    impl fmt::Display for Address<'_> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "{}:", self.0.scheme())?;
-            // Without a host it is nothing that can be called, and its path is anything.
-            let Some(host) = self.0.host_str() else { return Ok(()) };
-            write!(f, "//{host}")?;
-            if let Some(port) = self.0.port() {
-                write!(f, ":{port}")?;
-            }
-            f.write_str(self.0.path())
-        }
-    }
-
-    /// The kind of an error. Its text has the whole URL, and what other middleware wrote.
-    pub(super) fn kind(error: &Error) -> &'static str {
-        let Error::Reqwest(error) = error else { return "middleware" };
-        #[cfg(not(target_arch = "wasm32"))]
-        let is_connect = error.is_connect();
-        #[cfg(target_arch = "wasm32")]
-        let is_connect = false;
-        [
-            (error.is_timeout(), "timeout"),
-            (is_connect, "connect"),
-            (error.is_redirect(), "redirect"),
-            (error.is_body(), "body"),
-            (error.is_decode(), "decode"),
-            (error.is_builder(), "builder"),
-            (error.is_status(), "status"),
-        ]
-        .into_iter()
-        .find_map(|(is, kind)| is.then_some(kind))
-        .unwrap_or("request")
-    }
-
-    #[cfg(test)]
-    mod tests {
-        use super::*;
-
-        #[test]
-        fn an_address_has_nothing_secret_in_it() {
-            for (url, shown) in [
-                ("https://api.example.com", "https://api.example.com/"),
-                ("https://api.example.com:443/a/b?q=secret#secret", "https://api.example.com/a/b"),
-                ("http://secret:secret@127.0.0.1:8080/a%20b", "http://127.0.0.1:8080/a%20b"),
-                ("http://secret@[::1]/\u{1b}\u{202e}", "http://[::1]/%1B%E2%80%AE"),
-                ("http://a/\r\nb", "http://a/b"),
-                ("unix://secret@a\u{7f}b/%0a?secret", "unix://a%7Fb/%0a"),
-                ("data:secret", "data:"),
-                ("file:///secret", "file:"),
-            ] {
-                let url = url.parse::<Url>().unwrap();
-                assert_eq!(Address(&url).to_string(), shown);
-            }
-        }
-    }
+fn kind(error: &Error) -> &'static str {
+    let Error::Reqwest(error) = error else { return "middleware" };
+    #[cfg(not(target_arch = "wasm32"))]
+    let is_connect = error.is_connect();
+    #[cfg(target_arch = "wasm32")]
+    let is_connect = false;
+    [
+        (error.is_timeout(), "timeout"),
+        (is_connect, "connect"),
+        (error.is_redirect(), "redirect"),
+        (error.is_body(), "body"),
+        (error.is_decode(), "decode"),
+        (error.is_builder(), "builder"),
+        (error.is_status(), "status"),
+    ]
+    .into_iter()
+    .find_map(|(is, kind)| is.then_some(kind))
+    .unwrap_or("request")
 }

@@ -8,10 +8,10 @@ use sentry_core::{Hub, Span, TransactionOrSpan};
 
 use crate::authority::Authority;
 use crate::context::PropagationContext;
+use crate::url::without_secrets;
 
 use super::ids::{is_recorded, position_of, span_of};
 use super::status::{span_status, unfinished_status};
-use super::url::without_secrets;
 
 /// A span of the SDK's, and the context at its position: whom that is handed on to has the span as the parent.
 ///
@@ -65,7 +65,7 @@ impl ChildSpan {
 
     /// Starts a span for a request to a service, an `http.client`, by Sentry's
     /// [conventions](https://getsentry.github.io/sentry-conventions/). Of the URL, which is absolute, it says what
-    /// [may be told](super::without_secrets).
+    /// [may be told](crate::without_secrets).
     ///
     /// Otherwise as [`start`](Self::start).
     pub fn http_client(context: &PropagationContext, method: &str, url: &str) -> Option<Self> {

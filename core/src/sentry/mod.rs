@@ -71,7 +71,6 @@ mod running;
 mod status;
 mod transaction;
 mod transport;
-mod url;
 
 pub use child_span::ChildSpan;
 pub use inject::inject_position;
@@ -79,4 +78,3 @@ pub(crate) use running::Running;
 pub use status::span_status;
 pub use transaction::Transaction;
 pub use transport::{Transport, TransportFactory};
-pub use url::without_secrets;

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-/// A URL without credentials, query and fragment, where people put what is nobody's business.
+/// A URL without credentials, query and fragment, where people put what is nobody's business: for logs, and for spans
+/// that are sent.
 ///
 /// ```
-/// use tracehop::sentry::without_secrets;
+/// use tracehop::without_secrets;
 ///
 /// let url = "https://user:hush@api.example.com:8443/stock?token=hush#hush";
 /// assert_eq!(without_secrets(url), "https://api.example.com:8443/stock");
@@ -13,7 +14,8 @@ use std::borrow::Cow;
 pub fn without_secrets(url: &str) -> Cow<'_, str> {
     let url = url.split(['?', '#']).next().unwrap_or_default();
     let Some((scheme, rest)) = url.split_once("://") else {
-        return Cow::Borrowed(url);
+        // What has a scheme and no authority, such as `data:`, has its secret in place of a path.
+        return Cow::Borrowed(url.find(':').map_or(url, |colon| &url[..=colon]));
     };
     // What browsers take for the end of the authority as well.
     let end = rest.find(['/', '\\']).unwrap_or(rest.len());
@@ -39,6 +41,9 @@ mod tests {
             ("http://[::1]:80/x?y", "http://[::1]:80/x"),
             ("https://a:b@example.com\\@c", "https://example.com\\@c"),
             ("/path?q=1", "/path"),
+            ("data:text/plain,hush", "data:"),
+            ("file:///a?b", "file:///a"),
+            ("unix://hush@a%7Fb/%0a?hush", "unix://a%7Fb/%0a"),
             ("", ""),
         ] {
             assert_eq!(without_secrets(url), expected);
