@@ -16,6 +16,7 @@ pub mod doctor;
 pub mod hops;
 pub mod hostile;
 pub mod inventory;
+pub mod standalone;
 pub mod storefront;
 pub mod tree;
 

@@ -1,26 +1,20 @@
 //! The service `inventory` alone. Prints where it listens when it is ready.
 
-use std::net::{SocketAddr, TcpListener};
-
 use clap::Parser;
 use tracehop_examples::inventory;
+use tracehop_examples::standalone::Listen;
 
 #[derive(Parser)]
 #[command(version, about = "The example service inventory")]
 struct Arguments {
-    /// Where to listen; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
-    listen: SocketAddr,
+    #[command(flatten)]
+    listen: Listen,
     #[command(flatten)]
     options: inventory::Options,
 }
 
 #[actix_web::main]
 async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
-    let listener = TcpListener::bind(arguments.listen)?;
-    let address = listener.local_addr()?;
-    let server = inventory::serve(listener, &arguments.options)?;
-    println!("inventory listening on http://{address}");
-    Ok(server.await?)
+    let Arguments { listen, options } = Arguments::parse();
+    listen.serve("inventory", |listener| inventory::serve(listener, &options)).await
 }
