@@ -1,34 +1,34 @@
-//! [Envelopes](https://develop.sentry.dev/sdk/data-model/envelopes/), as far as spans go.
+//! [Envelopes](https://develop.sentry.dev/sdk/foundations/envelopes/), as far as traces go.
 //!
 //! Not with the crate `sentry-types`: its reader refuses an envelope over an item of a type that it does not know,
 //! and spans as the JavaScript SDKs send them by themselves, without a transaction, are one.
 
-use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
-use super::Span;
+use super::payload::{SentEvent, SentSpan, SentTransaction, Source, SpanContainer};
+use super::record::{Dsc, Event, Span};
 
-/// What was sent at once: a header and items.
+/// What was sent at once.
 #[derive(Debug)]
 pub(super) struct Envelope {
-    header: Header,
-    items: Vec<Item>,
+    pub(super) event_id: Option<String>,
+    pub(super) spans: Vec<Span>,
+    pub(super) events: Vec<Event>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Header {
     event_id: Option<String>,
-    trace: Option<BTreeMap<String, String>>,
+    trace: Option<Arc<Dsc>>,
+    sdk: Option<Sdk>,
 }
 
-#[derive(Debug)]
-enum Item {
-    Transaction(Transaction),
-    Spans(SpanContainer),
-    Other,
+#[derive(Debug, Deserialize)]
+struct Sdk {
+    name: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -36,37 +36,8 @@ struct ItemHeader {
     #[serde(rename = "type")]
     kind: String,
     length: Option<usize>,
-}
-
-/// A span and all below it, at its end.
-#[derive(Debug, Deserialize)]
-struct Transaction {
-    contexts: Contexts,
-    #[serde(default)]
-    spans: Vec<SentSpan>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Contexts {
-    trace: SentSpan,
-}
-
-/// Spans as they end.
-#[derive(Debug, Deserialize)]
-struct SpanContainer {
-    items: Vec<SentSpan>,
-}
-
-#[derive(Debug, Deserialize)]
-struct SentSpan {
-    trace_id: String,
-    span_id: String,
-    parent_span_id: Option<String>,
-    op: Option<String>,
-    #[serde(default)]
-    is_segment: bool,
-    #[serde(default)]
-    attributes: Map<String, Value>,
+    /// Only containers say how many items they hold.
+    item_count: Option<usize>,
 }
 
 /// Bytes that are no envelope.
@@ -92,42 +63,21 @@ impl std::error::Error for EnvelopeError {
 impl Envelope {
     pub(super) fn read(bytes: &[u8]) -> Result<Self, EnvelopeError> {
         let (header, mut rest) = line(bytes);
-        let header = json("the header", header)?;
-        let mut items = Vec::new();
+        let Header { event_id, trace, sdk } = json("the header", header)?;
+        let source = Source { sdk: sdk.and_then(|sdk| sdk.name), dsc: trace };
+        let mut envelope = Self { event_id, spans: Vec::new(), events: Vec::new() };
         while !rest.is_empty() {
-            let (item, after) = Item::read(rest)?;
-            items.push(item);
-            rest = after;
+            rest = envelope.read_item(&source, rest)?;
         }
-        Ok(Self { header, items })
+        Ok(envelope)
     }
 
-    pub(super) fn event_id(&self) -> Option<&str> {
-        self.header.event_id.as_deref()
-    }
-
-    pub(super) fn spans(&self) -> Vec<Span> {
-        let dsc = self.header.trace.as_ref();
-        let span = |sent: &SentSpan, is_segment| sent.to_span(is_segment, dsc);
-        let mut spans = Vec::new();
-        for item in &self.items {
-            match item {
-                Item::Transaction(sent) => {
-                    spans.push(span(&sent.contexts.trace, true));
-                    spans.extend(sent.spans.iter().map(|sent| span(sent, false)));
-                }
-                Item::Spans(sent) => {
-                    spans.extend(sent.items.iter().map(|sent| span(sent, sent.is_segment)));
-                }
-                Item::Other => {}
-            }
-        }
-        spans
-    }
-}
-
-impl Item {
-    fn read(bytes: &[u8]) -> Result<(Self, &[u8]), EnvelopeError> {
+    /// Reads one item, and returns what follows it.
+    fn read_item<'a>(
+        &mut self,
+        source: &Source,
+        bytes: &'a [u8],
+    ) -> Result<&'a [u8], EnvelopeError> {
         let (header, rest) = line(bytes);
         let header: ItemHeader = json("the header of an item", header)?;
         let (payload, rest) = match header.length {
@@ -140,26 +90,26 @@ impl Item {
             }
             None => line(rest),
         };
-        let item = match header.kind.as_str() {
-            "transaction" => Self::Transaction(json("a transaction", payload)?),
-            "span" => Self::Spans(json("a list of spans", payload)?),
-            _ => Self::Other,
-        };
-        Ok((item, rest))
-    }
-}
-
-impl SentSpan {
-    fn to_span(&self, is_segment: bool, dsc: Option<&BTreeMap<String, String>>) -> Span {
-        let attribute = self.attributes.get("sentry.op").and_then(|it| it["value"].as_str());
-        Span {
-            trace_id: self.trace_id.clone(),
-            span_id: self.span_id.clone(),
-            parent_span_id: self.parent_span_id.clone(),
-            op: self.op.clone().or(attribute.map(str::to_owned)),
-            is_segment,
-            dsc: dsc.cloned(),
+        match header.kind.as_str() {
+            "transaction" => {
+                let sent: SentTransaction = json("a transaction", payload)?;
+                self.spans.extend(sent.into_spans(source));
+            }
+            "span" if header.item_count.is_some() => {
+                let sent: SpanContainer = json("a list of spans", payload)?;
+                self.spans.extend(sent.items.into_iter().map(|sent| sent.into_span(source)));
+            }
+            "span" => {
+                let sent: SentSpan = json("a span", payload)?;
+                self.spans.push(sent.into_span(source));
+            }
+            "event" => {
+                let sent: SentEvent = json("an event", payload)?;
+                self.events.extend(sent.into_event(source));
+            }
+            _ => {}
         }
+        Ok(rest)
     }
 }
 
@@ -178,66 +128,51 @@ fn json<'a, T: Deserialize<'a>>(what: &'static str, bytes: &'a [u8]) -> Result<T
 mod tests {
     use super::*;
 
-    const TRANSACTION: &str = r#"{"contexts":{"trace":{"trace_id":"a","span_id":"1","parent_span_id":"0",
-"op":"http.server"}},"spans":[{"trace_id":"a","span_id":"2","parent_span_id":"1","op":"http.client"}]}"#;
+    const SPAN: &str = r#"{"trace_id":"771a43a4192642f0b136d5159a501700","span_id":"1234567890abcdef",
+        "start_timestamp":1,"timestamp":2}"#;
 
-    fn ids(envelope: &str) -> Vec<(String, Option<String>, Option<String>, bool)> {
-        let spans = Envelope::read(envelope.as_bytes()).unwrap().spans();
-        spans.into_iter().map(|it| (it.span_id, it.parent_span_id, it.op, it.is_segment)).collect()
+    /// An item of this type, with a length or alone on its line.
+    fn item(kind: &str, payload: &str, with_length: bool) -> String {
+        let payload = payload.replace('\n', "");
+        let length =
+            if with_length { format!(",\"length\":{}", payload.len()) } else { String::new() };
+        format!("{{\"type\":\"{kind}\"{length}}}\n{payload}")
     }
 
-    fn text(text: &str) -> Option<String> {
-        Some(text.to_owned())
+    fn read(envelope: &str) -> Envelope {
+        Envelope::read(envelope.as_bytes()).unwrap()
     }
 
     #[test]
-    fn a_transaction_is_a_segment_with_spans_below() {
-        let length = TRANSACTION.len();
-        for end in ["", "\n"] {
-            let envelope = format!(
-                "{{}}\n{{\"type\":\"transaction\",\"length\":{length}}}\n{TRANSACTION}{end}"
-            );
-            assert_eq!(
-                ids(&envelope),
-                [
-                    ("1".to_owned(), text("0"), text("http.server"), true),
-                    ("2".to_owned(), text("1"), text("http.client"), false),
-                ]
-            );
+    fn items_may_have_a_length_and_the_last_one_no_end() {
+        for with_length in [true, false] {
+            for end in ["", "\n"] {
+                let item = item("span", SPAN, with_length);
+                assert_eq!(read(&format!("{{}}\n{item}\n{item}{end}")).spans.len(), 2);
+            }
         }
     }
 
     #[test]
-    fn spans_come_in_containers_as_well() {
-        let envelope = r#"{"sdk":{"name":"sentry.javascript.node"}}
-{"type":"span","item_count":2}
-{"version":2,"items":[{"trace_id":"a","span_id":"2","parent_span_id":"1","is_segment":false,"attributes":{"sentry.op":{"value":"http.client","type":"string"}}},{"trace_id":"a","span_id":"1","is_segment":true}]}"#;
-        assert_eq!(
-            ids(envelope),
-            [
-                ("2".to_owned(), text("1"), text("http.client"), false),
-                ("1".to_owned(), None, None, true),
-            ]
-        );
-    }
-
-    #[test]
     fn items_of_other_types_are_passed_over() {
-        let envelope = "{}\n{\"type\":\"new\"}\nnot JSON\n{\"type\":\"attachment\",\"length\":3}\na\nb\n\
-            {\"type\":\"span\"}\n{\"items\":[{\"trace_id\":\"a\",\"span_id\":\"1\"}]}\n";
-        assert_eq!(ids(envelope).len(), 1);
+        let span = item("span", SPAN, false);
+        let envelope = format!(
+            "{{}}\n{{\"type\":\"new\"}}\nnot JSON\n{{\"type\":\"attachment\",\"length\":3}}\na\nb\n{span}\n"
+        );
+        assert_eq!(read(&envelope).spans.len(), 1);
     }
 
     #[test]
-    fn the_trace_of_the_header_is_every_spans_dsc() {
-        let envelope = r#"{"event_id":"e","trace":{"trace_id":"a","sampled":"true"}}
-{"type":"span"}
-{"items":[{"trace_id":"a","span_id":"1"}]}"#;
-        let envelope = Envelope::read(envelope.as_bytes()).unwrap();
-        let expected = [("sampled", "true"), ("trace_id", "a")];
-        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert_eq!(envelope.spans()[0].dsc, Some(BTreeMap::from(expected)));
-        assert_eq!(envelope.event_id(), Some("e"));
+    fn the_trace_of_the_header_is_the_dsc_of_all_that_is_in_the_envelope() {
+        let event = r#"{"contexts":{"trace":{"trace_id":"771a43a4192642f0b136d5159a501700",
+            "span_id":"1234567890abcdef"}}}"#;
+        let (span, event) = (item("span", SPAN, false), item("event", event, false));
+        let envelope = read(&format!(
+            "{{\"event_id\":\"e\",\"trace\":{{\"replay_id\":\"0.10\"}}}}\n{span}\n{event}"
+        ));
+        let dsc = Some(Arc::new(Dsc::from([("replay_id".to_owned(), "0.10".to_owned())])));
+        assert_eq!((&envelope.spans[0].dsc, &envelope.events[0].dsc), (&dsc, &dsc));
+        assert_eq!(envelope.event_id.as_deref(), Some("e"));
     }
 
     #[test]
@@ -249,7 +184,9 @@ mod tests {
                 "{}\n{\"type\":\"event\",\"length\":9}\n{}",
                 "not an envelope: an item is shorter than",
             ),
-            ("{}\n{\"type\":\"transaction\"}\n{}", "not an envelope: a transaction: "),
+            ("{}\n{\"type\":\"transaction\"}\n{}", "not an envelope: a transaction: missing field"),
+            ("{}\n{\"type\":\"span\"}\n{}", "not an envelope: a span: missing field"),
+            ("{}\n{\"type\":\"span\",\"item_count\":1}\n{}", "not an envelope: a list of spans: "),
         ];
         for (bytes, message) in table {
             let error = Envelope::read(bytes.as_bytes()).unwrap_err().to_string();

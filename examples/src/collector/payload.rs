@@ -1,0 +1,343 @@
+//! The items of envelopes that have a place in a trace:
+//! [transactions](https://develop.sentry.dev/sdk/data-model/event-payloads/transaction/),
+//! [spans](https://develop.sentry.dev/sdk/telemetry/spans/span-protocol/) and
+//! [events](https://develop.sentry.dev/sdk/data-model/event-payloads/).
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use tracehop::{SpanId, TraceId};
+
+use super::record::{Dsc, Event, Span};
+use super::timestamp::Timestamp;
+
+/// What the header of an envelope says of all that is in it.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) sdk: Option<String>,
+    pub(super) dsc: Option<Arc<Dsc>>,
+}
+
+impl Source {
+    /// What to call the service that sent an item.
+    fn service(&self, release: Option<&str>, sdk: Option<&str>) -> String {
+        let name_and_version = release.and_then(|release| release.split_once('@'));
+        let of_release = name_and_version.map(|(name, _)| name).filter(|name| !name.is_empty());
+        of_release.or(sdk).or(self.sdk.as_deref()).unwrap_or("unnamed").to_owned()
+    }
+}
+
+/// A span and all below it, sent when it ends.
+#[derive(Debug, Deserialize)]
+pub(super) struct SentTransaction {
+    contexts: Contexts<SentTrace>,
+    transaction: Option<String>,
+    start_timestamp: Timestamp,
+    timestamp: Timestamp,
+    release: Option<String>,
+    sdk: Option<Named>,
+    #[serde(default)]
+    spans: Vec<SentSpan>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Contexts<T> {
+    trace: T,
+}
+
+#[derive(Debug, Deserialize)]
+struct SentTrace {
+    trace_id: TraceId,
+    span_id: SpanId,
+    parent_span_id: Option<SpanId>,
+    op: Option<String>,
+    status: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Named {
+    name: Option<String>,
+}
+
+impl SentTransaction {
+    pub(super) fn into_spans(self, source: &Source) -> impl Iterator<Item = Span> {
+        let sdk = self.sdk.and_then(|sdk| sdk.name);
+        let service = source.service(self.release.as_deref(), sdk.as_deref());
+        let SentTrace { trace_id, span_id, parent_span_id, op, status } = self.contexts.trace;
+        let whole = Span {
+            service: service.clone(),
+            trace_id,
+            span_id,
+            parent_span_id,
+            op,
+            name: self.transaction,
+            status,
+            is_segment: true,
+            start_ms: self.start_timestamp.ms(),
+            duration_ms: self.timestamp.since(self.start_timestamp),
+            dsc: source.dsc.clone(),
+        };
+        let parts = self.spans.into_iter().map(move |sent| Span {
+            service: service.clone(),
+            is_segment: false,
+            ..sent.into_span(source)
+        });
+        std::iter::once(whole).chain(parts)
+    }
+}
+
+/// Spans of the same trace, sent as they end.
+#[derive(Debug, Deserialize)]
+pub(super) struct SpanContainer {
+    pub(super) items: Vec<SentSpan>,
+}
+
+/// A span in a transaction, or alone, or in a container, where three of its fields have other names.
+#[derive(Debug, Deserialize)]
+pub(super) struct SentSpan {
+    trace_id: TraceId,
+    span_id: SpanId,
+    parent_span_id: Option<SpanId>,
+    op: Option<String>,
+    #[serde(alias = "name")]
+    description: Option<String>,
+    status: Option<String>,
+    #[serde(default)]
+    is_segment: bool,
+    start_timestamp: Timestamp,
+    #[serde(alias = "end_timestamp")]
+    timestamp: Timestamp,
+    #[serde(default)]
+    attributes: Map<String, Value>,
+}
+
+impl SentSpan {
+    pub(super) fn into_span(self, source: &Source) -> Span {
+        let attribute = |name: &str| self.attributes.get(name).and_then(|it| it["value"].as_str());
+        let service = source.service(attribute("sentry.release"), attribute("sentry.sdk.name"));
+        let op = attribute("sentry.op").map(str::to_owned);
+        Span {
+            service,
+            trace_id: self.trace_id,
+            span_id: self.span_id,
+            parent_span_id: self.parent_span_id,
+            op: self.op.or(op),
+            name: self.description,
+            status: self.status,
+            is_segment: self.is_segment,
+            start_ms: self.start_timestamp.ms(),
+            duration_ms: self.timestamp.since(self.start_timestamp),
+            dsc: source.dsc.clone(),
+        }
+    }
+}
+
+/// An error, or a message.
+#[derive(Debug, Deserialize)]
+pub(super) struct SentEvent {
+    contexts: Option<Contexts<Option<SentTrace>>>,
+    exception: Option<Exceptions>,
+    message: Option<Message>,
+    logentry: Option<LogEntry>,
+    level: Option<String>,
+    release: Option<String>,
+    sdk: Option<Named>,
+}
+
+/// From the cause to what it led to. The list may be wrapped or not.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Exceptions {
+    Wrapped { values: Vec<Exception> },
+    Bare(Vec<Exception>),
+}
+
+#[derive(Debug, Deserialize)]
+struct Exception {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    value: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Message {
+    Text(String),
+    Entry(LogEntry),
+}
+
+#[derive(Debug, Deserialize)]
+struct LogEntry {
+    formatted: Option<String>,
+    message: Option<String>,
+}
+
+impl SentEvent {
+    /// `None` if it is part of no trace.
+    pub(super) fn into_event(self, source: &Source) -> Option<Event> {
+        let SentTrace { trace_id, span_id, .. } = self.contexts?.trace?;
+        let exceptions = match self.exception {
+            Some(Exceptions::Wrapped { values } | Exceptions::Bare(values)) => values,
+            None => Vec::new(),
+        };
+        let exception = exceptions.into_iter().next_back().map(|Exception { kind, value }| {
+            let parts = [kind, value].into_iter().flatten().collect::<Vec<_>>();
+            parts.join(": ")
+        });
+        let message = match self.message {
+            Some(Message::Text(text)) => Some(text),
+            Some(Message::Entry(entry)) => entry.text(),
+            None => self.logentry.and_then(LogEntry::text),
+        };
+        let sdk = self.sdk.and_then(|sdk| sdk.name);
+        Some(Event {
+            service: source.service(self.release.as_deref(), sdk.as_deref()),
+            trace_id,
+            span_id,
+            level: self.level.unwrap_or_else(|| "error".to_owned()),
+            title: exception.or(message).unwrap_or_else(|| "untitled".to_owned()),
+            dsc: source.dsc.clone(),
+        })
+    }
+}
+
+impl LogEntry {
+    fn text(self) -> Option<String> {
+        self.formatted.or(self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const TRACE_ID: &str = "771a43a4192642f0b136d5159a501700";
+
+    fn source() -> Source {
+        Source { sdk: Some("sentry.test".to_owned()), dsc: None }
+    }
+
+    fn id(digit: u8) -> SpanId {
+        format!("{digit:016}").parse().unwrap()
+    }
+
+    fn read<T: for<'de> Deserialize<'de>>(json: Value) -> T {
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn transaction(release: Value) -> Vec<Span> {
+        let sent: SentTransaction = read(json!({
+            "transaction": "GET /", "start_timestamp": 1.5, "timestamp": "1970-01-01T00:00:02.25Z",
+            "release": release,
+            "contexts": { "trace": { "trace_id": TRACE_ID, "span_id": id(1), "parent_span_id": id(9),
+                "op": "http.server", "status": "ok" } },
+            "spans": [{ "trace_id": TRACE_ID, "span_id": id(2), "parent_span_id": id(1),
+                "op": "http.client", "description": "GET /stock", "status": "not_found",
+                "start_timestamp": 2, "timestamp": 1 }],
+        }));
+        sent.into_spans(&source()).collect()
+    }
+
+    #[test]
+    fn a_transaction_is_a_segment_with_spans_below() {
+        let spans = transaction(json!("shop@1"));
+        let whole = Span {
+            service: "shop".to_owned(),
+            trace_id: TRACE_ID.parse().unwrap(),
+            span_id: id(1),
+            parent_span_id: Some(id(9)),
+            op: Some("http.server".to_owned()),
+            name: Some("GET /".to_owned()),
+            status: Some("ok".to_owned()),
+            is_segment: true,
+            start_ms: 1500.0,
+            duration_ms: 750.0,
+            dsc: None,
+        };
+        let part = Span {
+            span_id: id(2),
+            parent_span_id: Some(id(1)),
+            op: Some("http.client".to_owned()),
+            name: Some("GET /stock".to_owned()),
+            status: Some("not_found".to_owned()),
+            is_segment: false,
+            start_ms: 2000.0,
+            // Clocks that are set back are no reason to draw backwards.
+            duration_ms: 0.0,
+            ..whole.clone()
+        };
+        assert_eq!(spans, [whole, part]);
+    }
+
+    #[test]
+    fn a_service_is_called_as_its_release_is_or_else_as_its_sdk() {
+        let table = [
+            (json!("shop@1"), "shop"),
+            (json!("@1"), "sentry.test"),
+            (json!("77112ab"), "sentry.test"),
+            (Value::Null, "sentry.test"),
+        ];
+        for (release, service) in table {
+            let spans = transaction(release.clone());
+            assert!(spans.iter().all(|span| span.service == service), "{release}: {spans:?}");
+        }
+    }
+
+    #[test]
+    fn a_span_in_a_container_says_all_by_itself() {
+        let sent: SpanContainer = read(json!({ "version": 2, "items": [{
+            "trace_id": TRACE_ID, "span_id": id(2), "parent_span_id": id(1), "is_segment": true,
+            "name": "GET /stock", "status": "ok", "start_timestamp": 1, "end_timestamp": 1.25,
+            "attributes": {
+                "sentry.op": { "type": "string", "value": "http.client" },
+                "sentry.release": { "type": "string", "value": "page@2" },
+            },
+        }] }));
+        let span = sent.items.into_iter().next().unwrap().into_span(&source());
+        assert_eq!(span.op.as_deref(), Some("http.client"));
+        assert_eq!(span.name.as_deref(), Some("GET /stock"));
+        assert_eq!((span.service.as_str(), span.is_segment), ("page", true));
+        assert_eq!((span.start_ms, span.duration_ms), (1000.0, 250.0));
+    }
+
+    fn event(mut json: Value) -> Event {
+        json["contexts"] = json!({ "trace": { "trace_id": TRACE_ID, "span_id": id(1) } });
+        read::<SentEvent>(json).into_event(&source()).unwrap()
+    }
+
+    #[test]
+    fn an_event_has_the_title_of_its_error_or_message() {
+        let cause = json!({ "type": "Io", "value": "gone" });
+        let error = json!({ "type": "SoldOut", "value": "no kettles" });
+        let table = [
+            (json!({ "exception": { "values": [cause, error] } }), "SoldOut: no kettles"),
+            (json!({ "exception": [error] }), "SoldOut: no kettles"),
+            (json!({ "exception": { "values": [{ "type": "SoldOut" }] } }), "SoldOut"),
+            (json!({ "message": "no kettles" }), "no kettles"),
+            (json!({ "message": { "formatted": "no kettles" } }), "no kettles"),
+            (
+                json!({ "logentry": { "message": "no %s", "formatted": "no kettles" } }),
+                "no kettles",
+            ),
+            (json!({ "logentry": { "message": "no %s" } }), "no %s"),
+            (json!({}), "untitled"),
+        ];
+        for (sent, title) in table {
+            assert_eq!(event(sent.clone()).title, title, "{sent}");
+        }
+        assert_eq!(event(json!({})).level, "error");
+        assert_eq!(event(json!({ "level": "warning" })).level, "warning");
+        assert_eq!(event(json!({ "release": "shop@1" })).service, "shop");
+    }
+
+    #[test]
+    fn an_event_of_no_trace_is_left_out() {
+        for contexts in [json!(null), json!({ "os": {} })] {
+            let sent: SentEvent = read(json!({ "contexts": contexts }));
+            assert_eq!(sent.into_event(&source()), None);
+        }
+    }
+}
