@@ -1,4 +1,4 @@
-// What a front end without an SDK does to stay in the trace of its page.
+// What a front end without an SDK does to stay in the trace of its page, and to be seen in it.
 "use strict";
 
 // The trace that the page was rendered in.
@@ -14,10 +14,10 @@ function pageTrace() {
   return { traceId, parentSpanId, sampled, baggage: content("baggage") };
 }
 
-function newSpanId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(8));
+function newId(length) {
+  const bytes = crypto.getRandomValues(new Uint8Array(length));
   const id = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return /[1-9a-f]/.test(id) ? id : newSpanId();
+  return /[1-9a-f]/.test(id) ? id : newId(length);
 }
 
 // The headers of a request that is made below a span.
@@ -30,9 +30,73 @@ function traceHeaders(trace, spanId) {
   return headers;
 }
 
-async function showStock(headers) {
-  const { inventory, sku } = document.getElementById("shop").dataset;
-  const response = await fetch(`${inventory}/stock/${encodeURIComponent(sku)}`, { headers });
+// The dynamic sampling context as the header of an envelope has it.
+function dynamicSamplingContext(baggage) {
+  const items = {};
+  for (const [, name, value] of (baggage ?? "").matchAll(/(?:^|,)\s*sentry-([^=,\s]+)=([^,;\s]*)/g)) {
+    try {
+      items[name] = decodeURIComponent(value);
+    } catch {
+      items[name] = value;
+    }
+  }
+  return items;
+}
+
+// The page load as a transaction, with the request as its only span.
+function envelope(trace, load, request) {
+  const { release, environment } = document.getElementById("shop").dataset;
+  const span = { trace_id: trace.traceId, origin: "manual" };
+  const parts = [
+    {
+      event_id: newId(16),
+      sent_at: new Date().toISOString(),
+      sdk: { name: "tracehop.example.page", version: release.replace(/^.*@/, "") },
+      trace: dynamicSamplingContext(trace.baggage),
+    },
+    { type: "transaction" },
+    {
+      type: "transaction",
+      platform: "javascript",
+      release,
+      environment,
+      transaction: location.pathname,
+      transaction_info: { source: "url" },
+      start_timestamp: load.start,
+      timestamp: now(),
+      contexts: {
+        trace: {
+          ...span,
+          span_id: load.spanId,
+          parent_span_id: trace.parentSpanId,
+          op: "pageload",
+          status: "ok",
+        },
+      },
+      spans: [
+        {
+          ...span,
+          span_id: request.spanId,
+          parent_span_id: load.spanId,
+          op: "http.client",
+          description: `GET ${request.url}`,
+          status: request.status,
+          start_timestamp: request.start,
+          timestamp: request.end,
+        },
+      ],
+    },
+  ];
+  return parts.map((part) => `${JSON.stringify(part)}\n`).join("");
+}
+
+// In seconds since 1970.
+function now() {
+  return (performance.timeOrigin + performance.now()) / 1000;
+}
+
+async function showStock(url, headers) {
+  const response = await fetch(url, { headers });
   if (!response.ok) {
     throw new Error(`inventory answered ${response.status}`);
   }
@@ -40,33 +104,30 @@ async function showStock(headers) {
   return `${quantity} in stock`;
 }
 
+// As text, which needs no preflight, and to the end even if the visitor leaves.
+function send(url, body) {
+  return fetch(url, { method: "POST", body, keepalive: true });
+}
+
 async function pageLoad() {
   const trace = pageTrace();
-  const spanId = newSpanId();
+  const { inventory, sku, envelopes } = document.getElementById("shop").dataset;
+  const load = { spanId: newId(8), start: performance.timeOrigin / 1000 };
+  const url = `${inventory}/stock/${encodeURIComponent(sku)}`;
+  const request = { spanId: newId(8), url, start: now(), status: "ok" };
   const live = document.getElementById("live");
   try {
-    live.textContent = await showStock(trace ? traceHeaders(trace, spanId) : {});
+    live.textContent = await showStock(url, trace ? traceHeaders(trace, request.spanId) : {});
   } catch (error) {
     live.textContent = `not known: ${error.message}`;
+    request.status = "unknown_error";
   }
-  if (trace) {
-    await fetch("/hops", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({
-        service: "browser",
-        name: "page load",
-        trace_id: trace.traceId,
-        span_id: spanId,
-        parent_span_id: trace.parentSpanId,
-        sampled: trace.sampled === undefined ? null : trace.sampled === "1",
-        dsc: trace.baggage ?? "",
-        continued: true,
-        reason: null,
-        start_ms: performance.timeOrigin,
-        duration_ms: performance.now(),
-      }),
-    });
+  request.end = now();
+  // Who decides nothing is not sampled here: only SDKs decide.
+  if (trace?.sampled === "1") {
+    const body = envelope(trace, load, request);
+    // Whoever does not take it is no concern of the shop's.
+    await Promise.allSettled(envelopes.split(" ").filter(Boolean).map((url) => send(url, body)));
   }
 }
 

@@ -79,7 +79,7 @@ async fn list(store: Data<Store>) -> impl Responder {
 
 /// The page that draws a trace.
 #[derive(Template)]
-#[template(path = "trace.html")]
+#[template(path = "waterfall.html")]
 struct Waterfall<'a> {
     tree: &'a TraceTree,
     rows: Vec<Row<'a>>,

@@ -1,26 +1,23 @@
 //! The service that people see: pages rendered with askama, with what inventory says on them.
 
 mod pages;
-mod traces;
 
 use std::net::TcpListener;
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::http::header::{CACHE_CONTROL, ContentType};
-use actix_web::middleware::from_fn;
-use actix_web::web::{Data, Html, Json, JsonConfig, Path};
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::web::{Data, Html};
 use actix_web::{App, HttpResponse, HttpServer, Responder, error, web};
 use askama::Template as _;
 use clap::Args;
 use reqwest_middleware::ClientWithMiddleware;
-use tracehop::{Propagator, Target, TraceId};
+use tracehop::Target;
 use tracehop_actix::{Trace, TracePropagation};
 use url::Url;
 
-use self::traces::Traces;
-use crate::hops::{self, Hop, HopLog};
 use crate::inventory::Item;
+use crate::telemetry::{self, Telemetry};
 
 /// What the storefront is told when it is started.
 #[derive(Debug, Clone, Args)]
@@ -28,6 +25,9 @@ pub struct Options {
     /// Where inventory is
     #[arg(long, value_name = "URL")]
     pub inventory: Url,
+    /// Where it sends what it records
+    #[command(flatten)]
+    pub telemetry: telemetry::Options,
 }
 
 /// The article that the page's script asks for once more.
@@ -37,7 +37,7 @@ const FEATURED: &str = "teapot";
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where inventory is, and how to ask it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Inventory {
     client: ClientWithMiddleware,
     url: Url,
@@ -55,52 +55,49 @@ impl Inventory {
 ///
 /// # Errors
 ///
-/// A socket that cannot be listened on.
+/// Addresses that are none, or a socket that cannot be listened on.
 pub fn serve(listener: TcpListener, options: &Options) -> anyhow::Result<Server> {
-    let propagator = Propagator::builder()
-        .dsn("https://examplePublicKey@o0.ingest.sentry.io/0")
-        .release(concat!("storefront@", env!("CARGO_PKG_VERSION")))
-        .traces_sample_rate(1.0)
-        .trace_propagation_targets([Target::origin(
-            options.inventory.origin().ascii_serialization(),
-        )])
-        .build()?;
+    let inventory = options.inventory.origin().ascii_serialization();
+    let telemetry = Telemetry::new("storefront", &options.telemetry, |builder| {
+        builder.trace_propagation_targets([Target::origin(&inventory)])
+    })?;
     let policy = tracehop_reqwest::redirect_policy(reqwest::redirect::Policy::default());
     let client =
         reqwest::Client::builder().no_proxy().timeout(PATIENCE).redirect(policy).build()?;
     let client = reqwest_middleware::ClientBuilder::new(client)
-        .with(tracehop_reqwest::TracePropagation::new(propagator.clone()))
+        .with(tracehop_reqwest::TracePropagation::new(telemetry.propagator()))
         .build();
-    let inventory = Inventory { client, url: options.inventory.clone() };
-    let log = HopLog::new("storefront");
-    let traces = Data::new(Traces::new(inventory.clone(), log.clone()));
-    let (inventory, log) = (Data::new(inventory), Data::new(log));
+    let inventory = Data::new(Inventory { client, url: options.inventory.clone() });
+    let telemetry = Data::new(telemetry);
     let server = HttpServer::new(move || {
+        telemetry.bind();
+        let propagation = TracePropagation::new(telemetry.propagator()).sentry(true);
         App::new()
             .app_data(Data::clone(&inventory))
-            .app_data(Data::clone(&log))
-            .app_data(Data::clone(&traces))
-            .app_data(JsonConfig::default().limit(MAX_REPORT))
-            .service(web::resource("/").wrap(from_fn(hops::report)).route(web::get().to(shop)))
+            .app_data(Data::clone(&telemetry))
+            .service(web::resource("/").route(web::get().to(shop)).wrap(propagation))
             .route("/shop.js", web::get().to(script))
-            .route("/hops", web::post().to(report))
-            .route("/traces", web::get().to(list))
-            .route("/traces/{id}", web::get().to(waterfall))
-            .route("/traces/{id}/text", web::get().to(text))
-            .route("/traces/{id}/json", web::get().to(json))
-            .wrap(TracePropagation::new(propagator.clone()))
     });
     Ok(server.workers(2).listen(listener)?.run())
 }
 
-async fn shop(trace: Trace, inventory: Data<Inventory>) -> actix_web::Result<impl Responder> {
+async fn shop(
+    trace: Trace,
+    inventory: Data<Inventory>,
+    telemetry: Data<Telemetry>,
+) -> actix_web::Result<impl Responder> {
     let items = inventory.items().await;
+    let destinations = telemetry.destinations();
     let page = pages::Shop {
-        trace,
         inventory: inventory.url.origin().ascii_serialization(),
         featured: FEATURED,
         items: items.as_deref().unwrap_or_default(),
         problem: items.as_ref().err().map(ToString::to_string),
+        release: telemetry::release("browser"),
+        environment: telemetry::ENVIRONMENT,
+        envelopes: destinations.for_pages().join(" "),
+        picture: destinations.picture(trace.trace_id()),
+        trace,
     };
     let html = page.render().map_err(error::ErrorInternalServerError)?;
     // The page has this visitor's trace in it: it is nobody else's.
@@ -110,40 +107,4 @@ async fn shop(trace: Trace, inventory: Data<Inventory>) -> actix_web::Result<imp
 async fn script() -> impl Responder {
     let script = include_str!("../assets/shop.js");
     HttpResponse::Ok().content_type("text/javascript; charset=utf-8").body(script)
-}
-
-/// More than the longest baggage, and what is said besides.
-const MAX_REPORT: usize = 16 * 1024;
-
-/// Takes the report of the page's script.
-async fn report(hop: Json<Hop>, log: Data<HopLog>) -> impl Responder {
-    if !hop.is_plausible() {
-        return HttpResponse::UnprocessableEntity();
-    }
-    log.push(hop.into_inner());
-    HttpResponse::NoContent()
-}
-
-async fn list(traces: Data<Traces>) -> impl Responder {
-    Json(traces.list().await)
-}
-
-async fn waterfall(id: Path<TraceId>, traces: Data<Traces>) -> actix_web::Result<impl Responder> {
-    let tree = traces.tree(*id).await.ok_or_else(unknown)?;
-    let page = pages::Waterfall { rows: tree.rows(), tree: &tree };
-    Ok(Html::new(page.render().map_err(error::ErrorInternalServerError)?))
-}
-
-async fn text(id: Path<TraceId>, traces: Data<Traces>) -> actix_web::Result<impl Responder> {
-    let tree = traces.tree(*id).await.ok_or_else(unknown)?;
-    Ok(HttpResponse::Ok().content_type(ContentType::plaintext()).body(tree.to_text()))
-}
-
-async fn json(id: Path<TraceId>, traces: Data<Traces>) -> actix_web::Result<impl Responder> {
-    let tree = traces.tree(*id).await.ok_or_else(unknown)?;
-    Ok(Json(traces::Whole::from(&tree)))
-}
-
-fn unknown() -> actix_web::Error {
-    error::ErrorNotFound("nobody has reported this trace")
 }

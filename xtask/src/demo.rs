@@ -1,12 +1,13 @@
 //! `cargo xtask demo`: two services, a browser, and the trace that goes through them.
 
 pub(crate) mod chromium;
-mod hop;
+pub(crate) mod collector;
+pub(crate) mod elsewhere;
 pub(crate) mod page;
 mod script;
-pub(crate) mod storefront;
 #[cfg(test)]
 mod test_server;
+pub(crate) mod trace;
 mod tree;
 pub(crate) mod wait;
 
@@ -17,7 +18,8 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
 use self::chromium::Chromium;
-use self::storefront::Storefront;
+use self::collector::Collector;
+use self::elsewhere::Elsewhere;
 use crate::executables::Executables;
 use crate::interrupt;
 use crate::process::Process;
@@ -28,9 +30,10 @@ const PACKAGE: &str = "tracehop-examples";
 
 /// Run two services, load a page from them and show the trace.
 ///
-/// Builds and starts the example services, loads the storefront's page, waits until the trace is
-/// whole and prints its tree. Serves until ctrl-c, so that the trace can be looked at in a
-/// browser as well.
+/// Builds and starts the example services and a collector of what their SDKs send, loads the
+/// storefront's page, waits until the trace is whole and prints its tree. Serves until ctrl-c, so
+/// that the trace can be looked at in a browser as well. What SENTRY_DSN and SENTRY_SPOTLIGHT name
+/// gets the same as the collector.
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
     /// Stop after printing the tree.
@@ -40,6 +43,10 @@ pub(crate) struct Demo {
     /// What loads the page.
     #[arg(long, value_enum, default_value_t = Browser::Auto)]
     pub(crate) browser: Browser,
+
+    /// Whether the environment may say where else envelopes are sent.
+    #[arg(skip = true)]
+    pub(crate) sends_elsewhere: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -64,18 +71,30 @@ impl Demo {
         let chromium = self.browser.program()?;
 
         let executables = Executables::build(&Workspace::load()?, &[PACKAGE], &["--bins"])?;
-        let mut inventory = Service::start("inventory", executables.command("inventory")?)?;
-        let mut command = executables.command("storefront")?;
-        command.args(["--inventory", inventory.url()]);
-        let mut storefront_service = Service::start("storefront", command)?;
-        let storefront = Storefront::new(storefront_service.url());
-        let mut services = [inventory.process(), storefront_service.process()];
+        let elsewhere =
+            if self.sends_elsewhere { Elsewhere::of_environment() } else { Elsewhere::default() };
+        let mut collecting = Service::start("collector", executables.command("collector")?)?;
+        let collector = Collector::new(collecting.url());
+        let start = |name: &str, arguments: &[&str]| {
+            let mut command = executables.command(name)?;
+            command.args(["--collector", collector.url()]).args(arguments);
+            elsewhere.apply_to(&mut command);
+            Service::start(name, command)
+        };
+        let mut inventory = start("inventory", &[])?;
+        let mut storefront = start("storefront", &["--inventory", inventory.url()])?;
+        let page = storefront.url().to_owned();
+        let mut services = [collecting.process(), inventory.process(), storefront.process()];
 
-        let visit = Visit::start(chromium, self.browser, &storefront)
+        let visit = Visit::start(chromium, self.browser, &page)
             .map_err(|error| with_stderr(error, &services))?;
-        let trace_id = visit.wait_for_trace(&storefront, &mut services)?;
-        show(&storefront, &trace_id)?;
+        let trace_id = visit.wait_for_trace(&collector, &mut services)?;
+        show(&collector, &trace_id)?;
+        for line in elsewhere.about(&trace_id) {
+            eprintln!("{line}");
+        }
         if !self.once {
+            eprintln!("each visit of {page}/ is a trace of its own");
             serve(&mut services)?;
         }
         Ok(())
@@ -100,9 +119,9 @@ impl Browser {
 }
 
 impl Visit {
-    fn start(program: Option<PathBuf>, browser: Browser, storefront: &Storefront) -> Result<Self> {
+    fn start(program: Option<PathBuf>, browser: Browser, storefront: &str) -> Result<Self> {
         if let Some(program) = program {
-            let url = format!("{}/", storefront.url());
+            let url = format!("{storefront}/");
             return Ok(Self::Chromium(Chromium::open(&program, &url)?));
         }
         let trace_id = script::load_page(storefront).context("cannot load the page")?;
@@ -117,19 +136,19 @@ impl Visit {
     /// Waits until the trace is whole, and closes the browser. Returns the trace's id.
     fn wait_for_trace(
         self,
-        storefront: &Storefront,
+        collector: &Collector,
         services: &mut [&mut Process],
     ) -> Result<String> {
         match self {
             Self::Http { trace_id } => {
-                wait::until_whole(storefront, || Ok(Some(trace_id.clone())), services)
+                wait::until_whole(collector, || Ok(Some(trace_id.clone())), services)
             }
             Self::Chromium(mut browser) => {
                 let mut processes = Vec::new();
                 processes.extend(services.iter_mut().map(|service| &mut **service));
                 processes.push(browser.process());
-                let find = || storefront.largest_trace();
-                let trace_id = wait::until_whole(storefront, find, &mut processes)?;
+                let find = || collector.largest_trace();
+                let trace_id = wait::until_whole(collector, find, &mut processes)?;
                 eprintln!("page loaded by {} (headless)", browser.version());
                 Ok(trace_id)
             }
@@ -137,9 +156,9 @@ impl Visit {
     }
 }
 
-fn show(storefront: &Storefront, trace_id: &str) -> Result<()> {
-    let text = storefront.trace_as_text(trace_id)?;
-    let url = storefront.trace_url(trace_id);
+fn show(collector: &Collector, trace_id: &str) -> Result<()> {
+    let text = collector.trace_as_text(trace_id)?;
+    let url = collector.trace_url(trace_id);
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "\n{}\n\n{url}", text.trim_end())?;
     stdout.flush()?;

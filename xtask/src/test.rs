@@ -59,6 +59,5 @@ impl Test {
 }
 
 fn run_demo(browser: Browser) -> Result<()> {
-    let once = true;
-    Demo { once, browser }.run()
+    Demo { once: true, browser, sends_elsewhere: false }.run()
 }

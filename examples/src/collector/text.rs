@@ -3,8 +3,17 @@
 use super::record::{Event, Span};
 use super::tree::{Row, TraceTree};
 
+/// How many characters a bar of the whole trace has.
+const BAR: usize = 30;
+
+/// What is beside a bar, in lines that have none.
+const NO_BAR: &str = "                                ";
+
+/// A chain of all spans that are kept would be indented by megabytes.
+const MAX_INDENT: usize = 40;
+
 impl TraceTree {
-    /// The tree as text.
+    /// The tree as text, behind a waterfall.
     pub(super) fn to_text(&self) -> String {
         let mut text = format!("trace {}, {:.1} ms\n", self.trace_id(), self.duration_ms());
         for line in self.about_dscs() {
@@ -12,50 +21,47 @@ impl TraceTree {
         }
         for row in self.rows() {
             let indent = "   ".repeat(row.depth.min(MAX_INDENT));
-            let lines = row.lines().into_iter().enumerate();
-            for (n, line) in lines {
-                let mark = if n == 0 { "└─ " } else { "   " };
-                text.extend([&indent, mark, &plain(&line), "\n"]);
+            text.extend([&row.bar(), " ", &indent, "└─ ", &plain(&row.title()), "\n"]);
+            let events = row.events.iter().map(|event| event.line());
+            for line in std::iter::once(row.details()).chain(events) {
+                text.extend([NO_BAR, " ", &indent, "   ", &plain(&line), "\n"]);
             }
         }
         for event in self.events_elsewhere() {
-            text.extend(["└─ ", &plain(&event.line()), "\n"]);
-            text.extend(["   in span ", &event.span_id.to_string(), ", which nobody sent\n"]);
+            text.extend([NO_BAR, " └─ ", &plain(&event.line()), "\n"]);
+            let span_id = event.span_id.to_string();
+            text.extend([NO_BAR, "    in span ", &span_id, ", which nobody sent\n"]);
         }
         text
     }
 }
 
-/// A chain of all spans that are kept would be indented by megabytes.
-const MAX_INDENT: usize = 40;
-
 impl Row<'_> {
-    /// How many characters a bar of the whole trace has.
-    const BAR: usize = 40;
-
-    fn lines(&self) -> Vec<String> {
-        let Span { service, name, op, status, span_id, parent_span_id, duration_ms, .. } =
-            self.span;
-        let about = [op, status].into_iter().flatten().map(String::as_str).collect::<Vec<_>>();
-        let about = about.join(", ");
-        let about = if about.is_empty() { String::new() } else { format!(" ({about})") };
+    fn title(&self) -> String {
+        let Span { service, name, op, status, .. } = self.span;
         let name = name.as_deref().unwrap_or("unnamed");
+        let about = [op, status].into_iter().flatten().map(String::as_str).collect::<Vec<_>>();
+        match about.join(", ") {
+            about if about.is_empty() => format!("{service} {name}"),
+            about => format!("{service} {name} ({about})"),
+        }
+    }
+
+    fn details(&self) -> String {
+        let Span { span_id, parent_span_id, duration_ms, .. } = self.span;
         let parent = parent_span_id.map_or("none".to_owned(), |id| id.to_string());
         let absent = if self.is_orphan { ", which nobody sent" } else { "" };
-        let mut lines = vec![
-            format!("{service} {name}{about}"),
-            format!("{} at {:.1} ms for {duration_ms:.1} ms", self.bar(), self.offset_ms),
-            format!("span {span_id}, parent {parent}{absent}"),
-        ];
-        lines.extend(self.events.iter().map(|event| event.line()));
-        lines
+        let offset_ms = self.offset_ms;
+        format!(
+            "{duration_ms:.1} ms from {offset_ms:.1} ms on, span {span_id}, parent {parent}{absent}"
+        )
     }
 
     fn bar(&self) -> String {
-        let cells = |percent: f64| (percent / 100.0 * Self::BAR as f64).round() as usize;
-        let begin = cells(self.left).min(Self::BAR - 1);
-        let length = cells(self.width).clamp(1, Self::BAR - begin);
-        let rest = Self::BAR - begin - length;
+        let cells = |percent: f64| (percent / 100.0 * BAR as f64).round() as usize;
+        let begin = cells(self.left).min(BAR - 1);
+        let length = cells(self.width).clamp(1, BAR - begin);
+        let rest = BAR - begin - length;
         format!("[{}{}{}]", " ".repeat(begin), "=".repeat(length), " ".repeat(rest))
     }
 }
@@ -97,27 +103,27 @@ mod tests {
             Event { service: hostile.clone(), level, title, dsc: dsc.clone(), ..event(n) }
         };
         let text = tree(spans, vec![hostile(1), hostile(2)]).to_text();
-        assert_eq!(text.lines().count(), 2 + 3 + 1 + 2);
+        assert_eq!(text.lines().count(), 2 + 2 + 1 + 2);
         assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
     }
 
     #[test]
     fn a_bar_has_its_place_and_is_never_invisible() {
         let table = [
-            (0.0, 100.0, 0..40),
-            (0.0, 50.0, 0..20),
-            (50.0, 50.0, 20..40),
+            (0.0, 100.0, 0..30),
+            (0.0, 50.0, 0..15),
+            (50.0, 50.0, 15..30),
             (0.0, 0.0, 0..1),
-            (100.0, 0.0, 39..40),
+            (100.0, 0.0, 29..30),
             // As floating point numbers are.
-            (90.0, 10.1, 36..40),
+            (90.0, 10.1, 27..30),
         ];
         for (left, width, cells) in table {
             let tree = tree(vec![span(1, 0, 0.0)], vec![]);
             let bar = Row { left, width, ..tree.rows().remove(0) }.bar();
-            let drawn = (0..40).filter(|at| bar.as_bytes()[at + 1] == b'=').collect::<Vec<_>>();
+            let drawn = (0..BAR).filter(|at| bar.as_bytes()[at + 1] == b'=').collect::<Vec<_>>();
             assert_eq!(drawn, Vec::from_iter(cells), "{left} {width}: {bar}");
-            assert_eq!(bar.len(), 42);
+            assert_eq!(bar.len(), NO_BAR.len());
         }
     }
 
@@ -128,18 +134,17 @@ mod tests {
         let expected = [
             "trace 771a43a4192642f0b136d5159a501700, 16.0 ms",
             "dynamic sampling context of every envelope: none",
-            "└─ s1 GET / (http.server, ok)",
-            "   [=========================               ] at 0.0 ms for 10.0 ms",
-            "   span 0000000000000001, parent none",
-            "   └─ s2 GET / (http.server, ok)",
-            "      [             =========================  ] at 5.0 ms for 10.0 ms",
-            "      span 0000000000000002, parent 0000000000000001",
-            "      ! error of s2: SoldOut: no kettles",
-            "└─ s3 GET / (http.server, ok)",
-            "   [               =========================] at 6.0 ms for 10.0 ms",
-            "   span 0000000000000003, parent 0000000000000009, which nobody sent",
-            "└─ ! error of s7: SoldOut: no kettles",
-            "   in span 0000000000000007, which nobody sent",
+            "[===================           ] └─ s1 GET / (http.server, ok)",
+            "                                    10.0 ms from 0.0 ms on, span 0000000000000001, parent none",
+            "[         ===================  ]    └─ s2 GET / (http.server, ok)",
+            "                                       10.0 ms from 5.0 ms on, span 0000000000000002, parent \
+             0000000000000001",
+            "                                       ! error of s2: SoldOut: no kettles",
+            "[           ===================] └─ s3 GET / (http.server, ok)",
+            "                                    10.0 ms from 6.0 ms on, span 0000000000000003, parent \
+             0000000000000009, which nobody sent",
+            "                                 └─ ! error of s7: SoldOut: no kettles",
+            "                                    in span 0000000000000007, which nobody sent",
         ];
         assert_eq!(tree.to_text().lines().collect::<Vec<_>>(), expected);
     }
@@ -148,7 +153,7 @@ mod tests {
     fn a_long_chain_is_not_indented_for_ever() {
         let spans = (1..=1_000).map(|n| span(n, n - 1, n as f64)).collect();
         let text = tree(spans, vec![]).to_text();
-        assert_eq!(text.lines().count(), 2 + 3 * 1_000);
-        assert!(text.lines().all(|line| line.len() < 200));
+        assert_eq!(text.lines().count(), 2 + 2 * 1_000);
+        assert!(text.lines().all(|line| line.len() < 300));
     }
 }

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -6,6 +7,20 @@ use serde::{Deserialize, Serialize};
 
 /// Why the stock cannot be read.
 pub type StockError = rusqlite::Error;
+
+/// An article that nobody has ordered in time.
+#[derive(Debug)]
+pub(super) struct SoldOut {
+    pub(super) sku: String,
+}
+
+impl fmt::Display for SoldOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "there is no {} left", self.sku)
+    }
+}
+
+impl std::error::Error for SoldOut {}
 
 /// An article and how many there are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,9 +1,9 @@
 use askama::Template;
 use tracehop_actix::Trace;
 use tracehop_askama::filters;
+use url::Url;
 
 use crate::inventory::Item;
-use crate::tree::{Row, TraceTree};
 
 /// The page of the shop.
 #[derive(Template)]
@@ -16,12 +16,11 @@ pub(super) struct Shop<'a> {
     pub(super) items: &'a [Item],
     /// Why there are no items.
     pub(super) problem: Option<String>,
-}
-
-/// The page that draws a trace.
-#[derive(Template)]
-#[template(path = "waterfall.html")]
-pub(super) struct Waterfall<'a> {
-    pub(super) tree: &'a TraceTree,
-    pub(super) rows: Vec<Row<'a>>,
+    /// What the page's script calls itself in Sentry.
+    pub(super) release: String,
+    pub(super) environment: &'a str,
+    /// The URLs that the page's script posts its envelope to.
+    pub(super) envelopes: String,
+    /// Where the trace is drawn.
+    pub(super) picture: Option<Url>,
 }

@@ -11,12 +11,14 @@ use std::net::TcpListener;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, rt, web};
 use tracehop_examples::doctor::{Report, Verdict};
-use tracehop_examples::{inventory, storefront};
+use tracehop_examples::{collector, inventory, storefront, telemetry};
 
 /// A service on a free port, stopped when dropped.
 struct Running {
     url: String,
     handle: ServerHandle,
+    /// What it sends to.
+    collector: Option<Box<Running>>,
 }
 
 impl Running {
@@ -26,7 +28,7 @@ impl Running {
         let server = serve(listener);
         let handle = server.handle();
         rt::spawn(server);
-        Self { url, handle }
+        Self { url, handle, collector: None }
     }
 
     /// A service that answers everything in one way.
@@ -40,13 +42,30 @@ impl Running {
     }
 
     fn inventory() -> Self {
-        let options = inventory::Options { database: None };
-        Self::start(|listener| inventory::serve(listener, &options).unwrap())
+        Self::sending(|listener, telemetry| {
+            let options = inventory::Options { telemetry, ..inventory::Options::default() };
+            inventory::serve(listener, &options).unwrap()
+        })
     }
 
     fn storefront(inventory: &Self) -> Self {
-        let options = storefront::Options { inventory: inventory.url.parse().unwrap() };
-        Self::start(|listener| storefront::serve(listener, &options).unwrap())
+        let inventory = inventory.url.parse().unwrap();
+        Self::sending(|listener, telemetry| {
+            storefront::serve(listener, &storefront::Options { inventory, telemetry }).unwrap()
+        })
+    }
+
+    /// A service of an organisation.
+    fn sending(serve: impl FnOnce(TcpListener, telemetry::Options) -> Server) -> Self {
+        let collector = Self::start(|listener| collector::serve(listener).unwrap());
+        let telemetry = telemetry::Options {
+            collector: Some(collector.url.parse().unwrap()),
+            org_id: Some(0),
+            ..telemetry::Options::default()
+        };
+        let mut service = Self::start(|listener| serve(listener, telemetry));
+        service.collector = Some(Box::new(collector));
+        service
     }
 }
 

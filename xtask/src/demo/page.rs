@@ -16,6 +16,11 @@ pub(crate) struct Page {
     /// The inventory's base URL, without a slash at the end.
     pub(crate) inventory: String,
     pub(crate) sku: String,
+    /// What the script calls itself in its envelope, and where it runs.
+    pub(crate) release: String,
+    pub(crate) environment: String,
+    /// The URLs that the script posts its envelope to.
+    pub(crate) envelopes: Vec<String>,
 }
 
 /// The content of the `sentry-trace` tag.
@@ -32,6 +37,7 @@ impl Page {
         let document = Html::parse_document(html);
         let trace = required(&document, TRACE_TAG, "content")?;
         let inventory = required(&document, SHOP, "data-inventory")?;
+        let envelopes = required(&document, SHOP, "data-envelopes")?;
         Ok(Self {
             trace: TraceTag::parse(trace)?,
             baggage: element(&document, BAGGAGE_TAG)?
@@ -39,6 +45,9 @@ impl Page {
                 .transpose()?,
             inventory: inventory.trim_end_matches('/').to_owned(),
             sku: required(&document, SHOP, "data-sku")?.to_owned(),
+            release: required(&document, SHOP, "data-release")?.to_owned(),
+            environment: required(&document, SHOP, "data-environment")?.to_owned(),
+            envelopes: envelopes.split_whitespace().map(str::to_owned).collect(),
         })
     }
 }
@@ -122,8 +131,8 @@ mod tests {
         format!(r#"<meta name="sentry-trace" content="{TRACE_ID}-{SPAN_ID}-1">"#)
     }
 
-    const SHOP_HTML: &str =
-        r#"<main id="shop" data-inventory="http://127.0.0.1:4000" data-sku="mug">shop</main>"#;
+    const SHOP_HTML: &str = r#"<main id="shop" data-inventory="http://127.0.0.1:4000" data-sku="mug"
+        data-release="browser@1" data-environment="demo" data-envelopes="http://a/x http://b/y">shop</main>"#;
 
     #[test]
     fn reads_all_values() {
@@ -140,6 +149,9 @@ mod tests {
                 baggage: Some(r#"sentry-release=a%201&b,"x""#.to_owned()),
                 inventory: "http://127.0.0.1:4000".to_owned(),
                 sku: "mug".to_owned(),
+                release: "browser@1".to_owned(),
+                environment: "demo".to_owned(),
+                envelopes: vec!["http://a/x".to_owned(), "http://b/y".to_owned()],
             }
         );
     }
@@ -163,11 +175,16 @@ mod tests {
         let table = [
             ("", SHOP_HTML, "the page has no meta[name='sentry-trace']"),
             (&tag, "", "the page has no #shop"),
-            (&tag, r#"<p id="shop" data-sku="mug">"#, "the page's #shop has no data-inventory"),
             (
                 &tag,
-                r#"<p id="shop" data-inventory="http://127.0.0.1">"#,
-                "the page's #shop has no data-sku",
+                &SHOP_HTML.replace("data-inventory", "x"),
+                "the page's #shop has no data-inventory",
+            ),
+            (&tag, &SHOP_HTML.replace("data-sku", "x"), "the page's #shop has no data-sku"),
+            (
+                &tag,
+                &SHOP_HTML.replace("data-envelopes", "x"),
+                "the page's #shop has no data-envelopes",
             ),
             (
                 &format!("{tag}<meta name=\"baggage\">"),

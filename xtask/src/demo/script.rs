@@ -3,28 +3,57 @@
 //! They are those of `fetch` in a browser: a request with headers of one's own to another origin
 //! is preceded by a CORS preflight, and is not sent unless the answer allows it.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
+use serde_json::json;
 use ureq::http::{HeaderMap, header};
 
-use super::hop::Hop;
-use super::page::Page;
-use super::storefront::Storefront;
+use super::page::{Page, TraceTag};
+use super::trace;
 use crate::service::agent;
 
 /// The headers that the script adds, as a browser lists them: sorted and in lower case.
 const PROPAGATION_HEADERS: [&str; 2] = ["baggage", "sentry-trace"];
 
 /// Loads the storefront's page and does what its script does. Returns the id of the trace.
-pub(crate) fn load_page(storefront: &Storefront) -> Result<String> {
-    let start = (SystemTime::now(), Instant::now());
-    let page = Page::read(&storefront.page()?)?;
-    // Span ids are not zero.
-    let span_id = format!("{:016x}", fastrand::u64(1..));
-    ask_for_stock(storefront.url(), &page, &span_id)?;
-    storefront.report(&page_load(&page, span_id, start))?;
+pub(crate) fn load_page(storefront: &str) -> Result<String> {
+    let url = format!("{storefront}/");
+    let start = now();
+    let response = agent().get(&url).call();
+    let html = response.and_then(|mut response| response.body_mut().read_to_string());
+    let page = Page::read(&html.with_context(|| format!("GET {url}"))?)?;
+    let (span_id, called) = (span_id(), now());
+    ask_for_stock(storefront, &page, &span_id)?;
+    if page.trace.sampled == Some(true) {
+        let envelope = envelope(&page, &Call { span_id, start: called, end: now() }, start);
+        for url in &page.envelopes {
+            // A body of text needs no preflight.
+            let request = agent().post(url).header(header::ORIGIN, storefront);
+            let request = request.header(header::CONTENT_TYPE, "text/plain;charset=UTF-8");
+            let response = request.send(&envelope).with_context(|| format!("POST {url}"))?;
+            check_allowed_origin(response.headers(), storefront)
+                .with_context(|| format!("the script may not send: POST {url}"))?;
+        }
+    }
     Ok(page.trace.trace_id)
+}
+
+/// The request that the script makes.
+struct Call {
+    span_id: String,
+    start: f64,
+    end: f64,
+}
+
+/// Span ids are not zero.
+fn span_id() -> String {
+    format!("{:016x}", fastrand::u64(1..))
+}
+
+/// In seconds since 1970. A clock before that is no reason to fail.
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 fn ask_for_stock(origin: &str, page: &Page, span_id: &str) -> Result<()> {
@@ -54,24 +83,28 @@ fn ask_for_stock(origin: &str, page: &Page, span_id: &str) -> Result<()> {
         .with_context(|| format!("the script may not read the response: GET {url}"))
 }
 
-/// A browser that followed the page's trace records this.
-fn page_load(page: &Page, span_id: String, start: (SystemTime, Instant)) -> Hop {
-    let (time, instant) = start;
-    // A clock before 1970 is no reason to fail.
-    let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Hop {
-        service: "browser".to_owned(),
-        name: "page load".to_owned(),
-        trace_id: page.trace.trace_id.clone(),
-        span_id,
-        parent_span_id: Some(page.trace.span_id.clone()),
-        sampled: page.trace.sampled,
-        dsc: page.baggage.clone().unwrap_or_default(),
-        continued: true,
-        reason: None,
-        start_ms: since_epoch.as_secs_f64() * 1e3,
-        duration_ms: instant.elapsed().as_secs_f64() * 1e3,
-    }
+/// What the script sends when the page is loaded: a transaction with the request as its only span.
+fn envelope(page: &Page, call: &Call, start: f64) -> String {
+    let Page { trace: TraceTag { trace_id, span_id: parent, .. }, release, environment, .. } = page;
+    let load = span_id();
+    let header = json!({
+        "event_id": format!("{:032x}", fastrand::u128(..)),
+        "sdk": { "name": "tracehop.xtask.demo", "version": env!("CARGO_PKG_VERSION") },
+        "trace": trace::dsc(page.baggage.as_deref().unwrap_or_default()),
+    });
+    let transaction = json!({
+        "type": "transaction", "platform": "javascript", "release": release, "environment": environment,
+        "transaction": "/", "start_timestamp": start, "timestamp": now(),
+        "contexts": { "trace": {
+            "trace_id": trace_id, "span_id": load, "parent_span_id": parent, "op": "pageload", "status": "ok",
+        } },
+        "spans": [{
+            "trace_id": trace_id, "span_id": call.span_id, "parent_span_id": load, "op": "http.client",
+            "description": format!("GET {}/stock/{}", page.inventory, page.sku), "status": "ok",
+            "start_timestamp": call.start, "timestamp": call.end,
+        }],
+    });
+    format!("{header}\n{}\n{transaction}\n", json!({ "type": "transaction" }))
 }
 
 fn check_allowed_origin(headers: &HeaderMap, origin: &str) -> Result<()> {
@@ -106,6 +139,8 @@ fn list(headers: &HeaderMap, name: header::HeaderName) -> Result<Vec<&str>> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::demo::test_server::{Reply, Seen, TestServer, not_found, reply};
 
@@ -122,6 +157,8 @@ mod tests {
         allow_origin: &'static str,
         allow_headers: &'static str,
         stock_allow_origin: &'static str,
+        envelope_status: u16,
+        envelope_allow_origin: &'static str,
     }
 
     impl Default for Answers {
@@ -133,6 +170,8 @@ mod tests {
                 allow_origin: "*",
                 allow_headers: "Sentry-Trace, baggage",
                 stock_allow_origin: "*",
+                envelope_status: 200,
+                envelope_allow_origin: "*",
             }
         }
     }
@@ -156,7 +195,11 @@ mod tests {
                 ("GET", "/stock/mug") => {
                     reply(200, &[("Access-Control-Allow-Origin", self.stock_allow_origin)], "{}")
                 }
-                ("POST", "/hops") => reply(204, &[], ""),
+                ("POST", "/a" | "/b?key=x") => reply(
+                    self.envelope_status,
+                    &[("Access-Control-Allow-Origin", self.envelope_allow_origin)],
+                    "{}",
+                ),
                 _ => not_found(),
             }
         }
@@ -170,20 +213,27 @@ mod tests {
             let html = format!(
                 r#"<head><meta name="sentry-trace" content="{TRACE_ID}-{PAGE_SPAN_ID}{flag}">
                 {baggage}</head>
-                <div id="shop" data-inventory="http://{host}" data-sku="mug"></div>"#
+                <div id="shop" data-inventory="http://{host}" data-sku="mug" data-release="browser@1"
+                data-environment="demo" data-envelopes="http://{host}/a http://{host}/b?key=x"></div>"#
             );
             reply(200, &[("Content-Type", "text/html")], &html)
         }
     }
 
     fn load(server: &TestServer) -> Result<String> {
-        load_page(&Storefront::new(server.url()))
+        load_page(server.url())
     }
 
     fn load_error(answers: Answers) -> (String, Vec<Seen>) {
         let server = answers.start();
         let error = load(&server).unwrap_err();
         (format!("{error:#}"), server.requests())
+    }
+
+    /// The header, the item's header and the transaction.
+    fn read_envelope(body: &str) -> [Value; 3] {
+        let lines = body.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.collect::<Vec<_>>().try_into().unwrap()
     }
 
     #[test]
@@ -195,8 +245,10 @@ mod tests {
         let requests = server.requests();
         let lines: Vec<_> =
             requests.iter().map(|request| format!("{} {}", request.method, request.url)).collect();
-        assert_eq!(lines, ["GET /", "OPTIONS /stock/mug", "GET /stock/mug", "POST /hops"]);
-        let [page, preflight, stock, report] = requests.try_into().unwrap();
+        let expected =
+            ["GET /", "OPTIONS /stock/mug", "GET /stock/mug", "POST /a", "POST /b?key=x"];
+        assert_eq!(lines, expected);
+        let [page, preflight, stock, first, second] = requests.try_into().unwrap();
 
         assert_eq!(page.header("sentry-trace"), None);
         assert_eq!(page.header("baggage"), None);
@@ -209,51 +261,46 @@ mod tests {
         );
         assert_eq!(preflight.header("sentry-trace"), None);
 
-        let hop: Hop = serde_json::from_str(&report.body).unwrap();
+        assert_eq!(first.body, second.body);
+        // As from a page, and without a preflight.
+        assert_eq!(first.header("origin"), Some(server.url()));
+        let content_type = first.header("content-type").unwrap();
+        assert!(content_type.starts_with("text/plain"), "{content_type}");
+        let [header, item, transaction] = read_envelope(&first.body);
+        assert_eq!(header["trace"], json!({ "trace_id": TRACE_ID, "release": "a 1" }));
+        assert_eq!(item["type"], "transaction");
+        assert_eq!(transaction["release"], "browser@1");
+        let (load, call) = (&transaction["contexts"]["trace"], &transaction["spans"][0]);
+        assert_eq!((&load["trace_id"], &call["trace_id"]), (&json!(TRACE_ID), &json!(TRACE_ID)));
+        assert_eq!((&load["op"], &call["op"]), (&json!("pageload"), &json!("http.client")));
+        assert_eq!(load["parent_span_id"], PAGE_SPAN_ID);
+        assert_eq!(call["parent_span_id"], load["span_id"]);
+        let times = [
+            &transaction["start_timestamp"],
+            &call["start_timestamp"],
+            &call["timestamp"],
+            &transaction["timestamp"],
+        ];
+        let times = times.map(|time| time.as_f64().unwrap());
+        assert!(times.is_sorted() && times[0] > 1.6e9, "{times:?}");
+
+        let span_id = call["span_id"].as_str().unwrap();
         assert_eq!(stock.header("origin"), Some(server.url()));
-        assert_eq!(stock.header("sentry-trace").unwrap(), format!("{TRACE_ID}-{}-1", hop.span_id));
+        assert_eq!(stock.header("sentry-trace").unwrap(), format!("{TRACE_ID}-{span_id}-1"));
         assert_eq!(stock.header("baggage"), Some(BAGGAGE));
-
-        let content_type = report.header("content-type").unwrap();
-        assert!(content_type.starts_with("application/json"), "{content_type}");
-        assert_eq!(hop.service, "browser");
-        assert_eq!(hop.name, "page load");
-        assert_eq!(hop.trace_id, TRACE_ID);
-        assert_eq!(hop.span_id.len(), 16);
-        assert_ne!(hop.span_id, PAGE_SPAN_ID);
-        assert_eq!(hop.parent_span_id.as_deref(), Some(PAGE_SPAN_ID));
-        assert_eq!(hop.sampled, Some(true));
-        assert_eq!(hop.dsc, BAGGAGE);
-        assert!(hop.continued);
-        assert_eq!(hop.reason, None);
-        assert!(hop.start_ms > 1.6e12, "{}", hop.start_ms);
-        assert!(hop.duration_ms > 0.0 && hop.duration_ms < 60e3);
     }
 
     #[test]
-    fn optional_fields_are_reported_as_null() {
-        let server = Answers { flag: "", ..Answers::default() };
-        let server = server.start();
-        load(&server).unwrap();
-        let report: serde_json::Value = serde_json::from_str(&server.requests()[3].body).unwrap();
-        for field in ["sampled", "reason"] {
-            assert_eq!(report.get(field), Some(&serde_json::Value::Null), "{field}");
-        }
-    }
-
-    #[test]
-    fn the_sampling_decision_is_passed_on() {
-        for (flag, sampled) in [("-0", Some(false)), ("", None)] {
+    fn the_sampling_decision_is_passed_on_and_nothing_else_is_sent() {
+        for flag in ["-0", ""] {
             let server = Answers { flag, ..Answers::default() };
             let server = server.start();
             load(&server).unwrap();
             let requests = server.requests();
-            let hop: Hop = serde_json::from_str(&requests[3].body).unwrap();
-            assert_eq!(hop.sampled, sampled);
-            assert_eq!(
-                requests[2].header("sentry-trace").unwrap(),
-                format!("{TRACE_ID}-{}{flag}", hop.span_id)
-            );
+            assert_eq!(requests.len(), 3);
+            let sent = requests[2].header("sentry-trace").unwrap();
+            assert_eq!(sent.len(), 32 + 1 + 16 + flag.len());
+            assert!(sent.starts_with(TRACE_ID) && sent.ends_with(flag), "{sent}");
         }
     }
 
@@ -264,8 +311,7 @@ mod tests {
         load(&server).unwrap();
         let requests = server.requests();
         assert_eq!(requests[2].header("baggage"), None);
-        let hop: Hop = serde_json::from_str(&requests[3].body).unwrap();
-        assert_eq!(hop.dsc, "");
+        assert_eq!(read_envelope(&requests[3].body)[0]["trace"], json!({}));
     }
 
     #[test]
@@ -274,7 +320,7 @@ mod tests {
         load(&server).unwrap();
         load(&server).unwrap();
         let requests = server.requests();
-        assert_ne!(requests[2].header("sentry-trace"), requests[6].header("sentry-trace"));
+        assert_ne!(requests[2].header("sentry-trace"), requests[7].header("sentry-trace"));
     }
 
     #[test]
@@ -305,5 +351,20 @@ mod tests {
             load_error(Answers { stock_allow_origin: "http://elsewhere", ..Answers::default() });
         assert!(message.contains("the script may not read"), "{message}");
         assert_eq!(requests.len(), 3);
+    }
+
+    #[test]
+    fn an_envelope_that_is_not_taken_is_an_error() {
+        for (answers, expected) in [
+            (Answers { envelope_status: 400, ..Answers::default() }, "400"),
+            (
+                Answers { envelope_allow_origin: "http://elsewhere", ..Answers::default() },
+                "the script may not send",
+            ),
+        ] {
+            let (message, requests) = load_error(answers);
+            assert!(message.contains("POST http://") && message.contains(expected), "{message}");
+            assert_eq!(requests.len(), 4);
+        }
     }
 }

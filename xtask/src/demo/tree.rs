@@ -1,154 +1,171 @@
 //! When the tree of a demo trace is whole.
 //!
 //! ```text
-//! storefront            the page
-//! ├── inventory         the storefront's own call
-//! └── browser           the page load
-//!     └── inventory     the page script's call
+//! storefront  http.server         the page
+//! ├── storefront  http.client     the storefront's own call
+//! │   └── inventory  http.server  with an error
+//! └── browser  pageload
+//!     └── browser  http.client    the page script's call
+//!         └── inventory  http.server
 //! ```
 
 use std::collections::HashSet;
 
-use super::hop::Hop;
+use super::trace::{Dsc, Span, Trace};
 
 /// What keeps the tree from being whole, one sentence each; nothing if it is whole.
-pub(crate) fn faults(trace_id: &str, hops: &[Hop]) -> Vec<String> {
+pub(crate) fn faults(trace_id: &str, trace: &Trace) -> Vec<String> {
     let mut faults = Vec::new();
-    check_shape(hops, &mut faults);
-    check_links(trace_id, hops, &mut faults);
-    check_sampling_context(hops, &mut faults);
+    check_shape(trace, &mut faults);
+    check_links(trace_id, &trace.spans, &mut faults);
+    check_sampling_context(trace, &mut faults);
     faults
 }
 
-/// The four hops that the demo is about are there.
-fn check_shape(hops: &[Hop], faults: &mut Vec<String>) {
-    let roots: Vec<_> = hops.iter().filter(|hop| is_root(hop)).collect();
+/// The spans that the demo is about are there, and the error.
+fn check_shape(trace: &Trace, faults: &mut Vec<String>) {
+    let spans = &trace.spans;
+    let roots: Vec<_> = spans.iter().filter(|span| is_root(span)).collect();
     match roots.as_slice() {
-        [] => faults.push("there is no root hop (one without a parent)".to_owned()),
+        [] => faults.push("there is no root span (one without a parent)".to_owned()),
         [root] if root.service != "storefront" => {
-            faults.push(format!("the root hop is {}, not the storefront's", label(root)));
+            faults.push(format!("the root span is {root}, not the storefront's"));
         }
         [_] => {}
         several => {
-            let labels: Vec<_> = several.iter().map(|hop| label(hop)).collect();
+            let labels: Vec<_> = several.iter().map(ToString::to_string).collect();
             faults.push(format!(
-                "there are {} root hops instead of one: {}",
+                "there are {} root spans instead of one: {}",
                 several.len(),
                 labels.join(", ")
             ));
         }
     }
 
-    let pages: Vec<_> = roots.into_iter().filter(|hop| hop.service == "storefront").collect();
-    if children(hops, &pages, "inventory").is_empty() {
-        faults.push("there is no inventory hop below the storefront's root hop".to_owned());
-    }
-    let page_loads = children(hops, &pages, "browser");
-    if page_loads.is_empty() {
-        faults.push("there is no browser hop below the storefront's root hop".to_owned());
-    }
-    if children(hops, &page_loads, "inventory").is_empty() {
-        faults.push("there is no inventory hop below the browser's hop".to_owned());
-    }
-}
-
-/// All hops hang together in the one trace.
-fn check_links(trace_id: &str, hops: &[Hop], faults: &mut Vec<String>) {
-    let mut span_ids = HashSet::new();
-    for hop in hops {
-        if !span_ids.insert(hop.span_id.as_str()) {
-            faults.push(format!("{} has a span id that another hop has", label(hop)));
+    let mut below = |parents: &[&Span], of: &str, service: &str, op: &str| {
+        let children = children(spans, parents, service, op);
+        if children.is_empty() {
+            faults.push(format!("there is no {op} span of {service} below {of}"));
         }
-    }
-    for hop in hops {
-        if hop.trace_id != trace_id {
-            faults.push(format!("{} is of trace {}, not {trace_id}", label(hop), hop.trace_id));
-        }
-        let Some(parent) = &hop.parent_span_id else {
-            continue;
-        };
-        if !span_ids.contains(parent.as_str()) {
-            faults.push(format!("{} has a parent that is not there: {parent}", label(hop)));
-        }
-        if !hop.continued {
-            let reason = hop.reason.as_deref().unwrap_or("no reason given");
-            faults.push(format!("{} did not continue the trace: {reason}", label(hop)));
-        }
-    }
-}
-
-/// All hops have the same dynamic sampling context, byte for byte.
-fn check_sampling_context(hops: &[Hop], faults: &mut Vec<String>) {
-    let mut filled = hops.iter().filter(|hop| !hop.dsc.is_empty());
-    let first = filled.next();
-    for hop in hops {
-        if hop.dsc.is_empty() {
-            faults.push(format!("{} has no dynamic sampling context", label(hop)));
-        } else if let Some(first) = first
-            && hop.dsc != first.dsc
-        {
-            faults.push(format!(
-                "{} has another dynamic sampling context than {}: {:?}, not {:?}",
-                label(hop),
-                label(first),
-                hop.dsc,
-                first.dsc
-            ));
-        }
-    }
-}
-
-fn is_root(hop: &Hop) -> bool {
-    hop.parent_span_id.is_none()
-}
-
-fn children<'a>(hops: &'a [Hop], parents: &[&Hop], service: &str) -> Vec<&'a Hop> {
-    let is_below = |hop: &Hop| {
-        let mut parents = parents.iter();
-        parents.any(|parent| hop.parent_span_id.as_ref() == Some(&parent.span_id))
+        children
     };
-    let of_service = hops.iter().filter(|hop| hop.service == service);
-    of_service.filter(|hop| is_below(hop)).collect()
+    let pages: Vec<_> = roots.into_iter().filter(|span| span.service == "storefront").collect();
+    let calls = below(&pages, "the storefront's root", "storefront", "http.client");
+    let stocks = below(&calls, "the storefront's call", "inventory", "http.server");
+    let page_loads = below(&pages, "the storefront's root", "browser", "pageload");
+    let calls = below(&page_loads, "the browser's page load", "browser", "http.client");
+    below(&calls, "the browser's call", "inventory", "http.server");
+    let is_below = |span_id: &str| stocks.iter().any(|span| span.span_id == span_id);
+    if !trace.events.iter().any(|event| event.service == "inventory" && is_below(&event.span_id)) {
+        faults.push(
+            "there is no error in the span of inventory below the storefront's call".to_owned(),
+        );
+    }
 }
 
-fn label(hop: &Hop) -> String {
-    format!("{} \"{}\" ({})", hop.service, hop.name, hop.span_id)
+/// All spans hang together in the one trace.
+fn check_links(trace_id: &str, spans: &[Span], faults: &mut Vec<String>) {
+    let mut span_ids = HashSet::new();
+    for span in spans {
+        if !span_ids.insert(span.span_id.as_str()) {
+            faults.push(format!("{span} has the id of another span"));
+        }
+    }
+    for span in spans {
+        if span.trace_id != trace_id {
+            faults.push(format!("{span} is of trace {}, not {trace_id}", span.trace_id));
+        }
+        if let Some(parent) = &span.parent_span_id
+            && !span_ids.contains(parent.as_str())
+        {
+            faults.push(format!("{span} has a parent that is not there: {parent}"));
+        }
+    }
+}
+
+/// All envelopes have the same dynamic sampling context.
+fn check_sampling_context(trace: &Trace, faults: &mut Vec<String>) {
+    let of_spans = trace.spans.iter().map(|span| (span.to_string(), span.dsc.as_ref()));
+    let of_events = trace.events.iter().map(|event| (event.to_string(), event.dsc.as_ref()));
+    let mut first: Option<(String, &Dsc)> = None;
+    for (label, dsc) in of_spans.chain(of_events) {
+        match (dsc, &first) {
+            (None, _) => {
+                faults.push(format!("the envelope of {label} has no dynamic sampling context"));
+            }
+            (Some(dsc), None) => first = Some((label, dsc)),
+            (Some(dsc), Some((first_label, first))) if dsc != *first => faults.push(format!(
+                "the envelope of {label} has another dynamic sampling context than that of {first_label}: \
+                 {dsc:?}, not {first:?}"
+            )),
+            (Some(_), Some(_)) => {}
+        }
+    }
+}
+
+fn is_root(span: &Span) -> bool {
+    span.parent_span_id.is_none()
+}
+
+fn children<'a>(spans: &'a [Span], parents: &[&Span], service: &str, op: &str) -> Vec<&'a Span> {
+    let is_below = |span: &Span| {
+        let mut parents = parents.iter();
+        parents.any(|parent| span.parent_span_id.as_ref() == Some(&parent.span_id))
+    };
+    let wanted = |span: &&Span| span.service == service && span.op.as_deref() == Some(op);
+    spans.iter().filter(wanted).filter(|span| is_below(span)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::demo::trace::Event;
 
     const TRACE: &str = "771a43a4192642f0b136d5159a501700";
 
     const ROOT: usize = 0;
-    const STOCK_FOR_PAGE: usize = 1;
-    const BROWSER: usize = 2;
-    const STOCK_FOR_BROWSER: usize = 3;
+    const CALL: usize = 1;
+    const STOCK: usize = 2;
+    const PAGE_LOAD: usize = 3;
+    const PAGE_CALL: usize = 4;
+    const PAGE_STOCK: usize = 5;
 
-    fn hop(service: &str, span_id: &str, parent: Option<&str>) -> Hop {
-        Hop {
+    fn dsc(public_key: &str) -> Option<Dsc> {
+        Some(Dsc::from([("public_key".to_owned(), public_key.to_owned())]))
+    }
+
+    fn span(service: &str, op: &str, span_id: &str, parent: Option<&str>) -> Span {
+        Span {
             service: service.to_owned(),
-            name: "name".to_owned(),
             trace_id: TRACE.to_owned(),
             span_id: span_id.to_owned(),
             parent_span_id: parent.map(str::to_owned),
-            sampled: Some(true),
-            dsc: "sentry-public_key=abc".to_owned(),
-            continued: parent.is_some(),
-            reason: None,
-            start_ms: 0.0,
-            duration_ms: 1.0,
+            op: Some(op.to_owned()),
+            name: Some("name".to_owned()),
+            is_segment: op != "http.client",
+            dsc: dsc("abc"),
         }
     }
 
-    fn whole() -> Vec<Hop> {
-        vec![
-            hop("storefront", "a", None),
-            hop("inventory", "b", Some("a")),
-            hop("browser", "c", Some("a")),
-            hop("inventory", "d", Some("c")),
-        ]
+    fn event(service: &str, span_id: &str) -> Event {
+        Event {
+            service: service.to_owned(),
+            span_id: span_id.to_owned(),
+            title: "SoldOut".to_owned(),
+            dsc: dsc("abc"),
+        }
+    }
+
+    fn whole() -> Trace {
+        let spans = vec![
+            span("storefront", "http.server", "a", None),
+            span("storefront", "http.client", "b", Some("a")),
+            span("inventory", "http.server", "c", Some("b")),
+            span("browser", "pageload", "d", Some("a")),
+            span("browser", "http.client", "e", Some("d")),
+            span("inventory", "http.server", "f", Some("e")),
+        ];
+        Trace { spans, events: vec![event("inventory", "c")] }
     }
 
     #[test]
@@ -158,147 +175,149 @@ mod tests {
 
     #[test]
     fn order_does_not_matter() {
-        let mut hops = whole();
-        hops.reverse();
-        assert_eq!(faults(TRACE, &hops), [""; 0]);
+        let mut trace = whole();
+        trace.spans.reverse();
+        assert_eq!(faults(TRACE, &trace), [""; 0]);
     }
 
     #[test]
-    fn more_hops_do_no_harm() {
-        let mut hops = whole();
-        hops.push(hop("inventory", "e", Some("a")));
-        hops.push(hop("warehouse", "f", Some("e")));
-        assert_eq!(faults(TRACE, &hops), [""; 0]);
-    }
-
-    #[test]
-    fn a_root_need_not_have_continued_anything() {
-        let mut hops = whole();
-        hops[ROOT].continued = true;
-        assert_eq!(faults(TRACE, &hops), [""; 0]);
+    fn more_spans_and_errors_do_no_harm() {
+        let mut trace = whole();
+        trace.spans.push(span("inventory", "http.server", "g", Some("b")));
+        trace.spans.push(span("inventory", "db", "h", Some("g")));
+        trace.events.push(event("storefront", "a"));
+        assert_eq!(faults(TRACE, &trace), [""; 0]);
     }
 
     #[test]
     fn every_fault_is_named() {
-        type Change = fn(&mut Vec<Hop>);
-        let no_page_stock = "there is no inventory hop below the storefront's root hop";
-        let no_browser = "there is no browser hop below the storefront's root hop";
-        let no_browser_stock = "there is no inventory hop below the browser's hop";
-        let table: [(&str, Change, &[&str]); 15] = [
+        type Change = fn(&mut Trace);
+        let no_root = "there is no root span (one without a parent)";
+        let no_call = "there is no http.client span of storefront below the storefront's root";
+        let no_stock = "there is no http.server span of inventory below the storefront's call";
+        let no_load = "there is no pageload span of browser below the storefront's root";
+        let no_page_call = "there is no http.client span of browser below the browser's page load";
+        let no_page_stock = "there is no http.server span of inventory below the browser's call";
+        let no_error = "there is no error in the span of inventory below the storefront's call";
+        let all_missing =
+            [no_call, no_stock, no_load, no_page_call, no_page_stock, no_error].map(str::to_owned);
+        let nothing = [&[no_root.to_owned()][..], &all_missing].concat();
+        let absent =
+            |span: &str, parent| format!("{span} has a parent that is not there: {parent}");
+        let page_stock = "inventory's http.server \"name\" (f)";
+        let table: [(&str, Change, Vec<String>); 14] = [
+            ("nothing came", |trace| *trace = Trace::default(), nothing.clone()),
             (
-                "nothing recorded",
-                Vec::clear,
-                &[
-                    "there is no root hop (one without a parent)",
-                    no_page_stock,
-                    no_browser,
-                    no_browser_stock,
-                ],
-            ),
-            (
-                "root not recorded",
-                |hops| drop(hops.remove(ROOT)),
-                &[
-                    "there is no root hop (one without a parent)",
-                    no_page_stock,
-                    no_browser,
-                    no_browser_stock,
-                    "inventory \"name\" (b) has a parent that is not there: a",
-                    "browser \"name\" (c) has a parent that is not there: a",
-                ],
+                "the root did not come",
+                |trace| drop(trace.spans.remove(ROOT)),
+                [
+                    &nothing[..],
+                    &[
+                        absent("storefront's http.client \"name\" (b)", "a"),
+                        absent("browser's pageload \"name\" (d)", "a"),
+                    ],
+                ]
+                .concat(),
             ),
             (
                 "two roots",
-                |hops| hops.push(hop("inventory", "e", None)),
-                &["there are 2 root hops instead of one: \
-                   storefront \"name\" (a), inventory \"name\" (e)"],
+                |trace| trace.spans.push(span("inventory", "http.server", "g", None)),
+                vec!["there are 2 root spans instead of one: storefront's http.server \"name\" (a), \
+                      inventory's http.server \"name\" (g)"
+                    .to_owned()],
             ),
             (
-                "root of another service",
-                |hops| hops[ROOT].service = "gateway".to_owned(),
-                &[
-                    "the root hop is gateway \"name\" (a), not the storefront's",
-                    no_page_stock,
-                    no_browser,
-                    no_browser_stock,
+                "the root is another service's",
+                |trace| trace.spans[ROOT].service = "browser".to_owned(),
+                [
+                    &["the root span is browser's http.server \"name\" (a), not the storefront's"
+                        .to_owned()][..],
+                    &all_missing,
+                ]
+                .concat(),
+            ),
+            (
+                "the storefront's call did not come",
+                |trace| drop(trace.spans.remove(CALL)),
+                vec![
+                    no_call.to_owned(),
+                    no_stock.to_owned(),
+                    no_error.to_owned(),
+                    absent("inventory's http.server \"name\" (c)", "b"),
                 ],
             ),
             (
-                "the storefront's call not recorded",
-                |hops| drop(hops.remove(STOCK_FOR_PAGE)),
-                &[no_page_stock],
+                "what it called did not come",
+                |trace| drop(trace.spans.remove(STOCK)),
+                vec![no_stock.to_owned(), no_error.to_owned()],
             ),
             (
-                "browser not recorded",
-                |hops| drop(hops.remove(BROWSER)),
-                &[
-                    no_browser,
-                    no_browser_stock,
-                    "inventory \"name\" (d) has a parent that is not there: c",
+                "the page load did not come",
+                |trace| drop(trace.spans.remove(PAGE_LOAD)),
+                vec![
+                    no_load.to_owned(),
+                    no_page_call.to_owned(),
+                    no_page_stock.to_owned(),
+                    absent("browser's http.client \"name\" (e)", "d"),
                 ],
             ),
             (
-                "browser below another hop than the page",
-                |hops| hops[BROWSER].parent_span_id = Some("b".to_owned()),
-                &[no_browser, no_browser_stock],
+                "the page's call is called something else",
+                |trace| trace.spans[PAGE_CALL].op = None,
+                vec![no_page_call.to_owned(), no_page_stock.to_owned()],
             ),
             (
-                "the browser's call not recorded",
-                |hops| drop(hops.remove(STOCK_FOR_BROWSER)),
-                &[no_browser_stock],
+                "the page's call leads below the page",
+                |trace| trace.spans[PAGE_STOCK].parent_span_id = Some("a".to_owned()),
+                vec![no_page_stock.to_owned()],
             ),
             (
-                "the browser's call below the page",
-                |hops| hops[STOCK_FOR_BROWSER].parent_span_id = Some("a".to_owned()),
-                &[no_browser_stock],
+                "the error did not come",
+                |trace| trace.events.clear(),
+                vec![no_error.to_owned()],
+            ),
+            (
+                "the error is elsewhere",
+                |trace| trace.events[0].span_id = "a".to_owned(),
+                vec![no_error.to_owned()],
             ),
             (
                 "another trace",
-                |hops| hops[BROWSER].trace_id = "0".repeat(32),
-                &["browser \"name\" (c) is of trace 00000000000000000000000000000000, \
-                   not 771a43a4192642f0b136d5159a501700"],
-            ),
-            (
-                "a further hop without its parent",
-                |hops| hops.push(hop("inventory", "e", Some("f"))),
-                &["inventory \"name\" (e) has a parent that is not there: f"],
-            ),
-            (
-                "no dynamic sampling context",
-                |hops| hops[STOCK_FOR_PAGE].dsc.clear(),
-                &["inventory \"name\" (b) has no dynamic sampling context"],
-            ),
-            (
-                "another dynamic sampling context",
-                |hops| hops[STOCK_FOR_BROWSER].dsc = "sentry-public_key=ABC".to_owned(),
-                &["inventory \"name\" (d) has another dynamic sampling context than \
-                   storefront \"name\" (a): \"sentry-public_key=ABC\", not \"sentry-public_key=abc\""],
-            ),
-            (
-                "not continued",
-                |hops| {
-                    hops[STOCK_FOR_BROWSER].continued = false;
-                    hops[STOCK_FOR_BROWSER].reason = Some("another organization".to_owned());
-                },
-                &["inventory \"name\" (d) did not continue the trace: another organization"],
+                |trace| trace.spans[PAGE_STOCK].trace_id = "0".repeat(32),
+                vec![format!("{page_stock} is of trace {}, not {TRACE}", "0".repeat(32))],
             ),
             (
                 "the same span id twice",
-                |hops| hops[STOCK_FOR_BROWSER].span_id = "b".to_owned(),
-                &["inventory \"name\" (b) has a span id that another hop has"],
+                |trace| trace.spans.push(span("inventory", "http.server", "f", Some("e"))),
+                vec![format!("{page_stock} has the id of another span")],
+            ),
+            (
+                "other dynamic sampling contexts",
+                |trace| {
+                    trace.spans[PAGE_STOCK].dsc = None;
+                    trace.events[0].dsc = dsc("ABC");
+                },
+                vec![
+                    format!("the envelope of {page_stock} has no dynamic sampling context"),
+                    "the envelope of inventory's \"SoldOut\" (in c) has another dynamic sampling context than \
+                     that of storefront's http.server \"name\" (a): {\"public_key\": \"ABC\"}, not \
+                     {\"public_key\": \"abc\"}"
+                        .to_owned(),
+                ],
             ),
         ];
         for (case, change, expected) in table {
-            let mut hops = whole();
-            change(&mut hops);
-            assert_eq!(faults(TRACE, &hops), expected, "{case}");
+            let mut trace = whole();
+            change(&mut trace);
+            assert_eq!(faults(TRACE, &trace), expected, "{case}");
         }
     }
 
     #[test]
-    fn no_dynamic_sampling_context_anywhere_is_a_fault_of_each_hop() {
-        let mut hops = whole();
-        hops.iter_mut().for_each(|hop| hop.dsc.clear());
-        assert_eq!(faults(TRACE, &hops).len(), hops.len());
+    fn no_dynamic_sampling_context_anywhere_is_a_fault_of_each_envelope() {
+        let mut trace = whole();
+        trace.spans.iter_mut().for_each(|span| span.dsc = None);
+        trace.events.iter_mut().for_each(|event| event.dsc = None);
+        assert_eq!(faults(TRACE, &trace).len(), trace.spans.len() + trace.events.len());
     }
 }

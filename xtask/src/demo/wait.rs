@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use indicatif::ProgressBar;
 
-use super::storefront::Storefront;
+use super::collector::Collector;
 use super::tree;
 use crate::interrupt;
 use crate::process::Process;
@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// Waits until the trace that `find` finds is whole. Returns its id, or an error that says what
 /// is missing. Meanwhile all `processes` must run.
 pub(crate) fn until_whole(
-    storefront: &Storefront,
+    collector: &Collector,
     find: impl Fn() -> Result<Option<String>>,
     processes: &mut [&mut Process],
 ) -> Result<String> {
@@ -27,7 +27,7 @@ pub(crate) fn until_whole(
         for process in &mut *processes {
             process.ensure_running()?;
         }
-        let found = look(storefront, &find)?;
+        let found = look(collector, &find)?;
         if let Look::Whole(trace_id) = found {
             return Ok(trace_id);
         }
@@ -42,27 +42,27 @@ pub(crate) fn until_whole(
 
 enum Look {
     NoTrace,
-    NotWhole { trace_id: String, hops: usize, faults: Vec<String> },
+    NotWhole { trace_id: String, spans: usize, faults: Vec<String> },
     Whole(String),
 }
 
-fn look(storefront: &Storefront, find: impl Fn() -> Result<Option<String>>) -> Result<Look> {
+fn look(collector: &Collector, find: impl Fn() -> Result<Option<String>>) -> Result<Look> {
     let Some(trace_id) = find()? else {
         return Ok(Look::NoTrace);
     };
-    let hops = storefront.hops(&trace_id)?;
-    let faults = tree::faults(&trace_id, &hops);
+    let trace = collector.trace(&trace_id)?;
+    let faults = tree::faults(&trace_id, &trace);
     if faults.is_empty() {
         return Ok(Look::Whole(trace_id));
     }
-    Ok(Look::NotWhole { trace_id, hops: hops.len(), faults })
+    Ok(Look::NotWhole { trace_id, spans: trace.spans.len(), faults })
 }
 
 impl Look {
     fn message(&self) -> String {
         let seconds = TIMEOUT.as_secs();
         match self {
-            Self::NoTrace => format!("no trace was recorded within {seconds} s"),
+            Self::NoTrace => format!("nothing came of any trace within {seconds} s"),
             Self::NotWhole { trace_id, faults, .. } => {
                 let faults = faults.join("\n  - ");
                 format!("trace {trace_id} is not whole after {seconds} s:\n  - {faults}")
@@ -86,11 +86,11 @@ impl Spinner {
     }
 
     fn show(&self, found: &Look) {
-        let hops = match found {
-            Look::NotWhole { hops, .. } => *hops,
+        let spans = match found {
+            Look::NotWhole { spans, .. } => *spans,
             Look::NoTrace | Look::Whole(_) => 0,
         };
-        self.0.set_message(format!("waiting for the trace to be whole, hops so far: {hops}"));
+        self.0.set_message(format!("waiting for the trace to be whole, spans so far: {spans}"));
     }
 }
 
@@ -102,59 +102,64 @@ impl Drop for Spinner {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::demo::test_server::{TestServer, json_reply};
 
-    fn hop(service: &str, span_id: &str, parent: &str) -> String {
-        format!(
-            r#"{{"service":"{service}","name":"","trace_id":"0","span_id":"{span_id}",
-                "parent_span_id":{parent},"dsc":"a=b","continued":true,
-                "start_ms":0,"duration_ms":0}}"#
-        )
+    fn span(service: &str, op: &str, span_id: &str, parent: Value) -> Value {
+        json!({
+            "service": service, "op": op, "name": null, "trace_id": "0", "span_id": span_id,
+            "parent_span_id": parent, "is_segment": true, "dsc": { "a": "b" },
+        })
     }
 
-    /// Every look finds one hop more.
+    /// Every look finds one span more.
     fn growing_trace() -> TestServer {
-        let hops = [
-            hop("storefront", "a", "null"),
-            hop("inventory", "b", "\"a\""),
-            hop("browser", "c", "\"a\""),
-            hop("inventory", "d", "\"c\""),
+        let spans = [
+            span("storefront", "http.server", "a", Value::Null),
+            span("storefront", "http.client", "b", json!("a")),
+            span("inventory", "http.server", "c", json!("b")),
+            span("browser", "pageload", "d", json!("a")),
+            span("browser", "http.client", "e", json!("d")),
+            span("inventory", "http.server", "f", json!("e")),
         ];
+        let event =
+            json!({ "service": "inventory", "span_id": "c", "title": "", "dsc": { "a": "b" } });
         let looks = std::cell::Cell::new(0);
         TestServer::start(move |_| {
-            looks.set(hops.len().min(looks.get() + 1));
-            let recorded = hops.iter().take(looks.get()).cloned().collect::<Vec<_>>();
-            json_reply(&format!(r#"{{"trace_id":"0","hops":[{}]}}"#, recorded.join(",")))
+            looks.set(spans.len().min(looks.get() + 1));
+            let came = &spans[..looks.get()];
+            json_reply(&json!({ "trace_id": "0", "spans": came, "events": [event] }).to_string())
         })
     }
 
     #[test]
     fn looks_until_the_trace_is_whole() {
         let server = growing_trace();
-        let storefront = Storefront::new(server.url());
-        let trace_id = until_whole(&storefront, || Ok(Some("0".to_owned())), &mut []);
+        let collector = Collector::new(server.url());
+        let trace_id = until_whole(&collector, || Ok(Some("0".to_owned())), &mut []);
         assert_eq!(trace_id.unwrap(), "0");
         let urls: Vec<_> = server.requests().into_iter().map(|seen| seen.url).collect();
-        assert_eq!(urls, ["/traces/0/json"; 4]);
+        assert_eq!(urls, ["/traces/0/json"; 6]);
     }
 
     #[test]
     fn the_message_lists_what_is_missing() {
         let server = growing_trace();
-        let storefront = Storefront::new(server.url());
-        for _ in 0..2 {
-            look(&storefront, || Ok(Some("0".to_owned()))).unwrap();
+        let collector = Collector::new(server.url());
+        for _ in 0..4 {
+            look(&collector, || Ok(Some("0".to_owned()))).unwrap();
         }
-        let found = look(&storefront, || Ok(Some("0".to_owned()))).unwrap();
+        let found = look(&collector, || Ok(Some("0".to_owned()))).unwrap();
         assert_eq!(
             found.message(),
             "trace 0 is not whole after 20 s:\n  \
-             - there is no inventory hop below the browser's hop"
+             - there is no http.server span of inventory below the browser's call"
         );
         assert_eq!(
-            look(&storefront, || Ok(None)).unwrap().message(),
-            "no trace was recorded within 20 s"
+            look(&collector, || Ok(None)).unwrap().message(),
+            "nothing came of any trace within 20 s"
         );
     }
 }

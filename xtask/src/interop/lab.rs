@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
 use ureq::Agent;
 use url::form_urlencoded::byte_serialize;
 
 use super::install::Installed;
 use super::peer::{Options, Peer};
-use super::reply::{Dsc, Reply, comparable};
+use super::reply::{Reply, comparable};
+use crate::demo::collector::Collector;
+use crate::demo::trace::Span;
 use crate::interrupt;
 use crate::service::{Service, agent};
 
@@ -22,7 +23,9 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 /// Services, started when they are first asked for, and the collector of what their SDKs send.
 pub(super) struct Lab {
     installed: Installed,
-    collector: Service,
+    collector: Collector,
+    /// Ended with this.
+    _collecting: Service,
     services: HashMap<(Peer, String), Service>,
     agent: Agent,
     artifacts: PathBuf,
@@ -36,18 +39,6 @@ pub(super) struct Generator {
     pub(super) count: usize,
 }
 
-/// A span that an SDK sent.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Span {
-    pub(super) trace_id: String,
-    pub(super) span_id: String,
-    pub(super) parent_span_id: Option<String>,
-    pub(super) op: Option<String>,
-    pub(super) is_segment: bool,
-    /// From the header of its envelope.
-    pub(super) dsc: Option<Dsc>,
-}
-
 impl Lab {
     pub(super) fn open(
         installed: Installed,
@@ -56,10 +47,11 @@ impl Lab {
     ) -> Result<Self> {
         fs::create_dir_all(&artifacts)
             .with_context(|| format!("cannot make {}", artifacts.display()))?;
-        let collector = Service::start("collector", installed.rust.command("collector")?)?;
+        let collecting = Service::start("collector", installed.rust.command("collector")?)?;
         Ok(Self {
             installed,
-            collector,
+            collector: Collector::new(collecting.url()),
+            _collecting: collecting,
             services: HashMap::new(),
             agent: agent(),
             artifacts,
@@ -81,10 +73,8 @@ impl Lab {
         &self.installed
     }
 
-    /// Where envelopes are sent. A host that says no organisation.
-    pub(super) fn dsn(&self) -> String {
-        let address = self.collector.url().trim_start_matches("http://");
-        format!("http://public@{address}/1")
+    pub(super) fn collector(&self) -> &Collector {
+        &self.collector
     }
 
     /// The URL of a service with these options.
@@ -108,7 +98,7 @@ impl Lab {
     /// The options of a peer, with those that all have.
     pub(super) fn options(&self, name: &str, options: &Options) -> Result<String> {
         let options = Options {
-            dsn: Some(self.dsn()),
+            dsn: Some(self.collector.dsn()),
             release: Some(format!("{name}@1")),
             environment: Some("interop".to_owned()),
             ..options.clone()
@@ -182,11 +172,8 @@ impl Lab {
     /// The first span that is as wanted, once an SDK has sent one.
     pub(super) fn find_span(&self, what: &str, is_it: impl Fn(&Span) -> bool) -> Result<Span> {
         let start = Instant::now();
-        let url = format!("{}/spans", self.collector.url());
         loop {
-            let spans = self.agent.get(&url).call();
-            let spans = spans.and_then(|mut it| it.body_mut().read_json::<Vec<Span>>())?;
-            if let Some(mut span) = spans.into_iter().find(&is_it) {
+            if let Some(mut span) = self.collector.spans()?.into_iter().find(&is_it) {
                 span.dsc = span.dsc.map(comparable);
                 return Ok(span);
             }

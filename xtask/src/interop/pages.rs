@@ -13,8 +13,9 @@ use super::matrix::Cell;
 use super::peer::{Options, Peer};
 use super::reply::{Reply, dsc};
 use crate::debian::is_root;
+use crate::demo::elsewhere::Elsewhere;
 use crate::demo::page::TraceTag;
-use crate::demo::storefront::Storefront;
+use crate::demo::trace::{self, Span};
 use crate::demo::wait;
 use crate::service::Service;
 
@@ -124,7 +125,7 @@ fn is_called(facts: &mut Facts, lab: &Lab, reply: &Reply) -> Result<()> {
     Ok(())
 }
 
-fn page_load(lab: &Lab, trace_id: &str) -> Result<super::lab::Span> {
+fn page_load(lab: &Lab, trace_id: &str) -> Result<Span> {
     lab.find_span(&format!("the page load of trace {trace_id}"), |span| {
         span.trace_id == trace_id && span.is_segment && span.op.as_deref() == Some("pageload")
     })
@@ -153,25 +154,34 @@ fn shop(lab: &mut Lab) -> Result<Cell> {
     let mut facts = Facts::default();
     facts.case("the shop", |facts| {
         let rust = &lab.installed().rust;
-        let mut inventory = Service::start("inventory", rust.command("inventory")?)?;
-        let mut command = rust.command("storefront")?;
-        command.args(["--inventory", inventory.url()]);
-        let mut front = Service::start("storefront", command)?;
-        let storefront = Storefront::new(front.url());
+        let to_collector = ["--collector", lab.collector().url()];
+        let start = |name: &str, arguments: &[&str]| {
+            let mut command = rust.command(name)?;
+            Elsewhere::default().apply_to(&mut command);
+            command.args(to_collector).args(arguments);
+            Service::start(name, command)
+        };
+        let mut inventory = start("inventory", &[])?;
+        let mut front = start("storefront", &["--inventory", inventory.url()])?;
         let url = format!("{}/", front.url());
         let screenshot = lab.artifacts().join("shop.png");
-        let report = format!("{url}hops");
-        let visit = open(lab, &url, &screenshot, "#live:has-text('in stock')", Some(&report))?;
+        let envelope = format!("{}/stream", lab.collector().url());
+        let visit = open(lab, &url, &screenshot, "#live:has-text('in stock')", Some(&envelope))?;
         facts.equal("complaints", visit.complaints, Vec::new());
         let rendered = TraceTag::parse(&visit.sentry_trace.context("the page has no trace")?)?;
         let find = || Ok(Some(rendered.trace_id.clone()));
         let mut services = [inventory.process(), front.process()];
-        let whole = wait::until_whole(&storefront, find, &mut services)?;
+        let whole = wait::until_whole(lab.collector(), find, &mut services)?;
         facts.equal("the trace that is whole", whole, rendered.trace_id.clone());
-        let hops = storefront.hops(&rendered.trace_id)?;
-        let contexts = hops.iter().map(|hop| dsc(&hop.dsc)).collect::<Vec<_>>();
-        let rendered_dsc = dsc(&visit.baggage.context("the page has no baggage")?);
-        facts.equal("the DSC of every hop", contexts, vec![rendered_dsc; 4]);
+        let trace = lab.collector().trace(&rendered.trace_id)?;
+        // To the letter: all of them have it from the same text.
+        let rendered_dsc = Some(trace::dsc(&visit.baggage.context("the page has no baggage")?));
+        for span in &trace.spans {
+            facts.equal(format!("the DSC of {span}"), &span.dsc, &rendered_dsc);
+        }
+        for event in &trace.events {
+            facts.equal(format!("the DSC of {event}"), &event.dsc, &rendered_dsc);
+        }
         Ok(())
     });
     Ok(Cell::can(facts))

@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
 use crate::demo::page::TraceTag;
-
-/// A dynamic sampling context by its names, without the prefix.
-pub(super) type Dsc = BTreeMap<String, String>;
+use crate::demo::trace;
+pub(super) use crate::demo::trace::Dsc;
 
 /// What one service says, and what the next one said to it.
 #[derive(Debug, Clone, Deserialize)]
@@ -71,12 +69,9 @@ impl Reply {
     }
 }
 
-/// The dynamic sampling context in tidy baggage. Not read with this library: it is what that is compared with.
+/// The dynamic sampling context in tidy baggage, comparable.
 pub(super) fn dsc(baggage: &str) -> Dsc {
-    let members = baggage.split(',').filter_map(|member| member.trim().split_once('='));
-    let own = members.filter_map(|(key, value)| Some((key.strip_prefix("sentry-")?, value)));
-    let decoded = |value| percent_decode_str(value).decode_utf8_lossy().into_owned();
-    comparable(own.map(|(name, value)| (name.to_owned(), decoded(value))).collect())
+    comparable(trace::dsc(baggage))
 }
 
 /// With its numbers in one form: Python's SDK writes a rate of 1 as `1.0`, and Node's a random number without the
@@ -118,11 +113,9 @@ mod tests {
     }
 
     #[test]
-    fn only_sentrys_members_are_of_the_dsc() {
-        let read =
-            dsc("other=1, sentry-release=shop%401,sentry-sampled=true,sentry-sample_rate=1.0");
-        let expected = [("release", "shop@1"), ("sampled", "true"), ("sample_rate", "1")];
+    fn numbers_are_compared_as_numbers() {
+        let read = dsc("sentry-sampled=true,sentry-sample_rate=1.0,sentry-release=1.0");
+        let expected = [("release", "1.0"), ("sampled", "true"), ("sample_rate", "1")];
         assert_eq!(read, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
-        assert_eq!(dsc(""), Dsc::new());
     }
 }

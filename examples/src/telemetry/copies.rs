@@ -1,0 +1,147 @@
+//! A transport that sends to several.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sentry::transports::{DefaultTransportFactory, StdTransportThread, StdTransportThreadOptions};
+use sentry::{Envelope, Transport, TransportFactory, TransportOptions};
+use ureq::Agent;
+use url::Url;
+
+use super::Destinations;
+use crate::loopback::is_on_this_machine;
+
+/// Makes transports that send to a project, and copies elsewhere.
+pub(super) struct WithCopies {
+    has_project: bool,
+    copies: Vec<Url>,
+}
+
+impl WithCopies {
+    pub(super) fn to(destinations: &Destinations) -> Self {
+        let copies = destinations.copies().to_vec();
+        Self { has_project: destinations.has_project(), copies }
+    }
+}
+
+impl TransportFactory for WithCopies {
+    fn create_transport_with_options(&self, mut options: TransportOptions) -> Arc<dyn Transport> {
+        let host = Url::parse(&options.dsn.to_string()).ok();
+        if host.is_some_and(|url| is_on_this_machine(&url)) {
+            // A proxy would not reach this machine's loopback addresses.
+            (options.http_proxy, options.https_proxy) = (None, None);
+        }
+        let project = || DefaultTransportFactory.create_transport_with_options(options);
+        let copies = self.copies.iter().cloned().map(copier).collect();
+        Arc::new(Several { project: self.has_project.then(project), copies })
+    }
+}
+
+struct Several {
+    project: Option<Arc<dyn Transport>>,
+    copies: Vec<StdTransportThread>,
+}
+
+impl Transport for Several {
+    fn send_envelope(&self, envelope: Envelope) {
+        for copy in &self.copies {
+            // Neither waits nor fails: what is too much for its queue is dropped.
+            copy.send(envelope.clone());
+        }
+        if let Some(project) = &self.project {
+            project.send_envelope(envelope);
+        }
+    }
+
+    /// Whether the project got all: for the copies that it takes the time it needs, but no more.
+    fn flush(&self, timeout: Duration) -> bool {
+        let start = Instant::now();
+        let flushed = self.project.as_ref().is_none_or(|project| project.flush(timeout));
+        for copy in &self.copies {
+            copy.flush(timeout.saturating_sub(start.elapsed()));
+        }
+        flushed
+    }
+
+    fn shutdown(&self, timeout: Duration) -> bool {
+        self.flush(timeout)
+    }
+}
+
+/// How long one copy may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How many envelopes may wait for their turn, a few kilobytes each. Two dozen visitors at once make more than the 30
+/// that the SDK lets wait.
+const QUEUE: usize = 1_000;
+
+/// A thread that posts envelopes to a URL.
+fn copier(url: Url) -> StdTransportThread {
+    let proxy = if is_on_this_machine(&url) { None } else { ureq::Proxy::try_from_env() };
+    let config = Agent::config_builder().timeout_global(Some(PATIENCE)).proxy(proxy).build();
+    let agent = Agent::from(config);
+    let mut backoff = Backoff::default();
+    let send = move |envelope: Envelope, _: &mut _| {
+        let mut body = Vec::new();
+        if backoff.is_over(Instant::now()) && envelope.to_writer(&mut body).is_ok() {
+            let request = agent.post(url.as_str());
+            let sent = request.header("content-type", "application/x-sentry-envelope").send(&body);
+            match sent {
+                Ok(_) => backoff = Backoff::default(),
+                Err(error) => {
+                    if backoff.fail(Instant::now()) {
+                        eprintln!(
+                            "cannot send to {url}, which is tried again now and then: {error}"
+                        );
+                    }
+                }
+            }
+        }
+    };
+    StdTransportThreadOptions::new(send).with_channel_capacity(QUEUE).spawn_thread()
+}
+
+/// When to try again.
+#[derive(Debug, Default)]
+struct Backoff {
+    until: Option<(Instant, Duration)>,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_secs(1);
+    const LONGEST: Duration = Duration::from_secs(60);
+
+    fn is_over(&self, now: Instant) -> bool {
+        self.until.is_none_or(|(until, _)| now >= until)
+    }
+
+    /// Waits twice as long as the last time. Whether this is the first time.
+    fn fail(&mut self, now: Instant) -> bool {
+        let delay = self.until.map_or(Self::FIRST, |(_, last)| (last * 2).min(Self::LONGEST));
+        self.until.replace((now + delay, delay)).is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_does_not_answer_is_asked_ever_less_often() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut backoff = Backoff::default();
+        assert!(backoff.is_over(start));
+        assert!(backoff.fail(start));
+        assert!(!backoff.is_over(start));
+        assert!(backoff.is_over(after(1)));
+        assert!(!backoff.fail(after(1)));
+        assert!(!backoff.is_over(after(2)));
+        assert!(backoff.is_over(after(3)));
+        for _ in 0..100 {
+            assert!(!backoff.fail(start));
+        }
+        assert!(!backoff.is_over(after(59)));
+        assert!(backoff.is_over(after(60)));
+    }
+}

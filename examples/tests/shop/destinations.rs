@@ -1,0 +1,78 @@
+//! Who gets what the services record.
+
+use crate::wire::Wire;
+use crate::{Collector, Shop, data, meta, until};
+
+#[actix_web::test]
+async fn a_project_and_spotlight_get_the_same_as_the_collector() {
+    let (project, spotlight) = (Wire::to_nobody(), Wire::to_nobody());
+    let shop = Shop::with_telemetry(|telemetry| {
+        telemetry.dsn = Some(format!("{}/42", project.url().replace("://", "://key@")));
+        telemetry.spotlight = Some(format!("{}/stream", spotlight.url()));
+    });
+    let html = shop.page(&[]).await;
+    let trace_id = meta(&html, "sentry-trace").unwrap()[..32].to_owned();
+    shop.collector.trace(&trace_id, 3, 1).await;
+    let [call] = shop.wire.seen().try_into().unwrap();
+    assert_eq!(call.dsc()["public_key"], "key");
+    for (wire, path) in [(&project, "/api/42/envelope/"), (&spotlight, "/stream")] {
+        let mut seen = Vec::new();
+        let envelopes = until(async || {
+            seen.extend(wire.seen());
+            (seen.len() >= 3).then(|| seen.clone())
+        });
+        for envelope in envelopes.await {
+            assert_eq!(envelope.path, path);
+            let header: serde_json::Value =
+                serde_json::from_str(envelope.body.lines().next().unwrap()).unwrap();
+            assert_eq!(header["trace"], call.dsc());
+        }
+    }
+    let urls = [
+        format!("{}/api/42/envelope/?sentry_version=7&sentry_key=key", project.url()),
+        format!("{}/stream", shop.collector.0.url()),
+        format!("{}/stream", spotlight.url()),
+    ];
+    assert_eq!(data(&html, "envelopes"), urls.join(" "));
+}
+
+#[actix_web::test]
+async fn spotlight_is_enough() {
+    let spotlight = Collector::start();
+    let shop = Shop::with_telemetry(|telemetry| {
+        telemetry.collector = None;
+        telemetry.spotlight = Some(format!("{}/stream", spotlight.0.url()));
+    });
+    let html = shop.page(&[]).await;
+    let trace = spotlight.trace(&meta(&html, "sentry-trace").unwrap()[..32], 3, 1).await;
+    assert_eq!((trace.spans.len(), trace.events.len()), (3, 1));
+}
+
+#[actix_web::test]
+async fn a_spotlight_that_is_not_there_harms_nobody() {
+    // Bound and not listened on: nobody answers there, and nobody else can take the port.
+    let nobody = tokio::net::TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    // Listens, and never answers.
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    for address in [nobody.local_addr().unwrap(), mute.local_addr().unwrap()] {
+        let shop = Shop::with_telemetry(|telemetry| {
+            telemetry.spotlight = Some(format!("http://{address}/stream"));
+        });
+        for _ in 0..40 {
+            let html = shop.page(&[]).await;
+            shop.collector.trace(&meta(&html, "sentry-trace").unwrap()[..32], 3, 1).await;
+        }
+    }
+}
+
+#[actix_web::test]
+async fn without_anybody_to_send_to_the_shop_is_the_same() {
+    let shop = Shop::with_telemetry(|telemetry| telemetry.collector = None);
+    let html = shop.page(&[]).await;
+    assert!(meta(&html, "sentry-trace").is_some());
+    assert_eq!(data(&html, "envelopes"), "");
+    let [call] = shop.wire.seen().try_into().unwrap();
+    assert_eq!(Some(call.header("baggage").unwrap()), meta(&html, "baggage").as_deref());
+    assert_eq!(shop.collector.json("/traces").await.unwrap(), serde_json::json!([]));
+}

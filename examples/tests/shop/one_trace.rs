@@ -1,0 +1,150 @@
+//! A visit is one tree, whoever its head is, and every envelope says of it what the wire says.
+
+use std::rc::Rc;
+
+use actix_web::rt;
+use serde_json::Value;
+
+use crate::{CALLER, Shop, TRACE_ID, meta};
+
+/// The tree of a visit, without the page's own part, where `head` is above the storefront.
+fn tree_below(head: &str) -> Vec<(String, String)> {
+    let edges = [
+        ("inventory http.server", "storefront http.client"),
+        ("storefront http.client", "storefront http.server"),
+        ("storefront http.server", head),
+    ];
+    edges.map(|(span, above)| (span.to_owned(), above.to_owned())).to_vec()
+}
+
+/// Visits the page, and checks the whole of its trace. Returns what the wire and all envelopes say of it.
+async fn visit(shop: &Shop, head: &str, headers: &[(&str, &str)]) -> Value {
+    let html = shop.page(headers).await;
+    let calls = shop.wire.seen();
+    let [call] = calls.as_slice() else { panic!("{head}: {calls:#?}") };
+    let (trace_id, span_id) = call.header("sentry-trace").unwrap().split_at(32);
+    let span_id = span_id.trim_start_matches('-').trim_end_matches("-1");
+
+    let trace = shop.collector.trace(trace_id, 3, 1).await;
+    let above = if headers.is_empty() { "nobody" } else { CALLER };
+    assert_eq!(trace.edges(), tree_below(above), "{head}: {trace:#?}");
+    let with_op = |op: &str| trace.spans.iter().find(|span| span["op"] == op).unwrap();
+    assert_eq!(with_op("http.client")["span_id"], span_id, "{head}");
+    assert_eq!(with_op("http.client")["name"], format!("GET {}/stock", shop.wire.url()));
+    let [error] = trace.events.as_slice() else { panic!("{head}: {trace:#?}") };
+    assert_eq!(trace.above(&error["span_id"]), "inventory http.server", "{head}");
+    assert_eq!(error["title"], "SoldOut: there is no kettle left");
+
+    let on_the_wire = call.dsc();
+    for header in trace.trace_headers() {
+        assert_eq!(*header, on_the_wire, "{head}");
+    }
+    assert_eq!(meta(&html, "baggage").as_deref(), call.header("baggage"), "{head}");
+    on_the_wire
+}
+
+#[actix_web::test]
+async fn a_visit_that_begins_at_the_storefront() {
+    let shop = Shop::start();
+    let dsc = visit(&shop, "storefront", &[]).await;
+    assert_eq!(dsc["release"], concat!("storefront@", env!("CARGO_PKG_VERSION")));
+    assert_eq!(dsc["transaction"], "GET /");
+    assert_eq!(dsc["public_key"], "public");
+}
+
+/// Those who begin traces, with the baggage that they send, and what is to arrive of it.
+const HEADS: [(&str, &str, &str); 5] = [
+    (
+        "@sentry/browser, with a replay",
+        "sentry-environment=production,sentry-release=page%401.0.0,sentry-public_key=abc,\
+         sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-org_id=1,sentry-sampled=true,\
+         sentry-sample_rand=0.123456,sentry-sample_rate=0.5,sentry-replay_id=12345678901234567890123456789012",
+        "",
+    ),
+    (
+        "@sentry/node, among the baggage of others",
+        "user-id=7;level=3, sentry-environment=production,sentry-release=node%401.0.0,sentry-public_key=abc,\
+         sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-transaction=GET%20%2Fcart%2F%3Aid,\
+         sentry-sampled=true,sentry-sample_rand=0.1,sentry-sample_rate=1, other=x",
+        "sentry-environment=production,sentry-release=node%401.0.0,sentry-public_key=abc,\
+         sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-transaction=GET%20%2Fcart%2F%3Aid,\
+         sentry-sampled=true,sentry-sample_rand=0.1,sentry-sample_rate=1",
+    ),
+    (
+        "sentry-sdk for Python, whose numbers have another form",
+        "sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-sample_rand=0.100000,\
+         sentry-environment=production,sentry-release=py%401.0.0,sentry-public_key=abc,\
+         sentry-transaction=/caf%C3%A9/%F0%9F%AB%96,sentry-sample_rate=1.0,sentry-sampled=true",
+        "",
+    ),
+    (
+        "one that knows members that nobody else does",
+        "sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-public_key=abc,sentry-sample_rate=0.10,\
+         sentry-sample_rand=0.05000000,sentry-user_segment=vip,sentry-later=%7B%221%22%3A%20true%7D",
+        "",
+    ),
+    ("an old one, without baggage", "", ""),
+];
+
+#[actix_web::test]
+async fn a_visit_whose_head_is_a_browser_or_another_sdk() {
+    let sentry_trace = format!("{TRACE_ID}-{CALLER}-1");
+    for (head, baggage, arrives) in HEADS {
+        // Each has the same ids, as none has any others.
+        let shop = Shop::start();
+        let headers = [("sentry-trace", sentry_trace.as_str()), ("baggage", baggage)];
+        let headers = if baggage.is_empty() { &headers[..1] } else { &headers };
+        let dsc = visit(&shop, head, headers).await;
+        let expected = if arrives.is_empty() { baggage } else { arrives };
+        assert_eq!(dsc.as_object().map_or(0, |dsc| dsc.len()), expected.matches("sentry-").count());
+        match head {
+            "one that knows members that nobody else does" => {
+                assert_eq!(dsc["sample_rate"], "0.10");
+                assert_eq!(dsc["later"], "{\"1\": true}");
+            }
+            "an old one, without baggage" => assert_eq!(dsc, Value::Null),
+            _ => assert_eq!(dsc["trace_id"], TRACE_ID),
+        }
+    }
+}
+
+#[actix_web::test]
+async fn of_a_visit_that_is_not_sampled_only_errors_are_sent() {
+    let shop = Shop::start();
+    let baggage = format!("sentry-trace_id={TRACE_ID},sentry-sampled=false,sentry-replay_id=1");
+    let sentry_trace = format!("{TRACE_ID}-{CALLER}-0");
+    shop.page(&[("sentry-trace", &sentry_trace), ("baggage", &baggage)]).await;
+    let [call] = shop.wire.seen().try_into().unwrap();
+    assert!(call.header("sentry-trace").unwrap().ends_with("-0"));
+    // What is sent is sent in turn: after the next visit, all of this one is there.
+    visit(&shop, "storefront", &[]).await;
+    let trace = shop.collector.trace(TRACE_ID, 0, 1).await;
+    assert_eq!(trace.spans, Vec::<Value>::new());
+    let [error] = trace.events.as_slice() else { panic!("{trace:#?}") };
+    assert_eq!(error["trace_id"], TRACE_ID);
+    assert_eq!(error["dsc"], call.dsc());
+    assert_eq!(call.dsc()["replay_id"], "1");
+}
+
+#[actix_web::test]
+async fn many_visits_at_once_are_a_tree_each() {
+    let shop = Rc::new(Shop::start());
+    let visits = (1..=24).map(|n| {
+        let (shop, trace_id) = (Rc::clone(&shop), format!("{n:032x}"));
+        rt::spawn(async move {
+            let baggage =
+                format!("sentry-trace_id={trace_id},sentry-sampled=true,sentry-n={trace_id}");
+            let sentry_trace = format!("{trace_id}-{CALLER}-1");
+            shop.page(&[("sentry-trace", &sentry_trace), ("baggage", &baggage)]).await;
+            let trace = shop.collector.trace(&trace_id, 3, 1).await;
+            assert_eq!(trace.edges(), tree_below(CALLER), "{trace:#?}");
+            assert_eq!(trace.events.len(), 1);
+            for header in trace.trace_headers() {
+                assert_eq!(header["n"], *trace_id);
+            }
+        })
+    });
+    for visit in visits.collect::<Vec<_>>() {
+        visit.await.unwrap();
+    }
+}

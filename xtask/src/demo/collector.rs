@@ -1,0 +1,112 @@
+//! The collector's HTTP interface, as far as the chores use it.
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use ureq::Agent;
+
+use super::trace::{Span, Trace};
+use crate::service::agent;
+
+/// A running collector.
+#[derive(Debug, Clone)]
+pub(crate) struct Collector {
+    agent: Agent,
+    url: String,
+}
+
+#[derive(Deserialize)]
+struct ListedTrace {
+    trace_id: String,
+    spans: usize,
+}
+
+impl Collector {
+    /// `url` is its origin, without a slash at the end.
+    pub(crate) fn new(url: impl Into<String>) -> Self {
+        Self { agent: agent(), url: url.into() }
+    }
+
+    /// Its origin, without a slash at the end.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The DSN of an SDK that sends here. A host that says no organisation.
+    pub(crate) fn dsn(&self) -> String {
+        format!("{}/1", self.url.replacen("://", "://public@", 1))
+    }
+
+    /// Where a person sees the trace drawn.
+    pub(crate) fn trace_url(&self, trace_id: &str) -> String {
+        format!("{}/traces/{trace_id}", self.url)
+    }
+
+    /// What came of a trace so far.
+    pub(crate) fn trace(&self, trace_id: &str) -> Result<Trace> {
+        Ok(self.json(&format!("/traces/{trace_id}/json"))?.unwrap_or_default())
+    }
+
+    pub(crate) fn trace_as_text(&self, trace_id: &str) -> Result<String> {
+        let url = format!("{}/traces/{trace_id}/text", self.url);
+        let response = self.agent.get(&url).call();
+        let text = response.and_then(|mut response| response.body_mut().read_to_string());
+        text.with_context(|| format!("GET {url}"))
+    }
+
+    /// The trace with the most spans, the newest of them if several have as many. A browser asks
+    /// for more than the page, for example for an icon, and that may be recorded as well.
+    pub(crate) fn largest_trace(&self) -> Result<Option<String>> {
+        let newest_first: Vec<ListedTrace> = self.json("/traces")?.unwrap_or_default();
+        // Of equal elements the last is taken.
+        let largest = newest_first.into_iter().rev().max_by_key(|trace| trace.spans);
+        Ok(largest.map(|trace| trace.trace_id))
+    }
+
+    /// All spans that came, of any trace.
+    pub(crate) fn spans(&self) -> Result<Vec<Span>> {
+        Ok(self.json("/spans")?.unwrap_or_default())
+    }
+
+    fn json<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
+        let url = format!("{}{path}", self.url);
+        let response = match self.agent.get(&url).call() {
+            Err(ureq::Error::StatusCode(404)) => return Ok(None),
+            response => response,
+        };
+        let value = response.and_then(|mut response| response.body_mut().read_json());
+        Ok(Some(value.with_context(|| format!("GET {url}"))?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::test_server::{TestServer, json_reply, not_found};
+
+    #[test]
+    fn the_newest_of_the_largest_traces_is_found() {
+        let server = TestServer::start(|_| {
+            json_reply(
+                r#"[{"trace_id":"icon","spans":1,"events":9},{"trace_id":"newer","spans":4,"events":0},
+                    {"trace_id":"older","spans":4,"events":0}]"#,
+            )
+        });
+        let collector = Collector::new(server.url());
+        assert_eq!(collector.largest_trace().unwrap().as_deref(), Some("newer"));
+    }
+
+    #[test]
+    fn nothing_came_of_an_unknown_trace() {
+        let server = TestServer::start(|_| not_found());
+        let trace = Collector::new(server.url()).trace("0").unwrap();
+        assert_eq!((trace.spans.len(), trace.events.len()), (0, 0));
+        assert_eq!(server.requests()[0].url, "/traces/0/json");
+    }
+
+    #[test]
+    fn an_sdk_is_told_where_it_is() {
+        let dsn = Collector::new("http://127.0.0.1:4000").dsn();
+        assert_eq!(dsn, "http://public@127.0.0.1:4000/1");
+    }
+}

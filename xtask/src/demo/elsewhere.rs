@@ -1,0 +1,77 @@
+//! Where envelopes are sent besides to the demo's collector.
+
+use std::process::Command;
+
+use url::Url;
+
+const DSN: &str = "SENTRY_DSN";
+const SPOTLIGHT: &str = "SENTRY_SPOTLIGHT";
+
+/// What the environment says, of which the services make what the SDKs make of it.
+#[derive(Debug, Default)]
+pub(crate) struct Elsewhere {
+    dsn: Option<String>,
+    spotlight: Option<String>,
+}
+
+impl Elsewhere {
+    pub(crate) fn of_environment() -> Self {
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+        Self { dsn: variable(DSN), spotlight: variable(SPOTLIGHT) }
+    }
+
+    /// Tells a service, which would look into the environment itself.
+    pub(crate) fn apply_to(&self, command: &mut Command) {
+        for (name, value) in [(DSN, &self.dsn), (SPOTLIGHT, &self.spotlight)] {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+    }
+
+    /// Where to look for the trace, a line each.
+    pub(crate) fn about(&self, trace_id: &str) -> Vec<String> {
+        let project = self.dsn.as_deref().map(|dsn| {
+            let url = Url::parse(dsn).ok();
+            let host = url.as_ref().and_then(Url::host_str).unwrap_or("its host");
+            let number = url.as_ref().and_then(|url| url.path().rsplit('/').next());
+            let number = number.unwrap_or_default();
+            format!("sent to project {number} at {host} as well ({DSN}): look for trace {trace_id} there")
+        });
+        let spotlight = self.spotlight.as_deref();
+        let spotlight =
+            spotlight.map(|value| format!("offered to Spotlight ({SPOTLIGHT}={value})"));
+        project.into_iter().chain(spotlight).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_gets_the_trace_is_named_without_the_key() {
+        let elsewhere = Elsewhere {
+            dsn: Some("https://key@o1.ingest.example/42".to_owned()),
+            spotlight: Some("1".to_owned()),
+        };
+        assert_eq!(
+            elsewhere.about("abc"),
+            [
+                "sent to project 42 at o1.ingest.example as well (SENTRY_DSN): look for trace abc there",
+                "offered to Spotlight (SENTRY_SPOTLIGHT=1)",
+            ]
+        );
+        assert_eq!(Elsewhere::default().about("abc"), [""; 0]);
+    }
+
+    #[test]
+    fn a_service_is_told_nothing_that_was_not_asked_for() {
+        let mut command = Command::new("x");
+        Elsewhere { spotlight: Some("1".to_owned()), dsn: None }.apply_to(&mut command);
+        let told = command.get_envs().collect::<Vec<_>>();
+        let spotlight = Some("1".as_ref());
+        assert_eq!(told, [(DSN.as_ref(), None), (SPOTLIGHT.as_ref(), spotlight)]);
+    }
+}
