@@ -1,5 +1,6 @@
 //! `cargo xtask interop`: this library and all that it has to agree with, over real HTTP.
 
+mod envelopes;
 mod facts;
 mod install;
 mod lab;
@@ -67,6 +68,7 @@ const ABILITIES: &[Ability] = &[
     Ability { name: "calls us", check: services::upstream },
     Ability { name: "is called", check: services::downstream },
     Ability { name: "in between", check: services::middle },
+    Ability { name: "envelopes", check: envelopes::check },
     Ability { name: "tags", check: pages::tags },
     Ability { name: "`Server-Timing`", check: pages::server_timing },
     Ability { name: "`traceparent`", check: w3c::traceparent },
@@ -151,7 +153,7 @@ impl Peer {
     /// How the matrix names it.
     fn name(self, versions: &Versions) -> String {
         match self {
-            Self::Ours => "tracehop".to_owned(),
+            Self::Ours | Self::OursWithSdk => "tracehop".to_owned(),
             Self::Node => format!("@sentry/node {}", versions.node),
             Self::Browser => format!("@sentry/browser {}, in Chromium", versions.browser),
             Self::Python => format!("sentry-sdk {} (Python)", versions.python),

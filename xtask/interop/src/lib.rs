@@ -11,6 +11,6 @@ mod options;
 mod relay;
 mod service;
 
-pub use options::Options;
-pub use relay::{Next, Reply, Seen, next};
+pub use options::{Options, client_options};
+pub use relay::{Arrived, Next, Reply, Seen, next};
 pub use service::{Arguments, serve};

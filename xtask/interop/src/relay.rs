@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use actix_web::HttpRequest;
+use actix_web::http::header::HeaderMap;
+use actix_web::{HttpMessage as _, HttpRequest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -51,13 +52,27 @@ impl Reply {
     /// A reply to this request.
     #[must_use]
     pub fn new(service: &'static str, request: &HttpRequest, seen: Seen) -> Self {
+        let arrived = request.extensions().get::<Arrived>().cloned();
+        let Arrived(received) = arrived.unwrap_or_else(|| Arrived::with(request.headers()));
+        Self { service, received, seen, next: None }
+    }
+}
+
+/// The propagation headers of a request, before a middleware changes them for those behind it.
+#[derive(Debug, Clone)]
+pub struct Arrived(BTreeMap<&'static str, String>);
+
+impl Arrived {
+    /// Those among the headers.
+    #[must_use]
+    pub fn with(headers: &HeaderMap) -> Self {
         let received = HEADERS.into_iter().filter_map(|name| {
-            let lines = request.headers().get_all(name);
+            let lines = headers.get_all(name);
             let lines: Vec<_> =
                 lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
             (!lines.is_empty()).then(|| (name, lines.join(",")))
         });
-        Self { service, received: received.collect(), seen, next: None }
+        Self(received.collect())
     }
 }
 

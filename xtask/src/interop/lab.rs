@@ -13,7 +13,7 @@ use super::install::Installed;
 use super::peer::{Options, Peer};
 use super::reply::{Reply, comparable};
 use crate::demo::collector::Collector;
-use crate::demo::trace::Span;
+use crate::demo::trace::{Event, Span};
 use crate::interrupt;
 use crate::service::{Service, agent};
 
@@ -118,6 +118,11 @@ impl Lab {
             Peer::Node => node.command("service.mjs"),
             Peer::Python => python.command("service.py"),
             Peer::Ours => rust.command("ours")?,
+            Peer::OursWithSdk => {
+                let mut command = rust.command("ours")?;
+                command.arg("--sentry");
+                command
+            }
             Peer::Rust => rust.command("sentry")?,
             _ => rust.command("opentelemetry")?,
         };
@@ -169,13 +174,27 @@ impl Lab {
         self.find_span(&what, |span| span.trace_id == trace_id && span.span_id == span_id)
     }
 
+    /// The error that was captured in a span, once its SDK has sent it.
+    pub(super) fn event(&self, trace_id: &str, span_id: &str) -> Result<Event> {
+        self.wait_for(&format!("an error in span {span_id} of trace {trace_id}"), || {
+            let events = self.collector.trace(trace_id)?.events;
+            Ok(events.into_iter().find(|event| event.span_id == span_id))
+        })
+    }
+
     /// The first span that is as wanted, once an SDK has sent one.
     pub(super) fn find_span(&self, what: &str, is_it: impl Fn(&Span) -> bool) -> Result<Span> {
+        let mut span =
+            self.wait_for(what, || Ok(self.collector.spans()?.into_iter().find(&is_it)))?;
+        span.dsc = span.dsc.map(comparable);
+        Ok(span)
+    }
+
+    fn wait_for<T>(&self, what: &str, look: impl Fn() -> Result<Option<T>>) -> Result<T> {
         let start = Instant::now();
         loop {
-            if let Some(mut span) = self.collector.spans()?.into_iter().find(&is_it) {
-                span.dsc = span.dsc.map(comparable);
-                return Ok(span);
+            if let Some(found) = look()? {
+                return Ok(found);
             }
             if start.elapsed() > SEND_TIMEOUT {
                 bail!("{what} was not sent within {} s", SEND_TIMEOUT.as_secs());

@@ -46,7 +46,8 @@ enum From {
 pub(super) fn calls(lab: &mut Lab) -> Result<Cell> {
     let mut facts = Facts::default();
     facts.case("a page without tags", |facts| {
-        let (visit, reply) = visit(lab, From::Nowhere, &Options::rate(1.0), "no-tags")?;
+        let next = callee(lab)?;
+        let (visit, reply) = visit(lab, From::Nowhere, &Options::rate(1.0), "no-tags", &next)?;
         facts.equal("tags and header", (visit.sentry_trace, visit.server_timing), (None, None));
         let sent = reply.sentry_trace()?;
         let load = page_load(lab, &sent.trace_id)?;
@@ -78,16 +79,31 @@ pub(super) fn server_timing(lab: &mut Lab, peer: Peer) -> Result<Cell> {
 /// What ours gets from a page whose SDK writes `traceparent` as well.
 pub(super) fn call_with_traceparent(lab: &mut Lab, facts: &mut Facts) -> Result<Reply> {
     let options = Options::rate(1.0).with_traceparent();
-    let (visit, reply) = visit(lab, From::Tags, &options, "traceparent")?;
+    let next = callee(lab)?;
+    let (visit, reply) = visit(lab, From::Tags, &options, "traceparent", &next)?;
     facts.equal("complaints", visit.complaints, Vec::new());
     Ok(reply)
+}
+
+/// What services get from a page whose SDK begins the trace.
+pub(super) fn call(lab: &mut Lab, facts: &mut Facts, services: &[String]) -> Result<Vec<Reply>> {
+    let next = relay(services);
+    let (visit, reply) = visit(lab, From::Nowhere, &Options::rate(1.0), "envelopes", &next)?;
+    facts.equal("complaints", visit.complaints, Vec::new());
+    Ok(reply.flatten())
+}
+
+/// Another service of ours for a page to call.
+fn callee(lab: &mut Lab) -> Result<String> {
+    Ok(relay(&[lab.service(Peer::Ours, &Options::default().with_traceparent())?]))
 }
 
 /// The page is a hop between two of ours: one trace with one DSC.
 fn load(lab: &mut Lab, from: From, screenshot: &str) -> Result<Cell> {
     let mut facts = Facts::default();
     facts.case(screenshot, |facts| {
-        let (visit, reply) = visit(lab, from, &Options::rate(1.0), screenshot)?;
+        let next = callee(lab)?;
+        let (visit, reply) = visit(lab, from, &Options::rate(1.0), screenshot, &next)?;
         let (sentry_trace, baggage) = match from {
             From::Tags => (visit.sentry_trace, visit.baggage),
             _ => {
@@ -131,17 +147,22 @@ fn page_load(lab: &Lab, trace_id: &str) -> Result<Span> {
     })
 }
 
-/// Loads a page of ours whose script runs the browser's SDK and calls another service of ours.
-fn visit(lab: &mut Lab, from: From, options: &Options, name: &str) -> Result<(Visit, Reply)> {
+/// Loads a page of ours whose script runs the browser's SDK and calls `next`.
+fn visit(
+    lab: &mut Lab,
+    from: From,
+    options: &Options,
+    name: &str,
+    next: &str,
+) -> Result<(Visit, Reply)> {
     let folder = lab.artifacts().to_owned();
     let script = folder.join("page.js");
     bundle(&lab.installed().node, "page.mjs", &script)?;
     let pages = lab.pages(options, &script, from == From::ServerTiming)?;
-    let next = relay(&[lab.service(Peer::Ours, &Options::default().with_traceparent())?]);
     let tags = if from == From::Tags { "with-tags" } else { "without-tags" };
     let query = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("options", &lab.options("browser", options)?)
-        .append_pair("next", &next)
+        .append_pair("next", next)
         .finish();
     let url = format!("{pages}/pages/{tags}?{query}");
     let visit = open(lab, &url, &folder.join(format!("{name}.png")), "#reply[data-done]", None)?;

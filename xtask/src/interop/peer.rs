@@ -7,6 +7,8 @@ use serde::Serialize;
 pub(super) enum Peer {
     /// This library.
     Ours,
+    /// This library beside Sentry's SDK for Rust.
+    OursWithSdk,
     /// Sentry's SDK for Node.
     Node,
     /// Sentry's SDK for Python.
@@ -29,7 +31,7 @@ impl Peer {
     /// What it says in the line that it prints when it is ready; `None` for what runs in a page.
     pub(super) fn service(self) -> Option<&'static str> {
         match self {
-            Self::Ours => Some("ours"),
+            Self::Ours | Self::OursWithSdk => Some("ours"),
             Self::Node => Some("sentry-node"),
             Self::Python => Some("sentry-python"),
             Self::Rust => Some("sentry-rust"),

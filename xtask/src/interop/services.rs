@@ -11,7 +11,7 @@ use super::reply::{Dsc, Reply};
 
 const NO_BAGGAGE: &str = "sends no baggage, and keeps none";
 const NO_SERVICE: &str = "runs in a page: see `tags` and `Server-Timing`";
-const BY_TRACEPARENT: &str = "by `traceparent`";
+pub(super) const BY_TRACEPARENT: &str = "by `traceparent`";
 
 /// The peer is the head of the trace, and ours continues it.
 pub(super) fn upstream(lab: &mut Lab, peer: Peer) -> Result<Cell> {
@@ -81,7 +81,7 @@ fn each_decision(
     })
 }
 
-fn options(peer: Peer, sampled: bool) -> Options {
+pub(super) fn options(peer: Peer, sampled: bool) -> Options {
     let options = Options::rate(if sampled { 1.0 } else { 0.0 });
     if peer == Peer::OpenTelemetry { options.with_traceparent() } else { options }
 }

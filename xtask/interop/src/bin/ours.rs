@@ -4,16 +4,20 @@ use std::fs;
 use std::path::PathBuf;
 
 use actix_cors::Cors;
+use actix_web::dev::Service as _;
 use actix_web::web::{self, Bytes, Data, Html, Json, Path, Query};
-use actix_web::{App, HttpRequest, HttpResponse, Responder, error};
+use actix_web::{App, HttpMessage as _, HttpRequest, HttpResponse, Responder, error};
 use askama::Template;
 use clap::Parser;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use sentry::transports::DefaultTransportFactory;
 use serde::Deserialize;
 use tracehop::{BuildError, Propagator};
 use tracehop_actix::{TRACE_HEADERS, Trace};
 use tracehop_askama::filters;
-use tracehop_interop::{Arguments, Next, Options, Reply, Seen, next, serve};
+use tracehop_interop::{
+    Arguments, Arrived, Next, Options, Reply, Seen, client_options, next, serve,
+};
 
 const NAME: &str = "ours";
 
@@ -28,12 +32,17 @@ struct OurArguments {
     /// Send the trace of a page in Server-Timing
     #[arg(long)]
     server_timing: bool,
+    /// Record requests, calls and an error of each request with Sentry's SDK
+    #[arg(long)]
+    sentry: bool,
 }
 
 #[actix_web::main]
 async fn main() -> anyhow::Result<()> {
-    let OurArguments { common, script, server_timing } = OurArguments::parse();
-    let propagator = propagator(common.options)?;
+    let OurArguments { common, script, server_timing, sentry } = OurArguments::parse();
+    let propagator = propagator(common.options.clone())?;
+    let transport = propagator.sentry_transport(DefaultTransportFactory);
+    let _guard = sentry.then(|| sentry::init(client_options(common.options).transport(transport)));
     let client = ClientBuilder::new(reqwest::Client::new())
         .with(tracehop_reqwest::TracePropagation::new(propagator.clone()))
         .build();
@@ -44,8 +53,13 @@ async fn main() -> anyhow::Result<()> {
         App::new()
             .app_data(Data::clone(&client))
             .app_data(Data::clone(&script))
-            .wrap(propagation.server_timing(server_timing))
+            .wrap(propagation.server_timing(server_timing).sentry(sentry))
             .wrap(cors())
+            .wrap_fn(|request, service| {
+                let arrived = Arrived::with(request.headers());
+                request.extensions_mut().insert(arrived);
+                service.call(request)
+            })
             .route("/relay", web::get().to(relay))
             .route("/pages/{tags}", web::get().to(page))
             .route("/script.js", web::get().to(send_script))
@@ -102,6 +116,8 @@ async fn relay(
         client_span_id: Some(trace.span_id().to_string()),
         own_dsc: Some(trace.dsc().to_string()),
     };
+    // Sent if there is somebody to send it.
+    sentry::capture_message("relayed", sentry::Level::Error);
     let mut reply = Reply::new(NAME, &request, seen);
     if let Some(url) = &asked.next {
         let response = client.get(url).send().await.map_err(error::ErrorBadGateway)?;

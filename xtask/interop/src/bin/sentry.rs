@@ -3,9 +3,9 @@
 use actix_web::web::{self, Data, Json, Query};
 use actix_web::{App, HttpRequest, error};
 use clap::Parser as _;
+use sentry::Hub;
 use sentry::protocol::TraceContext;
-use sentry::{ClientOptions, Hub, TransactionContext};
-use tracehop_interop::{Arguments, Next, Options, Reply, Seen, next, serve};
+use tracehop_interop::{Arguments, Next, Reply, Seen, client_options, next, serve};
 
 const NAME: &str = "sentry-rust";
 
@@ -21,32 +21,6 @@ async fn main() -> anyhow::Result<()> {
             .route("/relay", web::get().to(relay))
     })
     .await
-}
-
-fn client_options(options: Options) -> ClientOptions {
-    let mut client = ClientOptions::new()
-        .maybe_release(options.release)
-        .strict_trace_continuation(options.strict_trace_continuation);
-    if let Some(dsn) = options.dsn {
-        client = client.dsn(&dsn);
-    }
-    if let Some(environment) = options.environment {
-        client = client.environment(environment);
-    }
-    if let Some(org_id) = options.org_id {
-        client = client.org_id(org_id.into());
-    }
-    if let Some(rate) = options.traces_sample_rate {
-        client = client.traces_sample_rate(rate as f32);
-    }
-    if let Some(rate) = options.sampler_answers {
-        client = client.traces_sampler(move |_: &TransactionContext| rate as f32);
-    } else if let Some(rate) = options.sampler_inherits_or {
-        client = client.traces_sampler(move |context: &TransactionContext| {
-            context.sampled().map_or(rate as f32, |sampled| f32::from(u8::from(sampled)))
-        });
-    }
-    client
 }
 
 async fn relay(
