@@ -7,6 +7,7 @@ mod copies;
 mod destinations;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use sentry::{Client, ClientOptions, Hub};
@@ -41,6 +42,9 @@ pub(crate) struct Telemetry {
     client: Arc<Client>,
     destinations: Destinations,
 }
+
+/// How long one who is sent to may take to answer, and all of them together in the end.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Everything: nobody visits the shop so often.
 const RATE: f64 = 1.0;
@@ -103,8 +107,8 @@ impl Telemetry {
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        // What is not sent yet, as `sentry::init` does for its guard.
-        self.client.close(None);
+        // Sends what is not sent yet, as the guard of `sentry::init` does.
+        self.client.close(Some(PATIENCE));
     }
 }
 

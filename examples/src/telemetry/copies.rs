@@ -8,7 +8,7 @@ use sentry::{Envelope, Transport, TransportFactory, TransportOptions};
 use ureq::Agent;
 use url::Url;
 
-use super::Destinations;
+use super::{Destinations, PATIENCE};
 use crate::loopback::is_on_this_machine;
 
 /// Makes transports that send to a project, and copies elsewhere.
@@ -68,9 +68,6 @@ impl Transport for Several {
     }
 }
 
-/// How long one copy may take.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 /// How many envelopes may wait for their turn, a few kilobytes each. Two dozen visitors at once make more than the 30
 /// that the SDK lets wait.
 const QUEUE: usize = 1_000;
@@ -85,16 +82,15 @@ fn copier(url: Url) -> StdTransportThread {
         let mut body = Vec::new();
         if backoff.is_over(Instant::now()) && envelope.to_writer(&mut body).is_ok() {
             let request = agent.post(url.as_str());
-            let sent = request.header("content-type", "application/x-sentry-envelope").send(&body);
+            let request = request.header("content-type", "application/x-sentry-envelope");
+            // The answer is read so that the connection can be used again.
+            let sent = request.send(&body).and_then(|mut answer| answer.body_mut().read_to_vec());
             match sent {
                 Ok(_) => backoff = Backoff::default(),
-                Err(error) => {
-                    if backoff.fail(Instant::now()) {
-                        eprintln!(
-                            "cannot send to {url}, which is tried again now and then: {error}"
-                        );
-                    }
+                Err(error) if backoff.fail(Instant::now()) => {
+                    eprintln!("cannot send to {url}, which is tried again now and then: {error}");
                 }
+                Err(_) => (),
             }
         }
     };
