@@ -341,12 +341,12 @@ mod tests {
             (new().org_id("9".repeat(21)), "org_id", &"9".repeat(21), "is a number of at most 20"),
             (new().release("a\nb"), "release", "a\nb", "at most 200 characters"),
             (new().environment(&long), "environment", &long, "at most 64 characters"),
-            (new().traces_sample_rate(1.5), "traces_sample_rate", "1.5", "which is from 0 to 1"),
+            (new().traces_sample_rate(1.5), "traces_sample_rate", "1.5", "a number from 0 to 1"),
             (
                 new().traces_sample_rate(f64::NAN),
                 "traces_sample_rate",
                 "NaN",
-                "which is from 0 to 1",
+                "a number from 0 to 1",
             ),
             (
                 targets(&[Target::contains("/api"), Target::contains("")]),
@@ -373,6 +373,8 @@ mod tests {
             let text = error.to_string();
             assert!(text.starts_with(&format!("option {option} is {value:?}: ")), "{text}");
             assert!(text.contains(allowed), "{text}");
+            // What a `main` that returns it shows.
+            assert_eq!(format!("{error:?}"), text);
         }
     }
 
@@ -431,13 +433,15 @@ mod tests {
             ("SENTRY_DSN", "hush", "…"),
             ("SENTRY_RELEASE", "a\tb", "a\tb"),
             ("SENTRY_ENVIRONMENT", "a\tb", "a\tb"),
-            ("SENTRY_TRACES_SAMPLE_RATE", "half", "half"),
+            ("SENTRY_TRACES_SAMPLE_RATE", "25%", "25%"),
             ("SENTRY_TRACES_SAMPLE_RATE", "25", "25"),
         ] {
             let builder =
                 PropagatorBuilder::from_variables(|known| (known == name).then(|| value.into()));
             let error = builder.and_then(PropagatorBuilder::build).unwrap_err();
             assert_eq!((error.option(), error.value()), (name, shown));
+            let text = error.to_string();
+            assert!(text.starts_with(&format!("variable {name} is {shown:?}: ")), "{text}");
         }
     }
 

@@ -9,18 +9,18 @@ use crate::targets::TargetError;
 
 /// An option of a [`Propagator`](crate::Propagator) that cannot be used.
 ///
-/// Its text names the option, the value and what is allowed. Keys in a value are left out.
+/// Its text names the option, the value and what is allowed. Keys in a value are left out. `Debug` is the same text:
+/// it is what a `main` that returns the error shows, and an `unwrap`.
 ///
 /// ```
 /// use tracehop::Propagator;
 ///
 /// let error = Propagator::builder().traces_sample_rate(25.0).build().unwrap_err();
-/// assert_eq!(
-///     error.to_string(),
-///     "option traces_sample_rate is \"25\": 25 is not a sample rate, which is from 0 to 1"
-/// );
+/// let text = "option traces_sample_rate is \"25\": a sample rate is a number from 0 to 1, such as 0.25";
+/// assert_eq!(error.to_string(), text);
+/// assert_eq!(format!("{error:?}"), text);
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct BuildError {
     option: &'static str,
     value: String,
@@ -75,10 +75,13 @@ impl BuildError {
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "option {} is {:?}: ", self.option, self.value)?;
+        let what = if self.option.starts_with("SENTRY_") { "variable" } else { "option" };
+        write!(f, "{what} {} is {:?}: ", self.option, self.value)?;
         match &self.kind {
             BuildErrorKind::Dsn(error) => error.fmt(f),
-            BuildErrorKind::SampleRate(error) => error.fmt(f),
+            BuildErrorKind::SampleRate(_) => {
+                f.write_str("a sample rate is a number from 0 to 1, such as 0.25")
+            }
             BuildErrorKind::Target(error) => error.fmt(f),
             BuildErrorKind::OrgId => {
                 f.write_str("an organisation id is a number of at most 20 digits, and not the organisation's name")
@@ -91,6 +94,12 @@ impl fmt::Display for BuildError {
             }
             BuildErrorKind::NotUnicode => f.write_str("it is not UTF-8"),
         }
+    }
+}
+
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
