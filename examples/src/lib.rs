@@ -5,14 +5,12 @@
 //! SDK, set up in [`telemetry`], and so does the page's script, without one.
 //!
 //! [`collector`] takes the envelopes that all of them send, or any other SDK, and draws the traces in them.
-//! [`doctor`] finds out of any service whether it hands its traces on.
 //!
 //! Propagation is in few lines of each service: the middleware in its `App`, the client, the filter in the template,
 //! and the transport of the SDK. The rest is a shop.
 
 pub mod collector;
 mod cookbook;
-pub mod doctor;
 pub mod hostile;
 pub mod inventory;
 mod loopback;

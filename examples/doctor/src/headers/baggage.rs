@@ -3,8 +3,8 @@ use std::collections::BTreeSet;
 use tracehop::DynamicSamplingContext;
 use tracehop::wire::{Baggage, BaggageErrorKind, BaggageMember, BaggageMembers, SentryTrace};
 
-use super::super::Report;
 use super::{decision, items};
+use crate::Report;
 
 const ABOUT: &str = "baggage";
 

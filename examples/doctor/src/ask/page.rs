@@ -4,7 +4,7 @@ use scraper::{Html, Selector};
 use tracehop::is_storable_by_shared_caches;
 
 use super::Answer;
-use crate::doctor::Report;
+use crate::Report;
 
 /// What the meta tags with a name say, in order.
 pub(super) fn meta_tags(html: &Html, name: &str) -> Vec<String> {

@@ -7,7 +7,7 @@ use tracehop::{DynamicSamplingContext, TraceId};
 use super::Answer;
 use super::page::{meta_tags, server_timing};
 use super::sent::Sent;
-use crate::doctor::Report;
+use crate::Report;
 
 /// What one place of an answer says.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 use tracehop::wire::SentryTrace;
 
-use super::super::Report;
 use super::{decision, text, with_causes};
+use crate::Report;
 
 const ABOUT: &str = "sentry-trace";
 

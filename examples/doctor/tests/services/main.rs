@@ -10,7 +10,7 @@ use std::net::TcpListener;
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, rt, web};
-use tracehop_examples::doctor::{Report, Verdict};
+use tracehop_doctor::{Report, Verdict};
 use tracehop_examples::{collector, inventory, storefront, telemetry};
 
 /// A service on a free port, stopped when dropped.

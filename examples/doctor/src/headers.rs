@@ -9,7 +9,7 @@ use std::error::Error;
 
 use tracehop::{Extractor, Field};
 
-use super::Report;
+use crate::Report;
 
 /// Explains the headers of a request, or of anything else that a trace travels in.
 pub fn explain(subject: impl Into<String>, headers: &impl Extractor) -> Report {
@@ -44,8 +44,8 @@ fn decision(sampled: Option<bool>) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Check, Verdict};
     use super::*;
+    use crate::{Check, Verdict};
 
     const ID: &str = "771a43a4192642f0b136d5159a501700";
 

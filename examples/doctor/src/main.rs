@@ -8,7 +8,7 @@ use actix_web::rt;
 use clap::{Args, Parser, Subcommand};
 use serde_json::json;
 use tokio::sync::mpsc::unbounded_channel;
-use tracehop_examples::doctor::{self, Question, Report};
+use tracehop_doctor::{self as doctor, Question, Report};
 use url::Url;
 
 /// Checks that a service continues its traces, and hands them on

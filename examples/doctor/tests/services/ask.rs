@@ -3,7 +3,7 @@ use actix_web::http::header::HeaderName;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use tracehop::wire::BaggageMembers;
-use tracehop_examples::doctor::{Question, Report, Verdict, ask};
+use tracehop_doctor::{Question, Report, Verdict, ask};
 
 use super::*;
 

@@ -2,7 +2,7 @@ use tracehop::wire::{Baggage, SentryTrace};
 use tracehop::{DynamicSamplingContext, Propagator};
 use ureq::http::{HeaderMap, HeaderValue};
 
-use super::super::{Report, explain};
+use crate::{Report, explain};
 
 /// Somebody else's member, which the service must keep to itself.
 pub(super) const FOREIGN: &str = "doctor-foreign";
@@ -65,8 +65,8 @@ impl Sent {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Verdict;
     use super::*;
+    use crate::Verdict;
 
     #[test]
     fn what_is_sent_is_itself_beyond_reproach() {

@@ -2,8 +2,8 @@
 
 use tracehop::wire::{SentryTrace, Traceparent, Tracestate};
 
-use super::super::Report;
 use super::{decision, text, with_causes};
+use crate::Report;
 
 const PARENT: &str = "traceparent";
 const STATE: &str = "tracestate";

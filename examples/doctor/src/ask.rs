@@ -17,7 +17,7 @@ use url::{Host, Url};
 
 use self::seen::Seen;
 use self::sent::Sent;
-use super::Report;
+use crate::Report;
 
 /// What is asked of whom.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use ureq::http::{HeaderMap, Method};
 use url::Url;
 
 use super::{Answer, Client};
-use crate::doctor::Report;
+use crate::Report;
 
 const ABOUT: &str = "preflight";
 

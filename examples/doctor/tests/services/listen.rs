@@ -1,6 +1,6 @@
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tracehop_examples::doctor::{self, Report};
+use tracehop_doctor::{self as doctor, Report};
 
 use super::*;
 

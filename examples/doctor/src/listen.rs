@@ -10,7 +10,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use tokio::sync::mpsc::UnboundedSender;
 use tracehop::Field;
 
-use super::{Report, explain};
+use crate::{Report, explain};
 
 /// Answers every request with what its headers say, and tells it as well. Browsers of any page may call.
 ///
