@@ -5,6 +5,8 @@ mod ci;
 mod debian;
 mod demo;
 mod executables;
+#[cfg(test)]
+mod features;
 mod fuzz;
 mod hostile_pages;
 mod interop;
