@@ -94,6 +94,7 @@
 //! | `tracing` | a [span](#logs) for each request in the logs, a debug event that says why a trace was not continued, and a warning for a cached page with a trace |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 mod around;
 mod body;

@@ -1,5 +1,32 @@
 //! The filters: `use tracehop_askama::filters;` where the template's struct is.
 //!
+//! | in a template | is |
+//! |---|---|
+//! | `{{ trace\|trace_meta }}` | all tags, one a line |
+//! | `<meta name="sentry-trace" content="{{ trace\|sentry_trace }}">` | the bare value, for a tag of your own |
+//! | `<meta name="baggage" content="{{ trace\|baggage }}">` | the bare list, for a tag of your own; empty if there is none |
+//!
+//! None of them fails. The values are escaped, as a template escapes every text.
+//!
+//! ```
+//! use askama::Template;
+//! use tracehop_askama::filters;
+//! use tracehop_askama::tracehop::{PropagationContext, Propagator};
+//!
+//! #[derive(Template)]
+//! #[template(ext = "html", source = r#"<meta name="sentry-trace" content="{{ trace|sentry_trace }}">"#)]
+//! struct Head {
+//!     trace: PropagationContext,
+//! }
+//!
+//! let trace = Propagator::builder().build()?.start_new_trace();
+//! let head = Head { trace: trace.clone() }.render()?;
+//! assert!(head.contains(trace.trace_data().sentry_trace()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Beside filters of your own
+//!
 //! A template finds its filters in the module `filters` that is in scope. One with filters of its own adds
 //! these to them:
 //!
@@ -18,8 +45,8 @@
 //! All take [what has a trace](HasTrace): a [`PropagationContext`](tracehop::PropagationContext), or the extractor of
 //! `tracehop-actix`.
 
-// Askama makes a type of each filter, and documents and shows none of them.
-#![allow(missing_docs, missing_debug_implementations)]
+// Askama makes a type of each filter, and shows none of the documentation here.
+#![allow(missing_docs, missing_debug_implementations, clippy::missing_errors_doc)]
 
 use askama::Values;
 

@@ -68,6 +68,7 @@
 //! template's struct is.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 pub mod filters;
 mod has_trace;

@@ -68,7 +68,19 @@ pub(crate) fn outside_of_any<R>(f: impl FnOnce() -> R) -> R {
 
 /// Puts futures into a trace.
 ///
-/// See the [module's documentation](crate::current).
+/// ```
+/// use tracehop::{InTrace as _, PropagationContext, Propagator};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tracehop::BuildError> {
+/// let context = Propagator::builder().build()?.start_new_trace();
+/// let found = async { PropagationContext::current() }.in_trace(context.clone()).await;
+/// assert_eq!(found.map(|found| found.trace_id()), Some(context.trace_id()));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// For what is spawned see the [module's documentation](crate::current).
 pub trait InTrace: Future + Sized {
     /// Makes a context the [current](PropagationContext::current) one of this future and all that it
     /// awaits, whenever it runs, and when it is dropped.

@@ -6,7 +6,8 @@ use crate::sampling::{SampleRand, SampleRate};
 
 /// What a sampler is told about the trace that it decides on.
 ///
-/// See [`traces_sampler`](crate::PropagatorBuilder::traces_sampler). One can be made to test a sampler with:
+/// See [`traces_sampler`](crate::PropagatorBuilder::traces_sampler), and the sampling context in Sentry's
+/// [Traces](https://develop.sentry.dev/sdk/telemetry/traces/). One can be made to test a sampler with:
 ///
 /// ```
 /// use tracehop::{SampleRate, SamplingContext};

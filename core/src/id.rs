@@ -151,6 +151,9 @@ macro_rules! id {
 id! {
     /// The id of a trace: 16 bytes, written as 32 hex digits, shared by everything that happens in it.
     ///
+    /// As [`sentry-trace`](https://develop.sentry.dev/sdk/foundations/trace-propagation/) and W3C's
+    /// [`traceparent`](https://www.w3.org/TR/trace-context-2/#trace-id) have it: never all zeros.
+    ///
     /// ```
     /// use tracehop::TraceId;
     ///
@@ -165,6 +168,9 @@ id! {
 id! {
     /// The id of a span in a trace: 8 bytes, written as 16 hex digits.
     ///
+    /// As [`sentry-trace`](https://develop.sentry.dev/sdk/foundations/trace-propagation/) and W3C's
+    /// [`traceparent`](https://www.w3.org/TR/trace-context-2/#parent-id) have it: never all zeros.
+    ///
     /// ```
     /// use tracehop::SpanId;
     ///
@@ -176,7 +182,8 @@ id! {
 }
 
 impl TraceId {
-    /// A new random id: a version 4 UUID, as every Sentry SDK makes it.
+    /// A new random id: a version 4 UUID ([RFC 9562](https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-4)), as
+    /// every Sentry SDK makes it.
     pub fn random() -> Self {
         Self(Uuid::new_v4().into_bytes())
     }

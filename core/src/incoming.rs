@@ -74,6 +74,25 @@ fn check_organisation(baggage: &mut ArrivedBaggage, options: &Options) -> Result
 }
 
 /// Why a context began a new trace.
+///
+/// Its text is meant for one line of a log: what came from outside is quoted in it. The rules are those of Sentry's
+/// [Trace Propagation](https://develop.sentry.dev/sdk/foundations/trace-propagation/).
+///
+/// ```
+/// use tracehop::{NotContinued, Propagator};
+///
+/// let propagator = Propagator::builder().org_id(1).build()?;
+/// let received = [
+///     ("sentry-trace", "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1"),
+///     ("baggage", "sentry-org_id=2"),
+/// ];
+/// let trace = propagator.continue_trace(&received);
+/// match trace.not_continued() {
+///     Some(NotContinued::OtherOrganisation { theirs, .. }) => assert_eq!(theirs, "2"),
+///     reason => panic!("{reason:?}"),
+/// }
+/// # Ok::<(), tracehop::BuildError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotContinued {

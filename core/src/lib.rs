@@ -60,6 +60,7 @@
 //! | `tracing` | a debug event that says why a trace was not continued, and a warning for a cached page with a trace |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 mod arrived;
 mod authority;

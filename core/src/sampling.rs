@@ -88,7 +88,8 @@ macro_rules! ordered {
     };
 }
 
-/// A sample rate: the share of traces to sample, from 0 to 1, both included.
+/// A sample rate: the share of traces to sample, from 0 to 1, both included. See Sentry's
+/// [Traces](https://develop.sentry.dev/sdk/telemetry/traces/).
 ///
 /// ```
 /// use tracehop::SampleRate;
@@ -152,7 +153,8 @@ impl fmt::Display for SampleRate {
 ///
 /// Made by the head of the trace, it travels in the baggage, so that services with the same rate decide
 /// alike. Made here, it has six digits after the point and follows from the trace id, so that two machines
-/// that start from the same id agree, whatever version of this library they run.
+/// that start from the same id agree, whatever version of this library they run. See `sample_rand` in Sentry's
+/// [Dynamic Sampling Context](https://develop.sentry.dev/sdk/foundations/trace-propagation/dynamic-sampling-context/).
 ///
 /// ```
 /// use tracehop::{SampleRand, SampleRate, TraceId};

@@ -10,6 +10,17 @@ use crate::wire::{Baggage, SentryTrace, Traceparent, Tracestate};
 /// Every value is printable ASCII and can stand in a header as it is. All but the `tracestate` are without
 /// `"` and `\`, and can stand in a quoted string as well. In HTML they must be escaped, since the baggage may
 /// come from outside and may have `&` and `<`.
+///
+/// ```
+/// let propagator = tracehop::Propagator::builder().environment("staging").build()?;
+/// let context = propagator.start_new_trace();
+/// let data = context.trace_data();
+/// let (trace_id, span_id) = (context.trace_id(), context.span_id());
+/// assert_eq!(data.sentry_trace(), format!("{trace_id}-{span_id}"));
+/// assert!(data.baggage().is_some_and(|it| it.as_str().contains("sentry-environment=staging")));
+/// assert_eq!((data.traceparent(), data.tracestate()), (None, None));
+/// # Ok::<(), tracehop::BuildError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct TraceData<'a> {
     sentry_trace: StackText<{ SentryTrace::MAX_LEN }>,

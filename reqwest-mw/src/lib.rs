@@ -92,6 +92,7 @@
 //! | `tracing` | a [span](#logs) for each call in the logs; a warning if a redirect took headers away from the targets; a debug event that says why a trace was not continued |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 mod middleware;
 mod redirect;

@@ -13,6 +13,20 @@ pub(crate) enum Choice {
 /// Says of a single request which trace it belongs to.
 ///
 /// Has an effect only in a client with the middleware [`TracePropagation`](crate::TracePropagation).
+///
+/// ```
+/// # use tracehop_reqwest::tracehop::Propagator;
+/// use tracehop_reqwest::{RequestBuilderExt as _, TracePropagation};
+///
+/// # let propagator = Propagator::builder().build()?;
+/// # let job = propagator.start_new_trace();
+/// let client = reqwest_middleware::ClientBuilder::new(reqwest::Client::new())
+///     .with(TracePropagation::new(propagator))
+///     .build();
+/// let told = client.get("https://api.example.com/stock").with_trace(&job);
+/// let without = client.get("https://api.example.com/stock").without_trace();
+/// # Ok::<(), tracehop_reqwest::tracehop::BuildError>(())
+/// ```
 pub trait RequestBuilderExt: sealed::Sealed {
     /// Sends the request with this trace, wherever it is made.
     #[must_use]

@@ -4,7 +4,8 @@ use std::process::Command;
 
 use super::{Extractor, Field, Injector};
 
-/// The environment of this process, as far as it carries a trace: `SENTRY_TRACE` and `SENTRY_BAGGAGE`.
+/// The environment of this process, as far as it carries a trace: `SENTRY_TRACE` and `SENTRY_BAGGAGE`, by Sentry's
+/// [Trace Propagation](https://develop.sentry.dev/sdk/foundations/trace-propagation/).
 ///
 /// A scheduled job or a build step continues the trace of whoever started it. To hand a trace on to a
 /// child process, inject it into its [`Command`]; for one of another crate's, such as tokio's, into the

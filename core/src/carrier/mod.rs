@@ -14,6 +14,13 @@ use crate::dsc::DynamicSamplingContext;
 use crate::wire::SentryTrace;
 
 /// One of the values that a trace travels in.
+///
+/// ```
+/// use tracehop::Field;
+///
+/// let names = Field::ALL.iter().map(|field| field.name()).collect::<Vec<_>>();
+/// assert_eq!(names, ["sentry-trace", "baggage", "traceparent", "tracestate"]);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Field {
@@ -83,6 +90,33 @@ pub trait Extractor {
 /// A carrier to write trace data to.
 ///
 /// It is an [`Extractor`] too, since what the application put there itself is respected.
+///
+/// ```
+/// use tracehop::{Extractor, Field, Injector, Propagator};
+///
+/// /// The metadata of a message, in a client of a queue's own type.
+/// #[derive(Default)]
+/// struct Metadata(Vec<(&'static str, String)>);
+///
+/// impl Extractor for Metadata {
+///     fn extract(&self, field: Field) -> impl Iterator<Item = &[u8]> {
+///         self.0.iter().filter(move |(key, _)| *key == field.name()).map(|(_, value)| value.as_bytes())
+///     }
+/// }
+///
+/// impl Injector for Metadata {
+///     fn set(&mut self, field: Field, value: &str) {
+///         self.0.retain(|(key, _)| *key != field.name());
+///         self.0.push((field.name(), value.to_owned()));
+///     }
+/// }
+///
+/// let context = Propagator::builder().build()?.start_new_trace();
+/// let mut metadata = Metadata::default();
+/// context.inject_always(&mut metadata);
+/// assert_eq!(metadata.0[0].1, context.trace_data().sentry_trace());
+/// # Ok::<(), tracehop::BuildError>(())
+/// ```
 pub trait Injector: Extractor {
     /// Sets a field to one value, in place of all that it had. The value is printable ASCII, unless the
     /// application's own baggage, which is kept, is not.

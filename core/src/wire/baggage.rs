@@ -55,7 +55,7 @@ pub struct Baggage {
 }
 
 impl Baggage {
-    /// BaggageMembers that a list carries, the
+    /// Members that a list carries, the
     /// [W3C limit](https://www.w3.org/TR/baggage/#limits).
     pub const MAX_MEMBERS: usize = 64;
 

@@ -7,7 +7,17 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 use super::trim_blanks;
 use crate::words::Positions;
 
-/// A member of a `baggage` list, as it was received.
+/// A member of a [`baggage`](https://www.w3.org/TR/baggage/) list, as it was received.
+///
+/// ```
+/// use tracehop::wire::BaggageMembers;
+///
+/// let member = BaggageMembers::new(b"sentry-release=shop%401.4.0;p=1").next().unwrap()?;
+/// assert_eq!((member.key(), member.sentry_name()), ("sentry-release", Some("release")));
+/// assert_eq!((member.raw_value(), &*member.value()), ("shop%401.4.0", "shop@1.4.0"));
+/// assert_eq!(member.properties(), "p=1");
+/// # Ok::<(), tracehop::wire::BaggageError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BaggageMember<'a> {
     key: &'a str,

@@ -79,7 +79,7 @@ impl fmt::Display for SentryTraceError {
                 write!(f, "a sentry-trace value has 49 or 51 characters, {found} were found")
             }
             Self::Separator { position } => {
-                write!(f, "a `-` was expected at {position} of the sentry-trace value")
+                write!(f, "a `-` was expected at byte {position} of the sentry-trace value")
             }
             Self::TraceId(_) => f.write_str("the trace id of the sentry-trace value is malformed"),
             Self::SpanId(_) => f.write_str("the span id of the sentry-trace value is malformed"),

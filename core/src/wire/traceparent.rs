@@ -81,7 +81,7 @@ impl fmt::Display for TraceparentError {
                 write!(f, "a traceparent value of version 00 has 55 characters, {found} were found")
             }
             Self::Separator { position } => {
-                write!(f, "a `-` was expected at {position} of the traceparent value")
+                write!(f, "a `-` was expected at byte {position} of the traceparent value")
             }
             Self::Digit { position } => {
                 write!(
