@@ -14,6 +14,7 @@ macro_rules! pages {
 }
 
 pages! {
+    whole_service: "whole-service.md",
     plain_reqwest: "plain-reqwest.md",
     background_jobs: "background-jobs.md",
     queue_messages: "queue-messages.md",
@@ -30,9 +31,46 @@ pages! {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::path::Path;
 
     use super::*;
+
+    /// What is in the blocks of code that begin so.
+    fn code(page: &str, fence: &str) -> String {
+        let mut inside = false;
+        let lines = page.lines().filter(|line| {
+            let was_inside = inside;
+            inside = if was_inside { *line != "```" } else { *line == fence };
+            was_inside && inside
+        });
+        lines.map(|line| format!("{line}\n")).collect()
+    }
+
+    /// The packages that a page says to add, under the names that programs have for them.
+    fn added(page: &str) -> BTreeSet<String> {
+        let commands = code(page, "```sh");
+        let packages = commands.lines().filter_map(|line| line.strip_prefix("cargo add "));
+        let packages = packages.flat_map(|line| {
+            line.split(' ').take_while(|word| !word.starts_with("--") && *word != "#")
+        });
+        packages.map(|package| package.replace('-', "_")).collect()
+    }
+
+    /// Whether a program has a path that begins so.
+    fn mentions(program: &str, package: &str) -> bool {
+        let path = format!("{package}::");
+        program.match_indices(&path).any(|(at, _)| {
+            let before = program[..at].chars().next_back();
+            before.is_none_or(|it| !it.is_alphanumeric() && it != '_' && it != ':')
+        })
+    }
+
+    fn imports(program: &str) -> impl Iterator<Item = &str> {
+        let paths = program.lines().filter_map(|line| line.strip_prefix("use "));
+        let roots = paths.filter_map(|path| path.split("::").next());
+        roots.filter(|root| !["std", "super", "crate"].contains(root))
+    }
 
     #[test]
     fn every_page_is_run_and_in_the_readmes_index() {
@@ -49,5 +87,19 @@ mod tests {
             files += 1;
         }
         assert_eq!(files, PAGES.len());
+    }
+
+    #[test]
+    fn every_page_says_which_packages_its_program_needs() {
+        let cookbook = Path::new(env!("CARGO_MANIFEST_DIR")).join("cookbook");
+        let pages = PAGES.iter().map(|name| (name, std::fs::read_to_string(cookbook.join(name))));
+        let pages = pages.map(|(name, page)| (name, page.unwrap())).collect::<Vec<_>>();
+        let known = pages.iter().flat_map(|(_, page)| added(page)).collect::<BTreeSet<_>>();
+        for (name, page) in &pages {
+            let program = code(page, "```rust");
+            let known = known.iter().filter(|it| mentions(&program, it)).cloned();
+            let needed = known.chain(imports(&program).map(str::to_owned)).collect();
+            assert_eq!(added(page), needed, "{name}");
+        }
     }
 }
