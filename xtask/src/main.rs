@@ -5,12 +5,12 @@ mod ci;
 mod debian;
 mod demo;
 mod executables;
-#[cfg(test)]
-mod features;
 mod fuzz;
 mod hostile_pages;
 mod interop;
 mod interrupt;
+#[cfg(test)]
+mod manifests;
 mod minimum_rust;
 mod process;
 mod readme;

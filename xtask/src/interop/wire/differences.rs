@@ -1,7 +1,7 @@
 //! The table of what is read otherwise on purpose.
 
 use anyhow::{Context, Result, ensure};
-use regex::Regex;
+use regex_lite::Regex;
 use serde::Deserialize;
 
 use super::{Header, Name, Values};

@@ -1,4 +1,4 @@
-//! Whether the table of features in the README says what the manifests say.
+//! Whether the README says what the manifests of the published crates say, and a registry would take them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -65,5 +65,30 @@ fn the_readmes_table_of_features_is_that_of_the_manifests() {
         let features = package.features.keys().filter(|feature| *feature != "default");
         let missing = features.filter(|feature| !rows.contains(*feature)).collect::<Vec<_>>();
         assert!(missing.is_empty(), "features of {name} without a row: {missing:?}");
+    }
+}
+
+/// The limits of crates.io: <https://doc.rust-lang.org/cargo/reference/manifest.html#the-keywords-field>.
+#[test]
+fn a_registry_takes_what_the_manifests_say_of_the_crates() {
+    let metadata = MetadataCommand::new().no_deps().exec().unwrap();
+    for (name, package) in published(&metadata) {
+        let is_keyword = |keyword: &String| {
+            let is_allowed = |it: char| it.is_ascii_alphanumeric() || "-_+".contains(it);
+            (1..=20).contains(&keyword.len())
+                && keyword.starts_with(|it: char| it.is_ascii_alphanumeric())
+                && keyword.chars().all(is_allowed)
+        };
+        assert!((1..=5).contains(&package.keywords.len()), "{name}");
+        assert!(package.keywords.iter().all(is_keyword), "{name}: {:?}", package.keywords);
+        assert!((1..=5).contains(&package.categories.len()), "{name}");
+        let description = package.description.as_deref().unwrap_or_default();
+        // A line in a list of search results.
+        assert!((1..=120).contains(&description.chars().count()), "{name}: {description}");
+        assert!(package.license.is_some() && package.documentation.is_some(), "{name}");
+        let folder = package.manifest_path.parent().unwrap();
+        for file in ["README.md", "LICENSE-APACHE", "LICENSE-MIT"] {
+            assert!(folder.join(file).is_file(), "{name} has no {file}");
+        }
     }
 }
