@@ -18,7 +18,7 @@ struct Arguments {
     /// Where inventory listens
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen_inventory: SocketAddr,
-    /// Where the collector listens, unless another one is named
+    /// Where the collector listens, which is sent to unless another one is named
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen_collector: SocketAddr,
     #[command(flatten)]

@@ -112,7 +112,7 @@ async fn relay(
         parent_span_id: trace.parent_span_id().map(|id| id.to_string()),
         sampled: trace.sampled(),
         not_continued: trace.not_continued().map(ToString::to_string),
-        // It records no spans: who is called sees the request's.
+        // Who is called sees the request's span, unless Sentry's SDK records one for the call and sends it by itself.
         client_span_id: Some(trace.span_id().to_string()),
         own_dsc: Some(trace.dsc().to_string()),
     };
