@@ -4,6 +4,8 @@ mod bench;
 mod ci;
 mod debian;
 mod demo;
+#[cfg(test)]
+mod documents;
 mod executables;
 mod fuzz;
 mod hostile_pages;
