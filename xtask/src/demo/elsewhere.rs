@@ -39,11 +39,18 @@ impl Elsewhere {
             let number = number.unwrap_or_default();
             format!("sent to project {number} at {host} as well ({DSN}): look for trace {trace_id} there")
         });
-        let spotlight = self.spotlight.as_deref();
+        let spotlight = self.spotlight.as_deref().filter(|value| !is_no(value));
         let spotlight =
             spotlight.map(|value| format!("offered to Spotlight ({SPOTLIGHT}={value})"));
         project.into_iter().chain(spotlight).collect()
     }
+}
+
+/// Whether the variable says that there is no Spotlight, as
+/// [the SDKs](https://develop.sentry.dev/sdk/expected-features/spotlight/) read it.
+fn is_no(value: &str) -> bool {
+    let value = value.trim().to_ascii_lowercase();
+    ["false", "f", "n", "no", "off", "0"].contains(&value.as_str())
 }
 
 #[cfg(test)]
@@ -64,6 +71,14 @@ mod tests {
             ]
         );
         assert_eq!(Elsewhere::default().about("abc"), [""; 0]);
+    }
+
+    #[test]
+    fn a_spotlight_that_is_not_wanted_is_not_named() {
+        for no in ["false", "0", " Off "] {
+            let elsewhere = Elsewhere { dsn: None, spotlight: Some(no.to_owned()) };
+            assert_eq!(elsewhere.about("abc"), [""; 0], "{no:?}");
+        }
     }
 
     #[test]
