@@ -5,6 +5,8 @@ use std::fs;
 
 use cargo_metadata::{Metadata, MetadataCommand, Package};
 
+use crate::workspace::is_published;
+
 /// What a cell of the table says of a crate and a feature.
 const HAS: &str = "✓";
 const ALWAYS_ON: &str = "always on";
@@ -13,8 +15,8 @@ const HAS_NOT: &str = "–";
 const CORE: &str = "tracehop";
 
 fn published(metadata: &Metadata) -> BTreeMap<&str, &Package> {
-    let is_published = |it: &&Package| it.publish.as_ref().is_none_or(|to| !to.is_empty());
-    let packages = metadata.workspace_packages().into_iter().filter(is_published);
+    let packages =
+        metadata.workspace_packages().into_iter().filter(|package| is_published(package));
     packages.map(|package| (package.name.as_str(), package)).collect()
 }
 

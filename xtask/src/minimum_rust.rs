@@ -9,6 +9,7 @@ use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Packag
 use clap::Args;
 
 use crate::process::Process;
+use crate::workspace::is_published;
 
 /// Check the `rust-version` of the published crates.
 ///
@@ -44,10 +45,7 @@ impl MinimumRust {
 }
 
 fn published(metadata: &Metadata) -> impl Iterator<Item = &Package> {
-    // `publish = false` is an empty list of registries.
-    let is_published =
-        |package: &&Package| package.publish.as_ref().is_none_or(|to| !to.is_empty());
-    metadata.workspace_packages().into_iter().filter(is_published)
+    metadata.workspace_packages().into_iter().filter(|package| is_published(package))
 }
 
 /// The one that all published crates have.

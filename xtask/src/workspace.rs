@@ -75,11 +75,16 @@ impl Member {
         let features = package.features.keys();
         Self {
             name: package.name.to_string(),
-            // `publish = false` is an empty list of registries.
-            published: package.publish.as_ref().is_none_or(|to| !to.is_empty()),
+            published: is_published(package),
             features: features.filter(|name| *name != "default").cloned().collect(),
         }
     }
+}
+
+/// Whether a registry may get it.
+pub(crate) fn is_published(package: &Package) -> bool {
+    // `publish = false` is an empty list of registries.
+    package.publish.as_ref().is_none_or(|to| !to.is_empty())
 }
 
 #[cfg(test)]
