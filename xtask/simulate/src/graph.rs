@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use fastrand::Rng;
 
+use crate::call::{Call, Carrier};
 use crate::ours::Ours;
 use crate::strangers::{TRICKS, Trick};
 
@@ -42,43 +43,6 @@ pub(crate) enum Role {
     /// One that hands everything on, but spoils it.
     Hostile(Trick),
 }
-
-/// A service that is called, and what carries the trace there.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Call {
-    pub(crate) to: usize,
-    pub(crate) carrier: Carrier,
-    /// Whether the application has baggage of its own on it.
-    pub(crate) has_own_baggage: bool,
-    /// Whether the application records a span of its own for it.
-    pub(crate) is_child: bool,
-}
-
-/// What carries a trace from service to service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Carrier {
-    /// Pairs, as queues have them.
-    Pairs,
-    /// A hash map.
-    HashMap,
-    /// A sorted map.
-    BTreeMap,
-    /// The headers of `http`.
-    HeaderMap,
-    /// The environment of a child process.
-    Environment,
-    /// The values alone, written by hand.
-    TraceData,
-}
-
-const CARRIERS: [Carrier; 6] = [
-    Carrier::Pairs,
-    Carrier::HashMap,
-    Carrier::BTreeMap,
-    Carrier::HeaderMap,
-    Carrier::Environment,
-    Carrier::TraceData,
-];
 
 impl Role {
     /// A name for the summary.
@@ -132,7 +96,7 @@ fn service(index: usize, services: usize, random: &mut Rng) -> Result<Service> {
     };
     let call = |random: &mut Rng| Call {
         to: random.usize(..services),
-        carrier: CARRIERS[random.usize(..CARRIERS.len())],
+        carrier: Carrier::ALL[random.usize(..Carrier::ALL.len())],
         has_own_baggage: random.u8(..4) == 0,
         is_child: random.bool(),
     };

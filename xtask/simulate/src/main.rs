@@ -4,6 +4,7 @@
 //! the library as a service would (`ours`), the others read and write the text of headers (`strangers`). `oracle`
 //! says from the roles alone what each header must be, and knows nothing of the library.
 
+mod call;
 mod graph;
 mod headers;
 mod oracle;

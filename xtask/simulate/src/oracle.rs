@@ -1,6 +1,6 @@
 //! What a service of ours must make of a request, by the rules alone.
 
-use crate::graph::{Call, Carrier};
+use crate::call::{Call, Carrier};
 use crate::headers::{Headers, add};
 use crate::ours::{OWN_BAGGAGE, Ours, Sampler};
 use crate::told::{Line, MAX_ITEMS, Parent, Told};

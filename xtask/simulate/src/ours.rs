@@ -8,7 +8,7 @@ use fastrand::Rng;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tracehop::{PropagationContext, Propagator, Target};
 
-use crate::graph::{Call, Carrier};
+use crate::call::{Call, Carrier};
 use crate::headers::Headers;
 
 /// The application's own baggage, where there is some.

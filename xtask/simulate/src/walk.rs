@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result, ensure};
 use fastrand::Rng;
 use tracehop::{PropagationContext, SpanId};
 
-use crate::graph::{Call, Carrier, Fleet, Role, Service};
+use crate::call::{Call, Carrier};
+use crate::graph::{Fleet, Role, Service};
 use crate::headers::{Headers, lines, shown};
 use crate::oracle::{self, Arrival, Decision, Rand};
 use crate::ours::{self, Ours, Sampler};
