@@ -13,14 +13,20 @@ use std::borrow::Cow;
 /// ```
 pub fn without_secrets(url: &str) -> Cow<'_, str> {
     let url = url.split(['?', '#']).next().unwrap_or_default();
-    let Some((scheme, rest)) = url.split_once("://") else {
+    // A colon behind a slash is one of the path.
+    let behind_scheme = match url.find([':', '/']) {
+        Some(at) if url[at..].starts_with(':') => at + 1,
+        _ => 0,
+    };
+    let (scheme, rest) = url.split_at(behind_scheme);
+    let Some(rest) = rest.strip_prefix("//") else {
         // What has a scheme and no authority, such as `data:`, has its secret in place of a path.
-        return Cow::Borrowed(url.find(':').map_or(url, |colon| &url[..=colon]));
+        return Cow::Borrowed(if scheme.is_empty() { url } else { scheme });
     };
     // What browsers take for the end of the authority as well.
     let end = rest.find(['/', '\\']).unwrap_or(rest.len());
     match rest[..end].rfind('@') {
-        Some(at) => Cow::Owned([scheme, "://", &rest[at + 1..]].concat()),
+        Some(at) => Cow::Owned([scheme, "//", &rest[at + 1..]].concat()),
         None => Cow::Borrowed(url),
     }
 }
@@ -41,7 +47,12 @@ mod tests {
             ("http://[::1]:80/x?y", "http://[::1]:80/x"),
             ("https://a:b@example.com\\@c", "https://example.com\\@c"),
             ("/path?q=1", "/path"),
+            ("/a:b://c@d", "/a:b://c@d"),
+            ("//user:hush@example.com/a", "//example.com/a"),
             ("data:text/plain,hush", "data:"),
+            ("data:text/plain,https://hush", "data:"),
+            ("https:user:hush@example.com", "https:"),
+            ("https:\\\\user:hush@example.com", "https:"),
             ("file:///a?b", "file:///a"),
             ("unix://hush@a%7Fb/%0a?hush", "unix://a%7Fb/%0a"),
             ("", ""),
