@@ -59,9 +59,10 @@ impl Trace {
     }
 
     pub(crate) fn decision(&self) -> Decision {
-        // One that arrived, with no sampler to change it, is at hand, unless somebody else has decided.
-        if let (None, Some(sampled), None) =
-            (self.decision.get(), self.parent_sampled(), &self.options.traces_sampler)
+        // One that arrived, with no sampler to change it, is at hand, and is kept only where somebody else may decide
+        // later: what was said stays.
+        if !cfg!(feature = "sentry")
+            && let (Some(sampled), None) = (self.parent_sampled(), &self.options.traces_sampler)
         {
             return Decision { sampled: Some(sampled), own_rate: None };
         }

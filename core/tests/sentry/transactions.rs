@@ -134,3 +134,17 @@ fn a_sampler_of_the_sdk_has_the_last_word_and_that_is_handed_on() {
         assert_eq!(recorder.take().len(), usize::from(theirs == 1.0));
     }
 }
+
+#[test]
+fn a_decision_that_was_handed_on_already_stays() {
+    for sentry_trace in ["", &format!("{TRACE_ID}-{PARENT}"), &format!("{TRACE_ID}-{PARENT}-1")] {
+        let propagator = options().traces_sample_rate(1.0).build().unwrap();
+        let sampler = |_: &TransactionContext| 0.0;
+        let (_recorder, hub) = recorder(&propagator, ClientOptions::new().traces_sampler(sampler));
+        let context = propagator.continue_trace(&headers(sentry_trace, ""));
+        let before = context.trace_data().sentry_trace().to_owned();
+        assert!(before.ends_with("-1"));
+        let _transaction = Transaction::start(&context, child_of(&hub), "GET", "http.server");
+        assert_eq!(context.trace_data().sentry_trace(), before);
+    }
+}
