@@ -183,7 +183,8 @@ impl PropagationContext {
     }
 
     /// Whether a [transaction's name](Self::set_transaction) has an effect: there is a sampler to tell it to, or the
-    /// trace began here and is decided on here. A name that is costly to make is not worth it otherwise.
+    /// trace began here and is decided on here. A name that is costly to make is not worth it otherwise, unless a
+    /// transaction of Sentry's SDK is to have it.
     pub fn uses_transaction(&self) -> bool {
         let Options { traces_sampler, .. } = &*self.trace.options;
         traces_sampler.is_some() || !self.is_continued() && self.trace.options.samples()
