@@ -9,7 +9,7 @@ use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use sentry_core::protocol::SpanStatus;
 use sentry_core::{ClientOptions, SentryFutureExt as _};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tracehop_envelopes::Recorder;
 use tracehop_reqwest::tracehop::sentry::Transaction;
 use tracehop_reqwest::tracehop::{InTrace as _, PropagationContext, Propagator, Target};
@@ -160,7 +160,10 @@ async fn each_attempt_behind_a_retry_is_a_span_of_its_own() {
 async fn a_request_without_a_response_says_why() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent_url = format!("http://{}/", silent.local_addr().unwrap());
-    let refusing = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    // Bound and not listened on: nobody answers there, and nobody else can take the port.
+    let nobody = TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let refusing = nobody.local_addr().unwrap();
     let client = client(propagator());
     let spans = spans_of(&propagator().start_new_trace(), async {
         send(&client, format!("http://{refusing}/")).await;
