@@ -1,5 +1,4 @@
-use reqwest::header::HeaderMap;
-use reqwest::{Request, Url};
+use reqwest::Request;
 use reqwest_middleware::RequestBuilder;
 use tracehop::PropagationContext;
 
@@ -69,12 +68,8 @@ mod sealed {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn inject(context: &PropagationContext, request: &mut Request) {
-    with_headers(request, |url, headers| context.inject(url, headers));
-}
-
-/// A request does not lend its URL and its headers at the same time: these are taken out meanwhile.
-pub(crate) fn with_headers(request: &mut Request, f: impl FnOnce(&Url, &mut HeaderMap)) {
-    let mut headers = std::mem::take(request.headers_mut());
-    f(request.url(), &mut headers);
-    *request.headers_mut() = headers;
+    // In two steps, since a request does not lend its URL and its headers at the same time.
+    if context.propagates_to(request.url()) {
+        context.inject_always(request.headers_mut());
+    }
 }
