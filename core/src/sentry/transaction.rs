@@ -36,6 +36,28 @@ pub struct Transaction {
     entry: Arc<Entry>,
 }
 
+/// Whether the span of a hub's scope is, or is within, the transaction of some other context.
+fn has_span_of_another(hub: &Hub, context: &PropagationContext) -> bool {
+    span_of(hub).is_some_and(|span| {
+        let trace = span.get_trace_context();
+        let (trace_id, span_id) = (trace.trace_id.try_into(), trace.span_id.try_into());
+        match (trace_id, span_id) {
+            (Ok(trace_id), Ok(span_id)) => {
+                span_id != context.span_id()
+                    && context.options().running.get(trace_id, span_id).is_some()
+            }
+            // That of nobody here: our ids are never all zero.
+            _ => false,
+        }
+    })
+}
+
+fn without_span(hub: &Arc<Hub>) -> Arc<Hub> {
+    let hub = Hub::new_from_top(hub);
+    hub.configure_scope(|scope| scope.set_span(None));
+    Arc::new(hub)
+}
+
 #[derive(Debug)]
 struct Own {
     transaction: sentry_core::Transaction,
@@ -51,8 +73,11 @@ impl Transaction {
     /// [operations](https://develop.sentry.dev/sdk/telemetry/traces/span-operations/), such as `http.server`.
     ///
     /// If the hub's scope has a span already, somebody else began a transaction, and none is started: this service's
-    /// position is where that is, and [`context`](Self::context) is another than the given one.
+    /// position is where that is, and [`context`](Self::context) is another than the given one. Only if that was begun
+    /// here too, for another context of the propagator's, the two have nothing to do with each other, as in a hub that
+    /// several requests share: the transaction is then started, with a [hub](Self::hub) of its own.
     pub fn start(context: &PropagationContext, hub: Arc<Hub>, name: &str, op: &str) -> Self {
+        let hub = if has_span_of_another(&hub, context) { without_span(&hub) } else { hub };
         let running = span_of(&hub).and_then(|span| Some((joined(context, &hub, &span)?, span)));
         let (context, span, transaction) = match running {
             Some((context, span)) => (context, span, None),

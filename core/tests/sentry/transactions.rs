@@ -1,5 +1,7 @@
 //! Transactions, and the errors in them.
 
+use std::sync::Arc;
+
 use sentry_core::protocol::SpanStatus;
 use sentry_core::{ClientOptions, TransactionContext};
 use tracehop::sentry::Transaction;
@@ -146,5 +148,32 @@ fn a_decision_that_was_handed_on_already_stays() {
         assert!(before.ends_with("-1"));
         let _transaction = Transaction::start(&context, child_of(&hub), "GET", "http.server");
         assert_eq!(context.trace_data().sentry_trace(), before);
+    }
+}
+
+#[test]
+fn requests_that_share_a_hub_have_each_its_own_transaction() {
+    let propagator = options().traces_sample_rate(1.0).build().unwrap();
+    let (recorder, shared) = recorder(&propagator, sdk());
+    let contexts = [(); 3].map(|()| propagator.start_new_trace());
+    let start = |context| Transaction::start(context, Arc::clone(&shared), "GET", "http.server");
+    // The first two at once, the third when they are long over.
+    let running = contexts[..2].iter().map(start).collect::<Vec<_>>();
+    for transaction in running {
+        capture(transaction.hub(), "boom");
+        transaction.finish_with_http_status(200);
+    }
+    let last = start(&contexts[2]);
+    capture(last.hub(), "boom");
+    last.finish_with_http_status(200);
+
+    let sent = recorder.take();
+    assert_eq!(sent.len(), 6);
+    for (pair, context) in sent.chunks(2).zip(&contexts) {
+        assert!(!pair[0].is_transaction() && pair[1].is_transaction());
+        for sent in pair {
+            assert_eq!(sent.trace("trace_id"), context.trace_id().to_string());
+            assert_eq!(sent.trace("span_id"), context.span_id().to_string());
+        }
     }
 }
