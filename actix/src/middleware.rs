@@ -4,13 +4,12 @@ use std::task::{Context, Poll, ready};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
-use actix_web::http::header::{
-    CACHE_CONTROL, CDN_CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue,
-};
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::{Error, dev};
 use pin_project_lite::pin_project;
 use tracehop::{
-    InTrace as _, PropagationContext, Propagator, Traced, is_storable_by_shared_caches,
+    InTrace as _, PropagationContext, Propagator, SHARED_CACHE_HEADERS, Traced,
+    is_storable_by_shared_caches,
 };
 
 use crate::around::Around;
@@ -201,7 +200,7 @@ fn is_html<B>(response: &ServiceResponse<B>) -> bool {
 
 /// Whether others than the visitor may get this very response.
 fn is_shared<B>(response: &ServiceResponse<B>) -> bool {
-    [CACHE_CONTROL, CDN_CACHE_CONTROL].into_iter().any(|name| {
+    SHARED_CACHE_HEADERS.into_iter().any(|name| {
         let lines = response.headers().get_all(name).map(HeaderValue::as_bytes);
         is_storable_by_shared_caches(lines)
     })

@@ -111,7 +111,7 @@ pub use incoming::NotContinued;
 pub use method::known_method;
 pub use propagator::Propagator;
 pub use sampling::{SampleError, SampleRand, SampleRate};
-pub use shared_cache::is_storable_by_shared_caches;
+pub use shared_cache::{SHARED_CACHE_HEADERS, is_storable_by_shared_caches};
 pub use targets::{Target, TargetError, TracePropagationTargets};
 pub use trace_data::TraceData;
 pub use url::without_secrets;

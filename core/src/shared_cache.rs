@@ -36,9 +36,18 @@ impl SharedPages {
     pub(crate) fn warn(&self, _: &str) {}
 }
 
+/// The response headers whose lines [`is_storable_by_shared_caches`] is to be asked about, each by itself: a shared cache
+/// that knows the later ones goes by them, whatever the first says.
+///
+/// `Cache-Control` is of [RFC 9111](https://www.rfc-editor.org/rfc/rfc9111#section-5.2), `CDN-Cache-Control` of
+/// [RFC 9213](https://www.rfc-editor.org/rfc/rfc9213), and `Surrogate-Control` what CDNs had before, of the
+/// [Edge Architecture Specification](https://www.w3.org/TR/edge-arch/).
+pub const SHARED_CACHE_HEADERS: [&str; 3] =
+    ["cache-control", "cdn-cache-control", "surrogate-control"];
+
 /// Whether a shared cache, such as a CDN, may store a response and give it to others, by the lines of its
 /// `Cache-Control` ([RFC 9111](https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2)), or of a header with the same
-/// directives, such as `CDN-Cache-Control` ([RFC 9213](https://www.rfc-editor.org/rfc/rfc9213)).
+/// directives: see [`SHARED_CACHE_HEADERS`].
 ///
 /// Such a response must have no trace in it: no `Server-Timing`, and no meta tags in its page.
 ///

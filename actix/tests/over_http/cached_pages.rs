@@ -32,7 +32,8 @@ fn cache_headers(request: &HttpRequest) -> Vec<(HeaderName, String)> {
         let lines = lines.map(|line| line.to_str().unwrap().to_owned());
         lines.map(|line| (name.clone(), line)).collect::<Vec<_>>()
     };
-    [lines(CACHE_CONTROL), lines(CDN_CACHE_CONTROL)].concat()
+    let surrogate_control = HeaderName::from_static("surrogate-control");
+    [lines(CACHE_CONTROL), lines(CDN_CACHE_CONTROL), lines(surrogate_control)].concat()
 }
 
 #[actix_web::test]
@@ -55,6 +56,7 @@ async fn what_shared_caches_may_keep_has_no_server_timing() {
         (&[b"x-cache-control: public", b"x-cache-control: private"], 1),
         (&[b"x-cache-control: private=\"set-cookie, x\", public"], 0),
         (&[b"x-cache-control: no-store", b"x-cdn-cache-control: max-age=60"], 0),
+        (&[b"x-cache-control: no-store", b"x-surrogate-control: max-age=60"], 0),
     ];
     for (lines, count) in table {
         for path in ["/", "/tags"] {

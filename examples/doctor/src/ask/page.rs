@@ -1,7 +1,7 @@
 //! Where a page may tell of its trace, and who may keep the page.
 
 use scraper::{Html, Selector};
-use tracehop::is_storable_by_shared_caches;
+use tracehop::{SHARED_CACHE_HEADERS, is_storable_by_shared_caches};
 
 use super::Answer;
 use crate::Report;
@@ -56,7 +56,7 @@ pub(super) fn check_caches(answer: &Answer, report: &mut Report) {
     const ABOUT: &str = "shared caches";
     const ADVICE: &str = "Every visitor gets the same trace. Leave the tags and Server-Timing out of pages that shared \
                           caches keep, or send `Cache-Control: private`.";
-    let storable = ["cache-control", "cdn-cache-control", "surrogate-control"]
+    let storable = SHARED_CACHE_HEADERS
         .into_iter()
         .find(|name| is_storable_by_shared_caches(answer.lines(name)));
     if let Some(name) = storable {
