@@ -32,6 +32,9 @@ pub(super) fn check(lab: &mut Lab, peer: Peer) -> Result<Cell> {
                         let ours = options(peer, true);
                         let service = (Peer::OursWithSdk, &ours);
                         let replies = lab.chain(&[], &[(peer, &theirs), service, service])?;
+                        if !sampled {
+                            wait_for_all_that_was_sent(lab, service)?;
+                        }
                         sends(facts, lab, &replies[1..], sampled)
                     });
                 }
@@ -40,6 +43,16 @@ pub(super) fn check(lab: &mut Lab, peer: Peer) -> Result<Cell> {
     }
     let cell = Cell::can(facts);
     Ok(if peer == Peer::OpenTelemetry { cell.with_note(BY_TRACEPARENT) } else { cell })
+}
+
+/// A service sends in the order in which it finishes: what it does for a request that is sampled comes behind all that
+/// it has sent before.
+fn wait_for_all_that_was_sent(lab: &mut Lab, service: (Peer, &Options)) -> Result<()> {
+    let replies = lab.chain(&[], &[service])?;
+    let [reply] = &*replies else { anyhow::bail!("{} services replied", replies.len()) };
+    let trace_id = reply.trace_id.as_deref().context("ours is in no trace")?;
+    let span_id = reply.span_id.as_deref().context("ours has no span")?;
+    lab.span(trace_id, span_id).map(drop)
 }
 
 /// Two services of ours send what they did: at its place in the trace, under the dynamic sampling context on the wire.
@@ -73,7 +86,6 @@ fn sends(facts: &mut Facts, lab: &Lab, replies: &[Reply], sampled: bool) -> Resu
         facts.equal("what the call is", call.op.as_deref(), Some("http.client"));
         facts.equal("the call is below the request", &call.parent_span_id, &first.span_id);
     } else {
-        // Both services have sent their errors, which come before the transactions, and a thread of their own each.
         let spans = lab.collector().trace(trace_id)?.spans;
         let ours = spans.into_iter().filter(|span| span.service == "ours").count();
         facts.equal("spans of a trace that is not sampled", ours, 0);
