@@ -173,22 +173,21 @@ where
             // Only one that is being dropped has none.
             return Poll::Pending;
         };
-        let response = ready!(this.around.run(|| future.as_mut().poll(cx)));
+        let result = ready!(this.around.run(|| future.as_mut().poll(cx)));
         let context = future.take_context();
-        this.around.record(&response);
-        Poll::Ready(response.map(|mut response| {
-            if let Some(context) = &context {
-                let server_timing = *this.server_timing && is_html(&response);
-                if (server_timing || context.is_in_page()) && is_shared(&response) {
-                    let route = response.request().match_pattern().unwrap_or_default();
-                    this.around.span.in_scope(|| context.warn_if_in_shared_page(&route));
-                } else if server_timing {
-                    add_server_timing(&mut response, context);
-                }
+        this.around.record(&result);
+        let mut response = result?;
+        if let Some(context) = &context {
+            let server_timing = *this.server_timing && is_html(&response);
+            if (server_timing || context.is_in_page()) && is_shared(&response) {
+                let route = response.request().match_pattern().unwrap_or_default();
+                this.around.span.in_scope(|| context.warn_if_in_shared_page(&route));
+            } else if server_timing {
+                add_server_timing(&mut response, context);
             }
-            let around = this.around.respond(&response);
-            response.map_body(|_, body| TracedBody::new(body, context, around))
-        }))
+        }
+        let around = this.around.respond(&response);
+        Poll::Ready(Ok(response.map_body(|_, body| TracedBody::new(body, context, around))))
     }
 }
 

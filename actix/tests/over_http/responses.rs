@@ -1,5 +1,8 @@
+use actix_web::body::{None, SizedStream};
 use actix_web::http::header::ContentType;
-use actix_web::{App, HttpResponse, error, web};
+use actix_web::web::Bytes;
+use actix_web::{App, Error, HttpResponse, error, web};
+use futures_util::StreamExt as _;
 use tracehop_actix::{Trace, TracePropagation};
 
 use crate::{SENTRY_TRACE, TRACE_ID, body, header_lines, propagator, serve, status};
@@ -92,5 +95,48 @@ async fn errors_of_handlers_and_of_other_middleware_are_passed_on() {
     ] {
         let response = server.get(path, &[SENTRY_TRACE.as_bytes()]).await;
         assert_eq!((status(&response), body(&response)), (code, text), "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn every_kind_of_body_arrives_as_it_would_without() {
+    fn in_turn() -> impl futures_util::Stream<Item = Result<Bytes, Error>> {
+        futures_util::stream::iter(["in ", "turn"])
+            .map(|part| Ok(Bytes::from_static(part.as_bytes())))
+    }
+    fn routes(config: &mut web::ServiceConfig) {
+        let streamed = async || HttpResponse::Ok().streaming(in_turn());
+        let sized = async || HttpResponse::Ok().body(SizedStream::new(7, in_turn()));
+        config
+            .route("/whole", web::get().to(async || "whole"))
+            .route("/empty", web::get().to(async || ""))
+            .route("/none", web::get().to(async || HttpResponse::Ok().body(None::new())))
+            .route("/streamed", web::get().to(streamed))
+            .route("/sized", web::get().to(sized));
+    }
+    let without = serve!(move || App::new().configure(routes));
+    let with =
+        serve!(move || { App::new().configure(routes).wrap(TracePropagation::new(propagator())) });
+    // In a scope what is wrapped is wrapped once more.
+    let in_scope = serve!(move || {
+        let propagation = TracePropagation::new(propagator());
+        App::new().service(web::scope("").configure(routes).wrap(propagation))
+    });
+    let without_date = |response: String| {
+        let lines = response.lines().filter(|line| !line.starts_with("date: "));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    for (path, last_line) in [
+        ("/whole", "whole"),
+        ("/empty", ""),
+        ("/none", ""),
+        ("/streamed", "0"),
+        ("/sized", "in turn"),
+    ] {
+        let expected = without_date(without.get(path, &[]).await);
+        for server in [&with, &in_scope] {
+            assert_eq!(without_date(server.get(path, &[]).await), expected, "{path}");
+        }
+        assert!(expected.iter().any(|line| line == last_line), "{expected:?}");
     }
 }
