@@ -54,8 +54,8 @@ use crate::{HasTrace, TraceMeta};
 
 /// `{{ trace|trace_meta }}`: all tags, one a line.
 #[askama::filter_fn]
-pub fn trace_meta<T: HasTrace>(trace: T, _: &dyn Values) -> askama::Result<TraceMeta> {
-    Ok(TraceMeta::new(trace.trace()))
+pub fn trace_meta<T: HasTrace>(trace: T, _: &dyn Values) -> askama::Result<TraceMeta<T>> {
+    Ok(TraceMeta::of(trace))
 }
 
 /// `<meta name="sentry-trace" content="{{ trace|sentry_trace }}">`: the bare value, for a tag of your own.

@@ -2,7 +2,9 @@ use std::fmt;
 
 use askama::filters::{Escaper, Html, HtmlSafe};
 use askama::{FastWritable, Values};
-use tracehop::{Field, PropagationContext};
+use tracehop::PropagationContext;
+
+use crate::HasTrace;
 
 /// The meta tags of a trace, for a template that uses no filter.
 ///
@@ -24,49 +26,51 @@ use tracehop::{Field, PropagationContext};
 /// ```
 ///
 /// It is HTML, whatever the template is. `to_string` gives the tags to any other template engine.
+///
+/// `T` is [what has the trace](HasTrace): a context of its own, or what a template lends to the filter.
 #[derive(Debug, Clone)]
 #[must_use = "the page's script cannot go on from tags that are not rendered"]
-pub struct TraceMeta {
-    context: PropagationContext,
+pub struct TraceMeta<T = PropagationContext> {
+    trace: T,
 }
 
 impl TraceMeta {
     /// The tags of this trace. What they say is settled when they are rendered.
     pub fn new(context: impl AsRef<PropagationContext>) -> Self {
-        Self { context: context.as_ref().clone() }
+        Self { trace: context.as_ref().clone() }
+    }
+}
+
+impl<T: HasTrace> TraceMeta<T> {
+    pub(crate) fn of(trace: T) -> Self {
+        Self { trace }
     }
 
     fn write(&self, dest: &mut dyn fmt::Write) -> fmt::Result {
-        let data = self.context.trace_data_for_page();
-        write_tag(dest, Field::SentryTrace, data.sentry_trace())?;
+        let data = self.trace.trace().trace_data_for_page();
+        dest.write_str("<meta name=\"sentry-trace\" content=\"")?;
+        // Digits and dashes, with nothing to escape.
+        dest.write_str(data.sentry_trace())?;
         if let Some(baggage) = data.baggage() {
-            dest.write_str("\n")?;
-            write_tag(dest, Field::Baggage, baggage.as_str())?;
+            dest.write_str("\">\n<meta name=\"baggage\" content=\"")?;
+            Html.write_escaped_str(&mut *dest, baggage.as_str())?;
         }
-        Ok(())
+        dest.write_str("\">")
     }
 }
 
-fn write_tag(dest: &mut dyn fmt::Write, field: Field, content: &str) -> fmt::Result {
-    dest.write_str("<meta name=\"")?;
-    dest.write_str(field.name())?;
-    dest.write_str("\" content=\"")?;
-    Html.write_escaped_str(&mut *dest, content)?;
-    dest.write_str("\">")
-}
-
-impl fmt::Display for TraceMeta {
+impl<T: HasTrace> fmt::Display for TraceMeta<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write(f)
     }
 }
 
 /// Spares askama the formatting machinery.
-impl FastWritable for TraceMeta {
+impl<T: HasTrace> FastWritable for TraceMeta<T> {
     fn write_into(&self, dest: &mut dyn fmt::Write, _: &dyn Values) -> askama::Result<()> {
         Ok(self.write(dest)?)
     }
 }
 
 /// The content of the tags is escaped above.
-impl HtmlSafe for TraceMeta {}
+impl<T: HasTrace> HtmlSafe for TraceMeta<T> {}
