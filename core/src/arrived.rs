@@ -6,16 +6,13 @@ use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 use memchr::memmem::Finder;
 
 use crate::dsc::DynamicSamplingContext;
-use crate::wire::{Baggage, BaggageMember, joined};
+use crate::shared_values::SharedValues;
+use crate::wire::{Baggage, BaggageMember, SentryTrace, joined};
 
-/// Baggage that is kept as bytes, and looked into only when something is asked that it has to answer: many
-/// requests call nobody, and a decision that came along needs nothing of it.
+/// The lines of a baggage as one, as much as counts of them, behind [room](SharedValues::ROOM) for what is sent beside
+/// it.
 #[derive(Debug)]
-pub(crate) struct ArrivedBaggage {
-    /// One line, of all, until it becomes the dynamic sampling context.
-    line: Mutex<Vec<u8>>,
-    dsc: OnceLock<DynamicSamplingContext>,
-}
+pub(crate) struct ArrivedLine(Vec<u8>);
 
 /// The one item that every request is asked for.
 const ORG_ID: &str = "sentry-org_id";
@@ -23,30 +20,45 @@ const ORG_ID: &str = "sentry-org_id";
 /// What is looked for: without the prefix, which all items have and which would stop the search at each.
 const NAME: &str = "org_id";
 
-impl ArrivedBaggage {
-    /// Keeps as much of the lines as counts.
-    pub(crate) fn new<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        Self { line: Mutex::new(joined(lines)), dsc: OnceLock::new() }
-    }
-
-    /// The dynamic sampling context in it.
-    pub(crate) fn dsc(&self) -> &DynamicSamplingContext {
-        self.dsc.get_or_init(|| {
-            let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-            DynamicSamplingContext::from_line(std::mem::take(&mut line))
-        })
+impl ArrivedLine {
+    pub(crate) fn read<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        Self(joined(SharedValues::ROOM, lines))
     }
 
     /// What [`DynamicSamplingContext::org_id`] says, without a look at anything else.
-    pub(crate) fn org_id(&mut self) -> Option<Cow<'_, [u8]>> {
-        if self.dsc.get().is_some() || !is_far_from_the_limits(self.line_mut()) {
-            return self.dsc().org_id().map(into_bytes);
+    pub(crate) fn org_id(&self) -> Option<Cow<'_, [u8]>> {
+        let line = self.0.get(SharedValues::ROOM..)?;
+        if is_far_from_the_limits(line) {
+            return last_org_id(line).filter(|id| !id.is_empty());
         }
-        last_org_id(self.line_mut()).filter(|id| !id.is_empty())
+        // Looked into once more if it is handed on: so long a baggage is rare.
+        let dsc = DynamicSamplingContext::from_baggage([line]);
+        Some(Cow::Owned(dsc.org_id()?.into_owned().into_bytes()))
     }
+}
 
-    fn line_mut(&mut self) -> &mut Vec<u8> {
-        self.line.get_mut().unwrap_or_else(PoisonError::into_inner)
+/// Baggage that is kept as bytes, and looked into only when something is asked that it has to answer: many
+/// requests call nobody, and a decision that came along needs nothing of it.
+#[derive(Debug)]
+pub(crate) struct ArrivedBaggage {
+    /// Until it becomes the dynamic sampling context.
+    line: Mutex<Vec<u8>>,
+    dsc: OnceLock<DynamicSamplingContext>,
+}
+
+impl ArrivedBaggage {
+    /// The dynamic sampling context in it, for a service that has this position in the trace.
+    pub(crate) fn dsc(&self, position: &SentryTrace) -> &DynamicSamplingContext {
+        self.dsc.get_or_init(|| {
+            let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+            DynamicSamplingContext::arrived(std::mem::take(&mut line), position)
+        })
+    }
+}
+
+impl From<ArrivedLine> for ArrivedBaggage {
+    fn from(ArrivedLine(line): ArrivedLine) -> Self {
+        Self { line: Mutex::new(line), dsc: OnceLock::new() }
     }
 }
 
@@ -114,6 +126,11 @@ fn org_id_of(member: &[u8]) -> Option<Cow<'_, [u8]>> {
 mod tests {
     use super::*;
 
+    fn dsc(arrived: ArrivedLine) -> DynamicSamplingContext {
+        let position = "771a43a4192642f0b136d5159a501700-b72fa28504b07285".parse().unwrap();
+        ArrivedBaggage::from(arrived).dsc(&position).clone()
+    }
+
     #[test]
     fn the_organisation_is_the_one_of_the_dynamic_sampling_context() {
         let table: &[(&[&[u8]], Option<&str>)] = &[
@@ -136,11 +153,11 @@ mod tests {
             (&[b"Sentry-Org_Id=1"], None),
         ];
         for (lines, expected) in table {
-            let mut arrived = ArrivedBaggage::new(lines.iter().copied());
+            let arrived = ArrivedLine::read(lines.iter().copied());
             let shown: Vec<_> = lines.iter().map(|line| String::from_utf8_lossy(line)).collect();
             let expected_bytes = expected.map(str::as_bytes);
             assert_eq!(arrived.org_id().as_deref(), expected_bytes, "{shown:?}");
-            assert_eq!(arrived.dsc().org_id().as_deref(), *expected, "{shown:?}");
+            assert_eq!(dsc(arrived).org_id().as_deref(), *expected, "{shown:?}");
         }
     }
 
@@ -161,10 +178,10 @@ mod tests {
             (long(2_700), Some("1")),
             (long(2_725), None),
         ] {
-            let mut arrived = ArrivedBaggage::new([line.as_bytes()]);
+            let arrived = ArrivedLine::read([line.as_bytes()]);
             let expected_bytes = expected.map(str::as_bytes);
             assert_eq!(arrived.org_id().as_deref(), expected_bytes, "{line}");
-            assert_eq!(arrived.dsc().org_id().as_deref(), expected, "{line}");
+            assert_eq!(dsc(arrived).org_id().as_deref(), expected, "{line}");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
+use crate::arrived::ArrivedBaggage;
 use crate::carrier::{Field, Injector};
 #[cfg(feature = "sentry")]
 use crate::decision::Decision;
@@ -53,11 +54,18 @@ pub struct PropagationContext {
 
 impl PropagationContext {
     pub(crate) fn continued(options: Arc<Options>, incoming: Incoming) -> Self {
-        let SentryTrace { trace_id, span_id, .. } = incoming.sentry_trace;
-        let origin = Origin::Continued { incoming, completed: OnceLock::new() };
+        let Incoming { sentry_trace, tracestate, baggage } = incoming;
+        let SentryTrace { trace_id, span_id: parent_span_id, .. } = sentry_trace;
+        let span_id = SpanId::random();
+        let origin = Origin::Continued {
+            position: SentryTrace { span_id, ..sentry_trace },
+            tracestate,
+            baggage: ArrivedBaggage::from(baggage),
+            completed: OnceLock::new(),
+        };
         Self {
-            span_id: SpanId::random(),
-            parent_span_id: Some(span_id),
+            span_id,
+            parent_span_id: Some(parent_span_id),
             trace: Arc::new(Trace::new(options, trace_id, origin)),
         }
     }
@@ -313,7 +321,7 @@ impl PropagationContext {
         if dsc.is_empty() {
             carrier.set(Field::SentryTrace, sentry_trace.encode(&mut buffer));
         } else if let Some(merged) =
-            merge_baggage(carrier.extract(Field::Baggage), dsc.as_baggage())
+            merge_baggage(carrier.extract(Field::Baggage), || dsc.as_baggage())
         {
             carrier.set(Field::SentryTrace, sentry_trace.encode(&mut buffer));
             carrier.set(Field::Baggage, &merged);

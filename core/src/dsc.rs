@@ -3,11 +3,13 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::OnceLock;
 
 use crate::id::TraceId;
 use crate::items::Items;
 use crate::sampling::{SampleRand, SampleRate};
-use crate::wire::{Baggage, joined};
+use crate::shared_values::SharedValues;
+use crate::wire::{Baggage, SentryTrace, joined};
 
 /// The
 /// [dynamic sampling context](https://develop.sentry.dev/sdk/foundations/trace-propagation/dynamic-sampling-context/)
@@ -32,13 +34,13 @@ use crate::wire::{Baggage, joined};
 ///
 /// With the feature `serde` it is a map of strings without the prefix, which is the form of the `trace`
 /// header of an [envelope](https://develop.sentry.dev/sdk/data-model/envelopes/).
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct DynamicSamplingContext {
-    baggage: Baggage,
+    /// Made when somebody asks for it, if what arrived can be sent from where it is.
+    list: OnceLock<Baggage>,
     /// The item `sentry-sample_rand`, if it is known: it is of nearly all that arrive.
     sample_rand: Option<SampleRand>,
-    #[cfg(feature = "http")]
-    pub(crate) shared: crate::shared_values::SharedValues,
+    shared: SharedValues,
 }
 
 impl DynamicSamplingContext {
@@ -47,23 +49,35 @@ impl DynamicSamplingContext {
     /// Members of other vendors are left out, as are malformed ones and what is over the limits of
     /// [`Baggage`]. Of equal names the last counts, in the place of the first.
     pub fn from_baggage<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        Self::from_line(joined(lines))
+        let line = joined(0, lines);
+        let items = Items::find(&line);
+        Self { sample_rand: items.sample_rand, ..Self::from_items(items.into_list(line)) }
     }
 
-    /// The items among the members of one line, which is within the limits.
-    pub(crate) fn from_line(line: Vec<u8>) -> Self {
-        let Items { baggage, sample_rand } = Items::gather(line);
-        Self { sample_rand, ..Self::from_items(baggage) }
+    /// The items among the members of one line, which is within the limits and has [`SharedValues::ROOM`] before it;
+    /// for a service that has this position in the trace.
+    pub(crate) fn arrived(line: Vec<u8>, position: &SentryTrace) -> Self {
+        let items = Items::find(line.get(SharedValues::ROOM..).unwrap_or_default());
+        let sample_rand = items.sample_rand;
+        match SharedValues::within(line, &items, position) {
+            Ok(shared) => Self { list: OnceLock::new(), sample_rand, shared },
+            Err(line) => Self { sample_rand, ..Self::from_items(items.into_list(line)) },
+        }
     }
 
     /// The items of a list that holds nothing else.
     pub(crate) fn from_items(baggage: Baggage) -> Self {
-        Self {
-            baggage,
-            sample_rand: None,
-            #[cfg(feature = "http")]
-            shared: crate::shared_values::SharedValues::default(),
-        }
+        let shared = SharedValues::default();
+        Self { list: OnceLock::from(baggage), sample_rand: None, shared }
+    }
+
+    /// The header values of a request from this position in the trace, if the items are such a value, and not none.
+    #[cfg(feature = "http")]
+    pub(crate) fn header_values(
+        &self,
+        sentry_trace: &SentryTrace,
+    ) -> Option<(http::HeaderValue, http::HeaderValue)> {
+        self.shared.of(sentry_trace, || self.as_str())
     }
 
     /// The same with an item set to another value where it stands, or added at the end; `None` if that does
@@ -72,7 +86,7 @@ impl DynamicSamplingContext {
         let key = ["sentry-", name].concat();
         let mut baggage = Baggage::with_capacity(self.as_str().len() + key.len() + value.len() + 2);
         let mut found = false;
-        for member in self.baggage.members() {
+        for member in self.as_baggage().members() {
             if member.key() == key {
                 found = true;
                 baggage.push(&key, value).ok()?;
@@ -93,12 +107,14 @@ impl DynamicSamplingContext {
 
     /// The decoded value of the only item with this key: none is looked for behind it.
     fn item(&self, key: &str) -> Option<Cow<'_, str>> {
-        self.baggage.find(key).next().map(|member| member.value())
+        self.as_baggage().find(key).next().map(|member| member.value())
     }
 
     /// Names, without the prefix, and decoded values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
-        self.baggage.members().filter_map(|member| Some((member.sentry_name()?, member.value())))
+        self.as_baggage()
+            .members()
+            .filter_map(|member| Some((member.sentry_name()?, member.value())))
     }
 
     /// The trace that the items are about.
@@ -162,23 +178,30 @@ impl DynamicSamplingContext {
 
     /// Whether there are no items: the trace was begun by an SDK that sends none, and nobody may add any.
     pub fn is_empty(&self) -> bool {
-        self.baggage.is_empty()
+        // What is sent from where it arrived is not empty.
+        self.list.get().is_some_and(Baggage::is_empty)
     }
 
     /// The items as members of a `baggage` header; empty if there are none.
     pub fn as_str(&self) -> &str {
-        self.baggage.as_str()
+        self.as_baggage().as_str()
     }
 
     /// The items as a `baggage` list.
     pub fn as_baggage(&self) -> &Baggage {
-        &self.baggage
+        self.list.get_or_init(|| self.shared.to_list())
+    }
+}
+
+impl Default for DynamicSamplingContext {
+    fn default() -> Self {
+        Self::from_items(Baggage::new())
     }
 }
 
 impl PartialEq for DynamicSamplingContext {
     fn eq(&self, other: &Self) -> bool {
-        self.baggage == other.baggage
+        self.as_baggage() == other.as_baggage()
     }
 }
 
@@ -186,7 +209,7 @@ impl Eq for DynamicSamplingContext {}
 
 impl Hash for DynamicSamplingContext {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.baggage.hash(state);
+        self.as_baggage().hash(state);
     }
 }
 
@@ -198,7 +221,7 @@ impl fmt::Debug for DynamicSamplingContext {
 
 impl fmt::Display for DynamicSamplingContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.baggage.fmt(f)
+        self.as_baggage().fmt(f)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::arrived::ArrivedBaggage;
+use crate::arrived::ArrivedLine;
 use crate::carrier::{Extractor, Field};
 use crate::options::Options;
 use crate::wire::{SentryTrace, SentryTraceError, Traceparent, TraceparentError, Tracestate};
@@ -12,7 +12,7 @@ use crate::wire::{SentryTrace, SentryTraceError, Traceparent, TraceparentError, 
 pub(crate) struct Incoming {
     pub(crate) sentry_trace: SentryTrace,
     pub(crate) tracestate: Option<Tracestate>,
-    pub(crate) baggage: ArrivedBaggage,
+    pub(crate) baggage: ArrivedLine,
 }
 
 impl Incoming {
@@ -28,8 +28,8 @@ impl Incoming {
             None if options.continue_traceparent => read_traceparent(carrier)?,
             None => return Err(NotContinued::NoTrace),
         };
-        let mut baggage = ArrivedBaggage::new(carrier.extract(Field::Baggage));
-        check_organisation(&mut baggage, options)?;
+        let baggage = ArrivedLine::read(carrier.extract(Field::Baggage));
+        check_organisation(&baggage, options)?;
         Ok(Self { sentry_trace, tracestate, baggage })
     }
 }
@@ -55,7 +55,7 @@ fn read_traceparent<E: Extractor + ?Sized>(
 
 /// A trace of another organisation is not continued; with strict continuation, neither is one of which only
 /// one side says whose it is.
-fn check_organisation(baggage: &mut ArrivedBaggage, options: &Options) -> Result<(), NotContinued> {
+fn check_organisation(baggage: &ArrivedLine, options: &Options) -> Result<(), NotContinued> {
     if options.org_id.is_none() && !options.strict_trace_continuation {
         return Ok(());
     }

@@ -6,24 +6,60 @@ use crate::sampling::SampleRand;
 use crate::wire::{Baggage, BaggageMember, BaggageMembers, is_plain, is_token_byte};
 use crate::words::Positions;
 
-/// The items of a list, each name once.
-#[derive(Debug, Default)]
+/// The items in a line, each name once.
+#[derive(Debug)]
 pub(crate) struct Items {
-    pub(crate) baggage: Baggage,
+    place: Place,
     /// The item `sentry-sample_rand`, if it was read on the way.
     pub(crate) sample_rand: Option<SampleRand>,
 }
 
+/// Where the items are.
+#[derive(Debug)]
+enum Place {
+    /// Side by side in the line, and so many, as they are to be sent.
+    Line { run: Range<usize>, members: usize },
+    /// In a list of their own.
+    List(Baggage),
+}
+
 impl Items {
     /// The members of a line that are ours.
-    ///
-    /// The line becomes the list, if it can: it is not copied.
-    pub(crate) fn gather(line: Vec<u8>) -> Self {
-        match OwnMembers::find(&line) {
-            Some(own) => own.take_from(line),
-            None => Self { baggage: gather_one_by_one(&line), sample_rand: None },
+    pub(crate) fn find(line: &[u8]) -> Self {
+        match OwnMembers::find(line) {
+            Some(own) => own.into_items(line),
+            None => Self { place: Place::List(gather_one_by_one(line)), sample_rand: None },
         }
     }
+
+    /// Where in the line the items are side by side, if there are any and they are, and how many.
+    #[cfg(feature = "http")]
+    pub(crate) fn run(&self) -> Option<(Range<usize>, usize)> {
+        match &self.place {
+            Place::Line { run, members } if *members != 0 => Some((run.clone(), *members)),
+            _ => None,
+        }
+    }
+
+    /// The list of what was found in this line.
+    ///
+    /// The line becomes the list, if it can: it is not copied.
+    pub(crate) fn into_list(self, mut line: Vec<u8>) -> Baggage {
+        match self.place {
+            Place::Line { run, members } => {
+                line.truncate(run.end);
+                line.drain(..run.start);
+                plain_list(line, members)
+            }
+            Place::List(list) => list,
+        }
+    }
+}
+
+/// The list with the text of a [plain](is_plain) line, and so many members.
+pub(crate) fn plain_list(line: Vec<u8>, members: usize) -> Baggage {
+    // A plain line is ASCII: the default is never taken, and needs no panic.
+    Baggage::from_tidy(String::from_utf8(line).unwrap_or_default(), members)
 }
 
 /// The members in a [plain](is_plain) line that are ours.
@@ -78,18 +114,15 @@ impl OwnMembers {
         Some(Self { run, more, members, sample_rand })
     }
 
-    fn take_from(self, mut line: Vec<u8>) -> Items {
+    fn into_items(self, line: &[u8]) -> Items {
         let Self { run, more, members, sample_rand } = self;
-        if more.is_empty() {
-            line.truncate(run.end);
-            line.drain(..run.start);
+        let place = if more.is_empty() {
+            Place::Line { run, members }
         } else {
             let runs = more.into_iter().chain([run]).filter_map(|run| line.get(run));
-            line = runs.collect::<Vec<_>>().join(&b',');
-        }
-        // A plain line is ASCII: the default is never taken, and needs no panic.
-        let text = String::from_utf8(line).unwrap_or_default();
-        Items { baggage: Baggage::from_tidy(text, members), sample_rand }
+            Place::List(plain_list(runs.collect::<Vec<_>>().join(&b','), members))
+        };
+        Items { place, sample_rand }
     }
 }
 
@@ -249,7 +282,9 @@ mod tests {
         ];
         for line in table {
             assert!(OwnMembers::find(line.as_bytes()).is_some(), "{line}");
-            let Items { baggage, sample_rand } = Items::gather(line.into());
+            let items = Items::find(line.as_bytes());
+            let sample_rand = items.sample_rand;
+            let baggage = items.into_list(line.into());
             assert_eq!(baggage, gather_one_by_one(line.as_bytes()), "{line}");
             let read = baggage.get(SAMPLE_RAND).and_then(|value| value.parse().ok());
             assert_eq!(sample_rand, read, "{line}");

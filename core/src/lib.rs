@@ -86,7 +86,7 @@ mod sampling;
 #[cfg_attr(docsrs, doc(cfg(feature = "sentry")))]
 pub mod sentry;
 mod shared_cache;
-#[cfg(feature = "http")]
+#[cfg_attr(not(feature = "http"), path = "without_http.rs")]
 mod shared_values;
 mod targets;
 mod text;

@@ -1,11 +1,13 @@
 //! The header values of the requests of one trace.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
 use http::HeaderValue;
 
-use crate::wire::SentryTrace;
+use crate::items::{Items, plain_list};
+use crate::wire::{Baggage, SentryTrace};
 
 /// The values that were sent first in a trace.
 ///
@@ -13,7 +15,18 @@ use crate::wire::SentryTrace;
 /// of them unless the application records spans of its own. What was made for the first is lent to the others.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SharedValues {
+    arrived: Option<Arrived>,
     first: OnceLock<Values>,
+}
+
+/// A line that arrived, with the items side by side in it, and `sentry-trace` in the [room](SharedValues::ROOM) before
+/// it: all that is sent is a part of this one piece of memory.
+#[derive(Debug, Clone)]
+struct Arrived {
+    memory: Bytes,
+    items: Range<usize>,
+    members: usize,
+    position: SentryTrace,
 }
 
 #[derive(Debug, Clone)]
@@ -24,27 +37,86 @@ struct Values {
 }
 
 impl SharedValues {
-    /// Both values of a request; the text of the baggage must be the same each time. `None` if it is not a header
-    /// value.
-    pub(crate) fn of(
+    /// Bytes before a line that arrived: `sentry-trace` with one decision and with the other, as it may be asked for
+    /// before it is made.
+    pub(crate) const ROOM: usize = 2 * SentryTrace::MAX_LEN;
+
+    /// The values of what was found in a line that has [room](Self::ROOM) before it, for a service that has this
+    /// position in the trace; the line, if the items are not to be sent from there.
+    pub(crate) fn within(
+        mut line: Vec<u8>,
+        items: &Items,
+        position: &SentryTrace,
+    ) -> Result<Self, Vec<u8>> {
+        let (Some((run, members)), Some(room)) = (items.run(), line.get_mut(..Self::ROOM)) else {
+            return Err(line);
+        };
+        let (sampled, not_sampled) = room.split_at_mut(SentryTrace::MAX_LEN);
+        if let Some(sampled) = sampled.first_chunk_mut() {
+            SentryTrace { sampled: Some(true), ..*position }.encode_bytes(sampled);
+        }
+        not_sampled.copy_from_slice(sampled);
+        if let Some(decision) = not_sampled.last_mut() {
+            *decision = b'0';
+        }
+        let items = Self::ROOM + run.start..Self::ROOM + run.end;
+        let arrived = Arrived { memory: Bytes::from(line), items, members, position: *position };
+        Ok(Self { arrived: Some(arrived), first: OnceLock::new() })
+    }
+
+    /// The list that arrived.
+    pub(crate) fn to_list(&self) -> Baggage {
+        let items = |arrived: &Arrived| Some(arrived.memory.get(arrived.items.clone())?.to_vec());
+        match &self.arrived {
+            Some(arrived) => plain_list(items(arrived).unwrap_or_default(), arrived.members),
+            None => Baggage::new(),
+        }
+    }
+
+    /// Both values of a request; the text of the baggage must be the same each time, and what arrived if anything did.
+    /// `None` if it is not a header value.
+    pub(crate) fn of<'a>(
         &self,
         sentry_trace: &SentryTrace,
-        baggage: &str,
+        baggage: impl FnOnce() -> &'a str,
     ) -> Option<(HeaderValue, HeaderValue)> {
         let first = match self.first.get() {
             Some(first) => first,
             None => {
-                let values = Values::new(sentry_trace, baggage)?;
+                let values = match &self.arrived {
+                    Some(arrived) => arrived.values(sentry_trace)?,
+                    None => Values::new(sentry_trace, baggage())?,
+                };
                 self.first.get_or_init(|| values)
             }
         };
         let sentry_trace = if first.of == *sentry_trace {
             first.sentry_trace.clone()
         } else {
-            HeaderValue::from_bytes(sentry_trace.encode_bytes(&mut [0; SentryTrace::MAX_LEN]))
-                .ok()?
+            header_value(sentry_trace)?
         };
         Some((sentry_trace, first.baggage.clone()))
+    }
+}
+
+impl Arrived {
+    fn values(&self, of: &SentryTrace) -> Option<Values> {
+        let is_here = SentryTrace { sampled: of.sampled, ..self.position } == *of;
+        let sentry_trace = if is_here {
+            const LEN: usize = SentryTrace::MAX_LEN;
+            let place = match of.sampled {
+                Some(true) => 0..LEN,
+                Some(false) => LEN..2 * LEN,
+                // The same without the decision.
+                None => 0..LEN - "-1".len(),
+            };
+            HeaderValue::from_maybe_shared(self.memory.slice(place)).ok()?
+        } else {
+            header_value(of)?
+        };
+        let baggage = self.memory.slice(self.items.clone());
+        let baggage = HeaderValue::from_maybe_shared(baggage).ok()?;
+        Some(Values { of: *of, sentry_trace, baggage })
     }
 }
 
@@ -66,27 +138,77 @@ impl Values {
     }
 }
 
+fn header_value(sentry_trace: &SentryTrace) -> Option<HeaderValue> {
+    HeaderValue::from_bytes(sentry_trace.encode_bytes(&mut [0; SentryTrace::MAX_LEN])).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SPANS: [&str; 3] = ["b72fa28504b07285", "00f067aa0ba902b7", "b72fa28504b07285"];
+
+    fn sentry_trace(span_id: &str, end: &str) -> SentryTrace {
+        format!("771a43a4192642f0b136d5159a501700-{span_id}{end}").parse().unwrap()
+    }
+
+    fn assert_values(shared: &SharedValues, of: &SentryTrace, baggage: &str) {
+        let values = shared.of(of, || baggage).unwrap();
+        assert_eq!(values, (of.to_string().parse().unwrap(), baggage.parse().unwrap()));
+    }
+
+    fn within(line: &str) -> Result<SharedValues, Vec<u8>> {
+        let mut memory = vec![0; SharedValues::ROOM];
+        memory.extend_from_slice(line.as_bytes());
+        let items = Items::find(line.as_bytes());
+        SharedValues::within(memory, &items, &sentry_trace(SPANS[0], ""))
+    }
+
     #[test]
     fn every_span_has_its_own_sentry_trace_and_all_the_same_baggage() {
         let shared = SharedValues::default();
-        for span_id in ["b72fa28504b07285", "00f067aa0ba902b7", "b72fa28504b07285"] {
+        for span_id in SPANS {
             for end in ["", "-1", "-0"] {
-                let text = format!("771a43a4192642f0b136d5159a501700-{span_id}{end}");
-                let values = shared.of(&text.parse().unwrap(), "a=1").unwrap();
-                assert_eq!(values, (text.parse().unwrap(), "a=1".parse().unwrap()));
+                assert_values(&shared, &sentry_trace(span_id, end), "a=1");
             }
         }
     }
 
     #[test]
+    fn what_arrived_is_sent_from_where_it_is_by_whichever_span_is_first() {
+        for span_id in SPANS {
+            for end in ["", "-1", "-0"] {
+                let shared = within("a=1,sentry-x=1,sentry-y=%2F,b=2").unwrap();
+                assert_values(&shared, &sentry_trace(span_id, end), "sentry-x=1,sentry-y=%2F");
+                assert_values(&shared, &sentry_trace(SPANS[1], "-1"), "sentry-x=1,sentry-y=%2F");
+                assert_eq!(shared.to_list(), "sentry-x=1,sentry-y=%2F".parse().unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn both_values_of_what_arrived_are_in_its_memory() {
+        let shared = within("a=1,sentry-x=1").unwrap();
+        let memory = shared.arrived.as_ref().unwrap().memory.as_ptr_range();
+        let (sentry_trace, baggage) = shared.of(&sentry_trace(SPANS[0], "-0"), || "").unwrap();
+        for value in [sentry_trace, baggage] {
+            assert!(memory.contains(&value.as_bytes().as_ptr()), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_sent_from_where_it_is_comes_back() {
+        for line in
+            ["", "a=1", "sentry-x=1,a=1,sentry-y=1", "sentry-x = 1", "sentry-x=1,sentry-x=2"]
+        {
+            assert!(within(line).unwrap_err().ends_with(line.as_bytes()), "{line}");
+        }
+    }
+
+    #[test]
     fn what_is_no_header_value_is_none_and_not_kept() {
-        let sentry_trace = "771a43a4192642f0b136d5159a501700-b72fa28504b07285".parse().unwrap();
         let shared = SharedValues::default();
-        assert!(shared.of(&sentry_trace, "\n").is_none());
-        assert!(shared.of(&sentry_trace, "a=1").is_some());
+        assert!(shared.of(&sentry_trace(SPANS[0], ""), || "\n").is_none());
+        assert_values(&shared, &sentry_trace(SPANS[0], ""), "a=1");
     }
 }

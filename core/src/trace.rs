@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use crate::arrived::ArrivedBaggage;
 use crate::decision::{Decision, SamplingContext};
 use crate::dsc::DynamicSamplingContext;
 use crate::id::TraceId;
-use crate::incoming::{Incoming, NotContinued};
+use crate::incoming::NotContinued;
 use crate::options::Options;
 use crate::sampling::{SampleRand, SampleRate};
-use crate::wire::{Baggage, Tracestate};
+use crate::wire::{Baggage, SentryTrace, Tracestate};
 
 /// What all contexts of one trace share.
 pub(crate) struct Trace {
@@ -26,7 +27,10 @@ pub(crate) struct Trace {
 /// Where the trace began, with the dynamic sampling context that leaves, once it is frozen.
 pub(crate) enum Origin {
     Continued {
-        incoming: Incoming,
+        /// Of this service, with what its caller decided.
+        position: SentryTrace,
+        tracestate: Option<Tracestate>,
+        baggage: ArrivedBaggage,
         /// Only where something is missing. `None`: as it arrived.
         completed: OnceLock<Option<Box<DynamicSamplingContext>>>,
     },
@@ -53,7 +57,7 @@ impl Trace {
     /// What arrived beside the `traceparent` that the trace was continued from.
     pub(crate) fn tracestate(&self) -> Option<&Tracestate> {
         match &self.origin {
-            Origin::Continued { incoming, .. } => incoming.tracestate.as_ref(),
+            Origin::Continued { tracestate, .. } => tracestate.as_ref(),
             Origin::Started { .. } => None,
         }
     }
@@ -117,7 +121,7 @@ impl Trace {
 
     pub(crate) fn parent_sampled(&self) -> Option<bool> {
         match &self.origin {
-            Origin::Continued { incoming, .. } => incoming.sentry_trace.sampled,
+            Origin::Continued { position, .. } => position.sampled,
             Origin::Started { .. } => None,
         }
     }
@@ -140,7 +144,7 @@ impl Trace {
 
     fn arrived_dsc(&self) -> Option<&DynamicSamplingContext> {
         match &self.origin {
-            Origin::Continued { incoming, .. } => Some(incoming.baggage.dsc()),
+            Origin::Continued { position, baggage, .. } => Some(baggage.dsc(position)),
             Origin::Started { .. } => None,
         }
     }
@@ -156,8 +160,8 @@ impl Trace {
     pub(crate) fn dsc(&self) -> &DynamicSamplingContext {
         match &self.origin {
             Origin::Started { dsc, .. } => dsc.get_or_init(|| self.own_dsc()),
-            Origin::Continued { incoming, completed } => {
-                let arrived = incoming.baggage.dsc();
+            Origin::Continued { position, baggage, completed, .. } => {
+                let arrived = baggage.dsc(position);
                 if !self.is_something_missing(arrived) {
                     // The rule, and to find it out once more costs less than to keep it.
                     return arrived;

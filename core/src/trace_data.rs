@@ -96,9 +96,9 @@ impl<'a> TraceData<'a> {
 /// What other vendors put there is not looked into, and stays even where it exceeds a limit: it is the
 /// application's. Ours is added as far as the limits allow. A member that is not UTF-8 cannot be in a text,
 /// and is no baggage either.
-pub(crate) fn merge_baggage<'a>(
+pub(crate) fn merge_baggage<'a, 'b>(
     lines: impl Iterator<Item = &'a [u8]>,
-    ours: &Baggage,
+    ours: impl FnOnce() -> &'b Baggage,
 ) -> Option<String> {
     let foreign = lines
         .flat_map(|line| line.split(|byte| *byte == b','))
@@ -115,7 +115,7 @@ pub(crate) fn merge_baggage<'a>(
         return None;
     }
     // A member of ours has no comma in it.
-    for member in ours.as_str().split(',').filter(|member| !member.is_empty()) {
+    for member in ours().as_str().split(',').filter(|member| !member.is_empty()) {
         let fits = merged.len() + 1 + member.len() <= Baggage::MAX_BYTES;
         if members >= Baggage::MAX_MEMBERS || !fits {
             break;
@@ -138,7 +138,8 @@ mod tests {
     use super::*;
 
     fn merged(lines: &[&[u8]], ours: &str) -> Option<String> {
-        merge_baggage(lines.iter().copied(), &ours.parse().unwrap())
+        let ours = ours.parse().unwrap();
+        merge_baggage(lines.iter().copied(), || &ours)
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub fn inject_position<I: Injector + ?Sized>(context: &PropagationContext, carri
         // A number.
         let _ = organisation.push("sentry-org_id", org_id);
     }
-    let merged = merge_baggage(carrier.extract(Field::Baggage), &organisation);
+    let merged = merge_baggage(carrier.extract(Field::Baggage), || &organisation);
     let baggage = merged.as_deref().unwrap_or(organisation.as_str());
     if !baggage.is_empty() || carrier.extract(Field::Baggage).next().is_some() {
         carrier.set(Field::Baggage, baggage);

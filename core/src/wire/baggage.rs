@@ -200,10 +200,14 @@ impl FromStr for Baggage {
     }
 }
 
-/// The lines as one, as far as they count.
-pub(crate) fn joined<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+/// The lines as one, as far as they count, behind so many bytes for something else; nothing at all if there are none.
+pub(crate) fn joined<'a>(before: usize, lines: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut lines = lines_that_count(lines);
-    let mut all = lines.next().unwrap_or_default().to_vec();
+    let Some(first) = lines.next() else { return Vec::new() };
+    // Of this very size, if there is one line: then it need not be copied to be shared.
+    let mut all = Vec::with_capacity(before + first.len());
+    all.resize(before, 0);
+    all.extend_from_slice(first);
     for line in lines {
         all.push(b',');
         all.extend_from_slice(line);
