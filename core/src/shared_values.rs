@@ -1,6 +1,5 @@
 //! The header values of the requests of one trace.
 
-use std::ops::Range;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
@@ -9,24 +8,22 @@ use http::HeaderValue;
 use crate::items::{Items, plain_list};
 use crate::wire::{Baggage, SentryTrace};
 
-/// The values that were sent first in a trace.
+/// The values that all requests of a trace share.
 ///
-/// All requests of a trace have the same baggage, and those of the same span the same `sentry-trace`, which is all
-/// of them unless the application records spans of its own. What was made for the first is lent to the others.
+/// All have the same baggage, and those of the same span the same `sentry-trace`, which is all of them unless the
+/// application records spans of its own. What was made for the first is lent to the others.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SharedValues {
     arrived: Option<Arrived>,
     first: OnceLock<Values>,
 }
 
-/// A line that arrived, with the items side by side in it, and `sentry-trace` in the [room](SharedValues::ROOM) before
-/// it: all that is sent is a part of this one piece of memory.
+/// What arrived, as it is sent from where it is: the items side by side in a line, and `sentry-trace` in the
+/// [room](SharedValues::ROOM) before it, all in one piece of memory.
 #[derive(Debug, Clone)]
 struct Arrived {
-    memory: Bytes,
-    items: Range<usize>,
+    values: Values,
     members: usize,
-    position: SentryTrace,
 }
 
 #[derive(Debug, Clone)]
@@ -37,40 +34,35 @@ struct Values {
 }
 
 impl SharedValues {
-    /// Bytes before a line that arrived: `sentry-trace` with one decision and with the other, as it may be asked for
-    /// before it is made.
-    pub(crate) const ROOM: usize = 2 * SentryTrace::MAX_LEN;
+    /// Bytes before a line that arrived.
+    pub(crate) const ROOM: usize = SentryTrace::MAX_LEN;
 
-    /// The values of what was found in a line that has [room](Self::ROOM) before it, for a service that has this
-    /// position in the trace; the line, if the items are not to be sent from there.
+    /// The values of what was found in a line that has [room](Self::ROOM) before it, for a service that is likely to
+    /// send this; the line, if the items are not to be sent from there.
     pub(crate) fn within(
         mut line: Vec<u8>,
         items: &Items,
-        position: &SentryTrace,
+        of: &SentryTrace,
     ) -> Result<Self, Vec<u8>> {
-        let (Some((run, members)), Some(room)) = (items.run(), line.get_mut(..Self::ROOM)) else {
+        let (Some((run, members)), Some(room)) = (items.run(), line.first_chunk_mut()) else {
             return Err(line);
         };
-        let (sampled, not_sampled) = room.split_at_mut(SentryTrace::MAX_LEN);
-        if let Some(sampled) = sampled.first_chunk_mut() {
-            SentryTrace { sampled: Some(true), ..*position }.encode_bytes(sampled);
+        let len = of.encode_bytes(room).len();
+        let memory = Bytes::from(line);
+        let baggage = memory.slice(Self::ROOM + run.start..Self::ROOM + run.end);
+        match Values::new(of, memory.slice(..len), baggage) {
+            Some(values) => {
+                Ok(Self { arrived: Some(Arrived { values, members }), first: OnceLock::new() })
+            }
+            None => Err(memory.into()),
         }
-        not_sampled.copy_from_slice(sampled);
-        if let Some(decision) = not_sampled.last_mut() {
-            *decision = b'0';
-        }
-        let items = Self::ROOM + run.start..Self::ROOM + run.end;
-        let arrived = Arrived { memory: Bytes::from(line), items, members, position: *position };
-        Ok(Self { arrived: Some(arrived), first: OnceLock::new() })
     }
 
     /// The list that arrived.
     pub(crate) fn to_list(&self) -> Baggage {
-        let items = |arrived: &Arrived| Some(arrived.memory.get(arrived.items.clone())?.to_vec());
-        match &self.arrived {
-            Some(arrived) => plain_list(items(arrived).unwrap_or_default(), arrived.members),
-            None => Baggage::new(),
-        }
+        self.arrived.as_ref().map_or_else(Baggage::new, |Arrived { values, members }| {
+            plain_list(values.baggage.as_bytes().to_vec(), *members)
+        })
     }
 
     /// Both values of a request; the text of the baggage must be the same each time, and what arrived if anything did.
@@ -80,12 +72,17 @@ impl SharedValues {
         sentry_trace: &SentryTrace,
         baggage: impl FnOnce() -> &'a str,
     ) -> Option<(HeaderValue, HeaderValue)> {
-        let first = match self.first.get() {
-            Some(first) => first,
-            None => {
-                let values = match &self.arrived {
-                    Some(arrived) => arrived.values(sentry_trace)?,
-                    None => Values::new(sentry_trace, baggage())?,
+        let arrived = self.arrived.as_ref().map(|arrived| &arrived.values);
+        let first = match (arrived.filter(|values| values.of == *sentry_trace), self.first.get()) {
+            (Some(values), _) | (None, Some(values)) => values,
+            (None, None) => {
+                let values = match arrived {
+                    Some(Values { baggage, .. }) => Values {
+                        of: *sentry_trace,
+                        sentry_trace: header_value(sentry_trace)?,
+                        baggage: baggage.clone(),
+                    },
+                    None => Values::from_text(sentry_trace, baggage())?,
                 };
                 self.first.get_or_init(|| values)
             }
@@ -99,29 +96,16 @@ impl SharedValues {
     }
 }
 
-impl Arrived {
-    fn values(&self, of: &SentryTrace) -> Option<Values> {
-        let is_here = SentryTrace { sampled: of.sampled, ..self.position } == *of;
-        let sentry_trace = if is_here {
-            const LEN: usize = SentryTrace::MAX_LEN;
-            let place = match of.sampled {
-                Some(true) => 0..LEN,
-                Some(false) => LEN..2 * LEN,
-                // The same without the decision.
-                None => 0..LEN - "-1".len(),
-            };
-            HeaderValue::from_maybe_shared(self.memory.slice(place)).ok()?
-        } else {
-            header_value(of)?
-        };
-        let baggage = self.memory.slice(self.items.clone());
-        let baggage = HeaderValue::from_maybe_shared(baggage).ok()?;
-        Some(Values { of: *of, sentry_trace, baggage })
-    }
-}
-
 impl Values {
-    fn new(sentry_trace: &SentryTrace, baggage: &str) -> Option<Self> {
+    fn new(of: &SentryTrace, sentry_trace: Bytes, baggage: Bytes) -> Option<Self> {
+        Some(Self {
+            of: *of,
+            sentry_trace: HeaderValue::from_maybe_shared(sentry_trace).ok()?,
+            baggage: HeaderValue::from_maybe_shared(baggage).ok()?,
+        })
+    }
+
+    fn from_text(sentry_trace: &SentryTrace, baggage: &str) -> Option<Self> {
         let mut buffer = [0; SentryTrace::MAX_LEN];
         let text = sentry_trace.encode_bytes(&mut buffer);
         // Both in one piece of memory, to ask for it once.
@@ -130,11 +114,7 @@ impl Values {
         both.extend_from_slice(baggage.as_bytes());
         let mut both = Bytes::from(both);
         let first = both.split_to(text.len());
-        Some(Self {
-            of: *sentry_trace,
-            sentry_trace: HeaderValue::from_maybe_shared(first).ok()?,
-            baggage: HeaderValue::from_maybe_shared(both).ok()?,
-        })
+        Self::new(sentry_trace, first, both)
     }
 }
 
@@ -188,9 +168,12 @@ mod tests {
 
     #[test]
     fn both_values_of_what_arrived_are_in_its_memory() {
-        let shared = within("a=1,sentry-x=1").unwrap();
-        let memory = shared.arrived.as_ref().unwrap().memory.as_ptr_range();
-        let (sentry_trace, baggage) = shared.of(&sentry_trace(SPANS[0], "-0"), || "").unwrap();
+        let mut line = vec![0; SharedValues::ROOM];
+        line.extend_from_slice(b"a=1,sentry-x=1");
+        let memory = line.as_ptr_range();
+        let of = sentry_trace(SPANS[0], "-0");
+        let shared = SharedValues::within(line, &Items::find(b"a=1,sentry-x=1"), &of).unwrap();
+        let (sentry_trace, baggage) = shared.of(&of, || "").unwrap();
         for value in [sentry_trace, baggage] {
             assert!(memory.contains(&value.as_bytes().as_ptr()), "{value:?}");
         }

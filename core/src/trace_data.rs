@@ -100,6 +100,9 @@ pub(crate) fn merge_baggage<'a, 'b>(
     lines: impl Iterator<Item = &'a [u8]>,
     ours: impl FnOnce() -> &'b Baggage,
 ) -> Option<String> {
+    // As a rule there is none, which takes no more than to look.
+    let mut lines = lines.peekable();
+    lines.peek()?;
     let foreign = lines
         .flat_map(|line| line.split(|byte| *byte == b','))
         .filter_map(|member| std::str::from_utf8(member).ok())
