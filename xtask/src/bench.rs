@@ -116,7 +116,7 @@ impl Bench {
         fs::write(&file, serde_json::to_vec_pretty(&measured)?)
             .with_context(|| format!("cannot write {}", file.display()))?;
         let Measurements { rows, services } = measured;
-        println!("{}\n{}", table(&rows), services.table());
+        println!("{}\n{}\n{}", table(&rows), services.table(), services.memory());
         for line in shortfalls(&rows).into_iter().chain(services.shortfalls()) {
             println!("short of its mark: {line}");
         }

@@ -4,10 +4,10 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use actix_web::web::{Bytes, Data, ServiceConfig};
-use actix_web::{App, HttpServer, error, web};
-use clap::{Parser, Subcommand};
-use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use actix_web::web::{Bytes, Data};
+use actix_web::{App, HttpRequest, HttpServer, error, web};
+use clap::{Parser, Subcommand, ValueEnum};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, RequestBuilder};
 use tracehop_actix::TracePropagation;
 use tracehop_benches::{REQUEST_HEADERS, propagator};
 
@@ -30,10 +30,20 @@ enum Role {
     Caller {
         /// The other service
         url: String,
-        /// Take part in traces
-        #[arg(long)]
-        traced: bool,
+        /// How it takes part in traces
+        #[arg(long, default_value = "not")]
+        traced: Traced,
     },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Traced {
+    /// Not at all
+    Not,
+    /// Both headers are handed on as they came, which is the least that a service can do, and wrong
+    ByHand,
+    /// With both middlewares
+    Fully,
 }
 
 #[actix_web::main]
@@ -52,7 +62,11 @@ async fn main() -> anyhow::Result<()> {
         }
         Role::Caller { url, traced } => {
             println!("caller listening on http://{address}");
-            if traced { traced_caller(listener, url).await } else { caller(listener, url).await }
+            match traced {
+                Traced::Not => caller(listener, url).await,
+                Traced::ByHand => copying_caller(listener, url).await,
+                Traced::Fully => traced_caller(listener, url).await,
+            }
         }
     }
 }
@@ -69,19 +83,31 @@ struct Upstream {
 }
 
 impl Upstream {
-    /// The routes of a service that calls another, through a client of its own.
-    fn routes(client: ClientBuilder, url: &str) -> impl FnOnce(&mut ServiceConfig) {
-        let upstream = Data::new(Self { client: client.build(), url: url.to_owned() });
-        |config| {
-            config.app_data(upstream).route("/items/{id}", web::get().to(item));
-        }
+    /// Of a service that calls another, through a client of its own.
+    fn new(client: ClientBuilder, url: &str) -> Data<Self> {
+        Data::new(Self { client: client.build(), url: url.to_owned() })
+    }
+
+    fn call(&self, id: u32) -> RequestBuilder {
+        self.client.get(format!("{}/stock/{id}", self.url))
     }
 }
+
+const ITEMS: &str = "/items/{id}";
 
 async fn caller(listener: TcpListener, url: String) -> anyhow::Result<()> {
     let app = move || {
         let client = ClientBuilder::new(reqwest::Client::new());
-        App::new().configure(Upstream::routes(client, &url))
+        App::new().app_data(Upstream::new(client, &url)).route(ITEMS, web::get().to(item))
+    };
+    Ok(HttpServer::new(app).workers(1).listen(listener)?.run().await?)
+}
+
+/// The same that copies the headers.
+async fn copying_caller(listener: TcpListener, url: String) -> anyhow::Result<()> {
+    let app = move || {
+        let client = ClientBuilder::new(reqwest::Client::new());
+        App::new().app_data(Upstream::new(client, &url)).route(ITEMS, web::get().to(copying_item))
     };
     Ok(HttpServer::new(app).workers(1).listen(listener)?.run().await?)
 }
@@ -93,15 +119,33 @@ async fn traced_caller(listener: TcpListener, url: String) -> anyhow::Result<()>
         let client = ClientBuilder::new(reqwest::Client::new())
             .with(tracehop_reqwest::TracePropagation::new(propagator.clone()));
         App::new()
-            .configure(Upstream::routes(client, &url))
+            .app_data(Upstream::new(client, &url))
+            .route(ITEMS, web::get().to(item))
             .wrap(TracePropagation::new(propagator.clone()))
     };
     Ok(HttpServer::new(app).workers(1).listen(listener)?.run().await?)
 }
 
 async fn item(id: web::Path<u32>, upstream: Data<Upstream>) -> actix_web::Result<Bytes> {
-    let url = format!("{}/stock/{id}", upstream.url);
-    let response = upstream.client.get(url).send().await.map_err(error::ErrorBadGateway)?;
+    answer_to(upstream.call(*id)).await
+}
+
+async fn copying_item(
+    request: HttpRequest,
+    id: web::Path<u32>,
+    upstream: Data<Upstream>,
+) -> actix_web::Result<Bytes> {
+    let mut call = upstream.call(*id);
+    for name in ["sentry-trace", "baggage"] {
+        if let Some(value) = request.headers().get(name) {
+            call = call.header(name, value.as_bytes());
+        }
+    }
+    answer_to(call).await
+}
+
+async fn answer_to(call: RequestBuilder) -> actix_web::Result<Bytes> {
+    let response = call.send().await.map_err(error::ErrorBadGateway)?;
     let response = response.error_for_status().map_err(error::ErrorBadGateway)?;
     response.bytes().await.map_err(error::ErrorBadGateway)
 }

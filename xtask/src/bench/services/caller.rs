@@ -1,0 +1,125 @@
+//! A service that calls another, under load.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use crate::bench::cores::Cores;
+use crate::bench::wrk::Answered;
+use crate::interrupt;
+use crate::service::Service;
+
+/// Starts what is not measured, on the processor for that.
+pub(crate) fn for_rest<R>(cores: Option<Cores>, start: impl FnOnce() -> Result<R>) -> Result<R> {
+    match cores {
+        Some(cores) => cores.for_rest(start)?,
+        None => start(),
+    }
+}
+
+/// What a service did in a turn.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Turn {
+    pub(crate) requests_per_second: f64,
+    /// Of the service alone, on all processors, in the system as well.
+    pub(crate) processor_microseconds_per_request: f64,
+}
+
+/// A service that calls another.
+pub(crate) struct Caller {
+    service: Service,
+    headers: Vec<(String, String)>,
+    cores: Option<Cores>,
+}
+
+impl Caller {
+    pub(crate) fn start(program: &Path, arguments: &[&str], cores: Option<Cores>) -> Result<Self> {
+        let output = Command::new(program).arg("headers").output();
+        let output = output.context("cannot list the headers of a request")?;
+        let mut headers: Vec<(String, String)> = serde_json::from_slice(&output.stdout)?;
+        // That one is the client's own.
+        headers.retain(|(name, _)| name != "host");
+        let mut command = Command::new(program);
+        command.args(arguments);
+        let start = || Service::start("caller", command);
+        let service = match cores {
+            Some(cores) => cores.for_measured(start)??,
+            None => start()?,
+        };
+        Ok(Self { service, headers, cores })
+    }
+
+    pub(crate) fn answer(&mut self, duration: Duration) -> Result<Answered> {
+        interrupt::check()?;
+        let url = format!("{}/items/7", self.service.url());
+        let load = || Answered::under_load(&url, &self.headers, duration);
+        let answered = for_rest(self.cores, load);
+        self.service.process().ensure_running()?;
+        answered
+    }
+
+    pub(crate) fn turn(&mut self, duration: Duration) -> Result<(Turn, Answered)> {
+        let before = self.processor_time()?;
+        let answered = self.answer(duration)?;
+        let time = self.processor_time()? - before;
+        let turn = Turn {
+            requests_per_second: answered.per_second,
+            processor_microseconds_per_request: time * 1e6 / answered.requests as f64,
+        };
+        Ok((turn, answered))
+    }
+
+    /// In seconds, of all threads.
+    fn processor_time(&mut self) -> Result<f64> {
+        let threads = format!("/proc/{}/task", self.service.process().id());
+        let mut nanoseconds = 0;
+        for thread in fs::read_dir(&threads).with_context(|| format!("cannot read {threads}"))? {
+            let file = thread?.path().join("schedstat");
+            let text = fs::read_to_string(&file);
+            let text = text.with_context(|| format!("cannot read {}", file.display()))?;
+            nanoseconds += time_on_processor(&text)
+                .with_context(|| format!("cannot read a time in {}", file.display()))?;
+        }
+        Ok(nanoseconds as f64 / 1e9)
+    }
+
+    pub(crate) fn resident_bytes(&mut self) -> Result<u64> {
+        let status = self.read_system_file("status")?;
+        resident_bytes(&status).context("cannot read the memory of a service")
+    }
+
+    fn read_system_file(&mut self, name: &str) -> Result<String> {
+        if !cfg!(target_os = "linux") {
+            bail!("the memory of services is measured on Linux only");
+        }
+        let file = format!("/proc/{}/{name}", self.service.process().id());
+        fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))
+    }
+}
+
+/// The time of a thread in user mode and in the system, in nanoseconds, from the text that Linux has of it.
+fn time_on_processor(schedstat: &str) -> Option<u64> {
+    schedstat.split_whitespace().next()?.parse().ok()
+}
+
+fn resident_bytes(status: &str) -> Option<u64> {
+    let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(kibibytes.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_linux_says_of_a_process_is_read() {
+        assert_eq!(time_on_processor("1234567890 42 7\n"), Some(1_234_567_890));
+        assert_eq!(time_on_processor(""), None);
+        assert_eq!(resident_bytes("Name:\ta\nVmRSS:\t    7968 kB\n"), Some(8_159_232));
+        assert_eq!(resident_bytes("Name:\ta\n"), None);
+    }
+}
