@@ -1,6 +1,5 @@
 //! `cargo xtask demo`: two services, a browser, and the trace that goes through them.
 
-pub(crate) mod chromium;
 pub(crate) mod collector;
 pub(crate) mod elsewhere;
 pub(crate) mod page;
@@ -17,9 +16,9 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
-use self::chromium::Chromium;
 use self::collector::Collector;
 use self::elsewhere::Elsewhere;
+use crate::chromium::{self, Chromium};
 use crate::executables::Executables;
 use crate::interrupt;
 use crate::process::Process;

@@ -5,7 +5,7 @@ use clap::Args;
 use scraper::{Html, Selector};
 use serde::Deserialize;
 
-use crate::demo::chromium;
+use crate::chromium;
 use crate::executables::Executables;
 use crate::service::Service;
 use crate::workspace::Workspace;

@@ -1,6 +1,7 @@
 //! The chores of the tracehop workspace: `cargo xtask --help` lists them.
 
 mod bench;
+mod chromium;
 mod ci;
 mod debian;
 mod demo;

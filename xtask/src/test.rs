@@ -3,7 +3,8 @@
 use anyhow::Result;
 use clap::Args;
 
-use crate::demo::{Browser, Demo, chromium};
+use crate::chromium;
+use crate::demo::{Browser, Demo};
 use crate::hostile_pages::HostilePages;
 use crate::simulate::Simulate;
 use crate::steps::Steps;

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail};
 use cargo_metadata::MetadataCommand;
 use serde_json::Value;
 
+use crate::chromium;
 use crate::debian;
-use crate::demo::chromium;
 use crate::executables::Executables;
 use crate::process::Process;
 use crate::workspace::Workspace;
