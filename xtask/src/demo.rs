@@ -1,12 +1,8 @@
 //! `cargo xtask demo`: two services, a browser, and the trace that goes through them.
 
-pub(crate) mod collector;
 pub(crate) mod elsewhere;
-pub(crate) mod page;
+mod page;
 mod script;
-#[cfg(test)]
-mod test_server;
-pub(crate) mod trace;
 mod tree;
 pub(crate) mod wait;
 
@@ -16,9 +12,9 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
-use self::collector::Collector;
 use self::elsewhere::Elsewhere;
 use crate::chromium::{self, Chromium};
+use crate::collector::Collector;
 use crate::executables::Executables;
 use crate::interrupt;
 use crate::process::Process;

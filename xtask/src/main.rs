@@ -3,12 +3,14 @@
 mod bench;
 mod chromium;
 mod ci;
+mod collector;
 mod debian;
 mod demo;
 #[cfg(test)]
 mod documents;
 mod executables;
 mod fuzz;
+mod headers;
 mod hostile_pages;
 mod interop;
 mod interrupt;
@@ -22,6 +24,8 @@ mod simulate;
 mod steps;
 mod tail;
 mod test;
+#[cfg(test)]
+mod test_server;
 mod weight;
 mod workspace;
 

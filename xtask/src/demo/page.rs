@@ -3,6 +3,8 @@
 use anyhow::{Context, Result, bail};
 use scraper::{ElementRef, Html, Selector};
 
+use crate::headers::SentryTrace;
+
 const TRACE_TAG: &str = "meta[name='sentry-trace']";
 const BAGGAGE_TAG: &str = "meta[name='baggage']";
 const SHOP: &str = "#shop";
@@ -10,7 +12,7 @@ const SHOP: &str = "#shop";
 /// The values that the page's script works with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Page {
-    pub(crate) trace: TraceTag,
+    pub(crate) trace: SentryTrace,
     /// The content of the `baggage` tag, byte for byte.
     pub(crate) baggage: Option<String>,
     /// The inventory's base URL, without a slash at the end.
@@ -23,15 +25,6 @@ pub(crate) struct Page {
     pub(crate) envelopes: Vec<String>,
 }
 
-/// The content of the `sentry-trace` tag.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TraceTag {
-    pub(crate) trace_id: String,
-    pub(crate) span_id: String,
-    /// `None` leaves the decision to whoever continues the trace.
-    pub(crate) sampled: Option<bool>,
-}
-
 impl Page {
     pub(crate) fn read(html: &str) -> Result<Self> {
         let document = Html::parse_document(html);
@@ -39,7 +32,7 @@ impl Page {
         let inventory = required(&document, SHOP, "data-inventory")?;
         let envelopes = required(&document, SHOP, "data-envelopes")?;
         Ok(Self {
-            trace: TraceTag::parse(trace)?,
+            trace: SentryTrace::parse(trace)?,
             baggage: element(&document, BAGGAGE_TAG)?
                 .map(|tag| attribute(tag, BAGGAGE_TAG, "content").map(str::to_owned))
                 .transpose()?,
@@ -50,46 +43,6 @@ impl Page {
             envelopes: envelopes.split_whitespace().map(str::to_owned).collect(),
         })
     }
-}
-
-impl TraceTag {
-    pub(crate) fn parse(content: &str) -> Result<Self> {
-        let mut parts = content.split('-');
-        let tag = match (parts.next(), parts.next(), parts.next(), parts.next()) {
-            (Some(trace_id), Some(span_id), sampled, None)
-                if is_lower_hex(trace_id, 32) && is_lower_hex(span_id, 16) =>
-            {
-                let sampled = match sampled {
-                    None => Some(None),
-                    Some("1") => Some(Some(true)),
-                    Some("0") => Some(Some(false)),
-                    Some(_) => None,
-                };
-                sampled.map(|sampled| Self {
-                    trace_id: trace_id.to_owned(),
-                    span_id: span_id.to_owned(),
-                    sampled,
-                })
-            }
-            _ => None,
-        };
-        tag.with_context(|| format!("the sentry-trace tag is malformed: {content:?}"))
-    }
-
-    /// The `sentry-trace` header of a request made under `span_id`, a span of this trace.
-    pub(crate) fn header(&self, span_id: &str) -> String {
-        let sampled = match self.sampled {
-            Some(true) => "-1",
-            Some(false) => "-0",
-            None => "",
-        };
-        format!("{}-{span_id}{sampled}", self.trace_id)
-    }
-}
-
-fn is_lower_hex(text: &str, length: usize) -> bool {
-    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    text.len() == length && text.bytes().all(is_digit)
 }
 
 /// The only element that `selector` finds. A second tag would hide a mistake: a script takes the
@@ -141,7 +94,7 @@ mod tests {
         assert_eq!(
             page,
             Page {
-                trace: TraceTag {
+                trace: SentryTrace {
                     trace_id: TRACE_ID.to_owned(),
                     span_id: SPAN_ID.to_owned(),
                     sampled: Some(true),
@@ -200,37 +153,6 @@ mod tests {
         for (head, body, expected) in table {
             let error = Page::read(&html(head, body)).unwrap_err();
             assert_eq!(error.to_string(), expected);
-        }
-    }
-
-    #[test]
-    fn the_sampled_flag_is_kept_as_it_is() {
-        for (flag, sampled) in [("-1", Some(true)), ("-0", Some(false)), ("", None)] {
-            let content = format!("{TRACE_ID}-{SPAN_ID}{flag}");
-            let tag = TraceTag::parse(&content).unwrap();
-            assert_eq!(tag.sampled, sampled, "{content}");
-            assert_eq!(
-                tag.header("00f067aa0ba902b7"),
-                format!("{TRACE_ID}-00f067aa0ba902b7{flag}")
-            );
-        }
-    }
-
-    #[test]
-    fn malformed_trace_tags_are_refused() {
-        let upper = TRACE_ID.to_uppercase();
-        for content in [
-            "",
-            TRACE_ID,
-            &format!("{TRACE_ID}-"),
-            &format!("{TRACE_ID}-{SPAN_ID}-"),
-            &format!("{TRACE_ID}-{SPAN_ID}-2"),
-            &format!("{TRACE_ID}-{SPAN_ID}-1-1"),
-            &format!("{TRACE_ID}-{SPAN_ID}0-1"),
-            &format!("{upper}-{SPAN_ID}-1"),
-            &format!(" {TRACE_ID}-{SPAN_ID}-1"),
-        ] {
-            assert!(TraceTag::parse(content).is_err(), "{content:?}");
         }
     }
 }

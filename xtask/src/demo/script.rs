@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 use ureq::http::{HeaderMap, header};
 
-use super::page::{Page, TraceTag};
-use super::trace;
+use super::page::Page;
+use crate::headers::{self, SentryTrace};
 use crate::service::agent;
 
 /// The headers that the script adds, as a browser lists them: sorted and in lower case.
@@ -85,12 +85,13 @@ fn ask_for_stock(origin: &str, page: &Page, span_id: &str) -> Result<()> {
 
 /// What the script sends when the page is loaded: a transaction with the request as its only span.
 fn envelope(page: &Page, call: &Call, start: f64) -> String {
-    let Page { trace: TraceTag { trace_id, span_id: parent, .. }, release, environment, .. } = page;
+    let Page { trace: SentryTrace { trace_id, span_id: parent, .. }, release, environment, .. } =
+        page;
     let load = span_id();
     let header = json!({
         "event_id": format!("{:032x}", fastrand::u128(..)),
         "sdk": { "name": "tracehop.xtask.demo", "version": env!("CARGO_PKG_VERSION") },
-        "trace": trace::dsc(page.baggage.as_deref().unwrap_or_default()),
+        "trace": headers::dsc(page.baggage.as_deref().unwrap_or_default()),
     });
     let transaction = json!({
         "type": "transaction", "platform": "javascript", "release": release, "environment": environment,
@@ -142,7 +143,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::demo::test_server::{Reply, Seen, TestServer, not_found, reply};
+    use crate::test_server::{Reply, Seen, TestServer, not_found, reply};
 
     const TRACE_ID: &str = "771a43a4192642f0b136d5159a501700";
     const PAGE_SPAN_ID: &str = "2b11dafbc1cd4d3f";

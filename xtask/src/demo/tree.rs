@@ -11,7 +11,8 @@
 
 use std::collections::HashSet;
 
-use super::trace::{Dsc, Span, Trace};
+use crate::collector::trace::{Span, Trace};
+use crate::headers::Dsc;
 
 /// What keeps the tree from being whole, one sentence each; nothing if it is whole.
 pub(crate) fn faults(trace_id: &str, trace: &Trace) -> Vec<String> {
@@ -119,7 +120,7 @@ fn children<'a>(spans: &'a [Span], parents: &[&Span], service: &str, op: &str) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::trace::Event;
+    use crate::collector::trace::Event;
 
     const TRACE: &str = "771a43a4192642f0b136d5159a501700";
 

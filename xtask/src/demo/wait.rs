@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use indicatif::ProgressBar;
 
-use super::collector::Collector;
 use super::tree;
+use crate::collector::Collector;
 use crate::interrupt;
 use crate::process::Process;
 
@@ -105,7 +105,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::demo::test_server::{TestServer, json_reply};
+    use crate::test_server::{TestServer, json_reply};
 
     fn span(service: &str, op: &str, span_id: &str, parent: Value) -> Value {
         json!({

@@ -9,7 +9,7 @@ use super::pages;
 use super::peer::{Options, Peer};
 use super::reply::Reply;
 use super::services::{BY_TRACEPARENT, options};
-use crate::demo::trace;
+use crate::headers;
 
 /// The peer begins a trace, and calls ours, which calls another of ours.
 pub(super) fn check(lab: &mut Lab, peer: Peer) -> Result<Cell> {
@@ -62,7 +62,7 @@ fn sends(facts: &mut Facts, lab: &Lab, replies: &[Reply], sampled: bool) -> Resu
     for reply in [first, second] {
         facts.equal("the trace", reply.trace_id.as_deref(), Some(trace_id));
         // To the letter, as it arrived.
-        let on_the_wire = Some(trace::dsc(reply.baggage())).filter(|dsc| !dsc.is_empty());
+        let on_the_wire = Some(headers::dsc(reply.baggage())).filter(|dsc| !dsc.is_empty());
         let span_id = reply.span_id.as_deref().context("ours has no span")?;
         let error = lab.event(trace_id, span_id)?;
         facts.equal("the DSC of the error", &error.dsc, &on_the_wire);

@@ -12,8 +12,8 @@ use url::form_urlencoded::byte_serialize;
 use super::install::Installed;
 use super::peer::{Options, Peer};
 use super::reply::{Reply, comparable};
-use crate::demo::collector::Collector;
-use crate::demo::trace::{Event, Span};
+use crate::collector::Collector;
+use crate::collector::trace::{Event, Span};
 use crate::interrupt;
 use crate::service::{Service, agent};
 

@@ -12,11 +12,11 @@ use super::lab::{Lab, relay};
 use super::matrix::Cell;
 use super::peer::{Options, Peer};
 use super::reply::{Reply, dsc};
+use crate::collector::trace::Span;
 use crate::debian::is_root;
 use crate::demo::elsewhere::Elsewhere;
-use crate::demo::page::TraceTag;
-use crate::demo::trace::{self, Span};
 use crate::demo::wait;
+use crate::headers::{self, SentryTrace};
 use crate::service::Service;
 
 const NO_PAGE: &str = "is no browser";
@@ -112,7 +112,7 @@ fn load(lab: &mut Lab, from: From, screenshot: &str) -> Result<Cell> {
                 (described(&header, "sentry-trace"), described(&header, "baggage"))
             }
         };
-        let rendered = TraceTag::parse(&sentry_trace.context("the page has no trace")?)?;
+        let rendered = SentryTrace::parse(&sentry_trace.context("the page has no trace")?)?;
         let rendered_dsc = dsc(&baggage.context("the page has no baggage")?);
 
         let load = page_load(lab, &rendered.trace_id)?;
@@ -189,14 +189,14 @@ fn shop(lab: &mut Lab) -> Result<Cell> {
         let envelope = format!("{}/stream", lab.collector().url());
         let visit = open(lab, &url, &screenshot, "#live:has-text('in stock')", Some(&envelope))?;
         facts.equal("complaints", visit.complaints, Vec::new());
-        let rendered = TraceTag::parse(&visit.sentry_trace.context("the page has no trace")?)?;
+        let rendered = SentryTrace::parse(&visit.sentry_trace.context("the page has no trace")?)?;
         let find = || Ok(Some(rendered.trace_id.clone()));
         let mut services = [inventory.process(), front.process()];
         let whole = wait::until_whole(lab.collector(), find, &mut services)?;
         facts.equal("the trace that is whole", whole, rendered.trace_id.clone());
         let trace = lab.collector().trace(&rendered.trace_id)?;
         // To the letter: all of them have it from the same text.
-        let rendered_dsc = Some(trace::dsc(&visit.baggage.context("the page has no baggage")?));
+        let rendered_dsc = Some(headers::dsc(&visit.baggage.context("the page has no baggage")?));
         for span in &trace.spans {
             facts.equal(format!("the DSC of {span}"), &span.dsc, &rendered_dsc);
         }

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use crate::demo::page::TraceTag;
-use crate::demo::trace;
-pub(super) use crate::demo::trace::Dsc;
+pub(super) use crate::headers::Dsc;
+use crate::headers::{self, SentryTrace};
 
 /// What one service says, and what the next one said to it.
 #[derive(Debug, Clone, Deserialize)]
@@ -36,10 +35,10 @@ impl Reply {
     }
 
     /// The `sentry-trace` that arrived.
-    pub(super) fn sentry_trace(&self) -> Result<TraceTag> {
+    pub(super) fn sentry_trace(&self) -> Result<SentryTrace> {
         let header = self.received.get("sentry-trace");
         let header = header.with_context(|| format!("{} got no sentry-trace", self.service))?;
-        TraceTag::parse(header)
+        SentryTrace::parse(header)
     }
 
     /// The `traceparent` that arrived, as its trace id, span id and flags.
@@ -71,7 +70,7 @@ impl Reply {
 
 /// The dynamic sampling context in tidy baggage, comparable.
 pub(super) fn dsc(baggage: &str) -> Dsc {
-    comparable(trace::dsc(baggage))
+    comparable(headers::dsc(baggage))
 }
 
 /// With its numbers in one form: Python's SDK writes a rate of 1 as `1.0`, and Node's a random number without the

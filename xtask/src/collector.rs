@@ -1,11 +1,13 @@
 //! The collector's HTTP interface, as far as the chores use it.
 
+pub(crate) mod trace;
+
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use ureq::Agent;
 
-use super::trace::{Span, Trace};
+use self::trace::{Span, Trace};
 use crate::service::agent;
 
 /// A running collector.
@@ -82,7 +84,7 @@ impl Collector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::test_server::{TestServer, json_reply, not_found};
+    use crate::test_server::{TestServer, json_reply, not_found};
 
     #[test]
     fn the_newest_of_the_largest_traces_is_found() {

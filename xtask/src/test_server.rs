@@ -1,4 +1,4 @@
-//! A small HTTP server for tests that plays the demo's services.
+//! A small HTTP server for tests that plays services.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
