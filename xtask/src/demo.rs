@@ -1,10 +1,7 @@
 //! `cargo xtask demo`: two services, a browser, and the trace that goes through them.
 
-pub(crate) mod elsewhere;
 mod page;
 mod script;
-mod tree;
-pub(crate) mod wait;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -12,13 +9,14 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
-use self::elsewhere::Elsewhere;
 use crate::chromium::{self, Chromium};
 use crate::collector::Collector;
 use crate::executables::Executables;
 use crate::interrupt;
 use crate::process::Process;
 use crate::service::Service;
+use crate::shop::elsewhere::Elsewhere;
+use crate::shop::{Shop, wait};
 use crate::workspace::Workspace;
 
 const PACKAGE: &str = "tracehop-examples";
@@ -70,16 +68,10 @@ impl Demo {
             if self.sends_elsewhere { Elsewhere::of_environment() } else { Elsewhere::default() };
         let mut collecting = Service::start("collector", executables.command("collector")?)?;
         let collector = Collector::new(collecting.url());
-        let start = |name: &str, arguments: &[&str]| {
-            let mut command = executables.command(name)?;
-            command.args(["--collector", collector.url()]).args(arguments);
-            elsewhere.apply_to(&mut command);
-            Service::start(name, command)
-        };
-        let mut inventory = start("inventory", &[])?;
-        let mut storefront = start("storefront", &["--inventory", inventory.url()])?;
-        let page = storefront.url().to_owned();
-        let mut services = [collecting.process(), inventory.process(), storefront.process()];
+        let mut shop = Shop::open(&executables, &collector, &elsewhere)?;
+        let page = shop.url().to_owned();
+        let [inventory, storefront] = shop.processes();
+        let mut services = [collecting.process(), inventory, storefront];
 
         let visit = Visit::start(chromium, self.browser, &page)
             .map_err(|error| with_stderr(error, &services))?;

@@ -20,6 +20,7 @@ mod minimum_rust;
 mod process;
 mod readme;
 mod service;
+mod shop;
 mod simulate;
 mod steps;
 mod tail;

@@ -14,10 +14,9 @@ use super::peer::{Options, Peer};
 use super::reply::{Reply, dsc};
 use crate::collector::trace::Span;
 use crate::debian::is_root;
-use crate::demo::elsewhere::Elsewhere;
-use crate::demo::wait;
 use crate::headers::{self, SentryTrace};
-use crate::service::Service;
+use crate::shop::elsewhere::Elsewhere;
+use crate::shop::{Shop, wait};
 
 const NO_PAGE: &str = "is no browser";
 
@@ -175,24 +174,15 @@ fn shop(lab: &mut Lab) -> Result<Cell> {
     let mut facts = Facts::default();
     facts.case("the shop", |facts| {
         let rust = &lab.installed().rust;
-        let to_collector = ["--collector", lab.collector().url()];
-        let start = |name: &str, arguments: &[&str]| {
-            let mut command = rust.command(name)?;
-            Elsewhere::default().apply_to(&mut command);
-            command.args(to_collector).args(arguments);
-            Service::start(name, command)
-        };
-        let mut inventory = start("inventory", &[])?;
-        let mut front = start("storefront", &["--inventory", inventory.url()])?;
-        let url = format!("{}/", front.url());
+        let mut shop = Shop::open(rust, lab.collector(), &Elsewhere::default())?;
+        let url = format!("{}/", shop.url());
         let screenshot = lab.artifacts().join("shop.png");
         let envelope = format!("{}/stream", lab.collector().url());
         let visit = open(lab, &url, &screenshot, "#live:has-text('in stock')", Some(&envelope))?;
         facts.equal("complaints", visit.complaints, Vec::new());
         let rendered = SentryTrace::parse(&visit.sentry_trace.context("the page has no trace")?)?;
         let find = || Ok(Some(rendered.trace_id.clone()));
-        let mut services = [inventory.process(), front.process()];
-        let whole = wait::until_whole(lab.collector(), find, &mut services)?;
+        let whole = wait::until_whole(lab.collector(), find, &mut shop.processes())?;
         facts.equal("the trace that is whole", whole, rendered.trace_id.clone());
         let trace = lab.collector().trace(&rendered.trace_id)?;
         // To the letter: all of them have it from the same text.

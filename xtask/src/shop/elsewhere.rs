@@ -1,4 +1,4 @@
-//! Where envelopes are sent besides to the demo's collector.
+//! Where envelopes are sent besides to the collector.
 
 use std::process::Command;
 

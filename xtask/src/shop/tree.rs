@@ -1,4 +1,4 @@
-//! When the tree of a demo trace is whole.
+//! When the tree of the shop's trace is whole.
 //!
 //! ```text
 //! storefront  http.server         the page
@@ -23,7 +23,7 @@ pub(crate) fn faults(trace_id: &str, trace: &Trace) -> Vec<String> {
     faults
 }
 
-/// The spans that the demo is about are there, and the error.
+/// The spans that the shop is about are there, and the error.
 fn check_shape(trace: &Trace, faults: &mut Vec<String>) {
     let spans = &trace.spans;
     let roots: Vec<_> = spans.iter().filter(|span| is_root(span)).collect();

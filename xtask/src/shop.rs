@@ -1,0 +1,48 @@
+//! The two example services, which make a shop, and the trace that a visit of its page begins.
+
+pub(crate) mod elsewhere;
+mod tree;
+pub(crate) mod wait;
+
+use anyhow::Result;
+
+use self::elsewhere::Elsewhere;
+use crate::collector::Collector;
+use crate::executables::Executables;
+use crate::process::Process;
+use crate::service::Service;
+
+/// Both services, ended when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Shop {
+    // Dropped in this order: whoever calls first.
+    storefront: Service,
+    inventory: Service,
+}
+
+impl Shop {
+    pub(crate) fn open(
+        executables: &Executables,
+        collector: &Collector,
+        elsewhere: &Elsewhere,
+    ) -> Result<Self> {
+        let start = |name: &str, arguments: &[&str]| {
+            let mut command = executables.command(name)?;
+            command.args(["--collector", collector.url()]).args(arguments);
+            elsewhere.apply_to(&mut command);
+            Service::start(name, command)
+        };
+        let inventory = start("inventory", &[])?;
+        let storefront = start("storefront", &["--inventory", inventory.url()])?;
+        Ok(Self { storefront, inventory })
+    }
+
+    /// The origin of its page, without a slash at the end.
+    pub(crate) fn url(&self) -> &str {
+        self.storefront.url()
+    }
+
+    pub(crate) fn processes(&mut self) -> [&mut Process; 2] {
+        [self.inventory.process(), self.storefront.process()]
+    }
+}
