@@ -10,8 +10,8 @@ use crate::{incoming, outgoing};
 
 const THREADS: usize = 8;
 
-/// What each of the threads, which all start at the same time, says of the trace.
-fn race(context: &PropagationContext) -> BTreeSet<String> {
+/// What each of the threads, which all start at the same time, says of the trace: its decision, and what leaves.
+fn race(context: &PropagationContext) -> BTreeSet<(Option<bool>, String)> {
     let barrier = Barrier::new(THREADS);
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS)
@@ -21,7 +21,9 @@ fn race(context: &PropagationContext) -> BTreeSet<String> {
                     barrier.wait();
                     context.set_transaction(format!("GET /{n}"));
                     let context = if n % 2 == 0 { context.child() } else { context };
-                    match n % 4 {
+                    // Half of them before anything leaves.
+                    let early = (n < THREADS / 2).then(|| context.sampled());
+                    let left = match n % 4 {
                         0 => context.dsc().to_string(),
                         1 => outgoing(&context).swap_remove(1).1,
                         2 => context.trace_data().baggage().unwrap().to_string(),
@@ -30,7 +32,8 @@ fn race(context: &PropagationContext) -> BTreeSet<String> {
                             let (_, baggage) = timing.split_once("baggage;desc=\"").unwrap();
                             baggage.trim_end_matches('"').to_owned()
                         }
-                    }
+                    };
+                    (early.unwrap_or_else(|| context.sampled()), left)
                 })
             })
             .collect();
@@ -56,7 +59,7 @@ fn all_see_the_same_dynamic_sampling_context_and_the_sampler_is_asked_once() {
                 .continue_trace(&incoming("", "sentry-sample_rand=0.5,sentry-sample_rate=1")),
         };
         let seen = race(&context);
-        assert_eq!(seen, BTreeSet::from([context.dsc().to_string()]));
+        assert_eq!(seen, BTreeSet::from([(context.sampled(), context.dsc().to_string())]));
     }
     assert_eq!(ASKED.load(Ordering::Relaxed), ROUNDS);
 }
