@@ -1,5 +1,6 @@
 //! A span below a transaction, whose id goes out.
 
+use std::cell::LazyCell;
 use std::mem::take;
 use std::time::SystemTime;
 
@@ -52,14 +53,23 @@ impl ChildSpan {
     /// `None` if nobody would record it, and the context itself is what to hand on: there is no such transaction, or
     /// it is not sampled, or finished, or the hub has a span of another trace than the context's.
     pub fn start(context: &PropagationContext, op: &str, description: &str) -> Option<Self> {
+        Self::start_described(context, op, || description)
+    }
+
+    /// Asks for the description only where somebody records it: calls are made in every trace, sampled or not.
+    fn start_described<D: AsRef<str>>(
+        context: &PropagationContext,
+        op: &str,
+        description: impl FnOnce() -> D,
+    ) -> Option<Self> {
         let parent = parent_of(context)?;
         let position = position_of(&parent)?;
         if position.trace_id != context.trace_id() || !is_recorded(&parent) {
             return None;
         }
         let context = context.below(position.span_id);
-        let id = context.span_id().into();
-        let span = parent.start_child_with_details(op, description, id, SystemTime::now());
+        let (id, description) = (context.span_id().into(), description());
+        let span = parent.start_child_with_details(op, description.as_ref(), id, SystemTime::now());
         Some(Self { span: Some(span), context })
     }
 
@@ -69,8 +79,8 @@ impl ChildSpan {
     ///
     /// Otherwise as [`start`](Self::start).
     pub fn http_client(context: &PropagationContext, method: &str, url: &str) -> Option<Self> {
-        let url = without_secrets(url);
-        let span = Self::start(context, "http.client", &[method, " ", &url].concat())?;
+        let url = LazyCell::new(|| without_secrets(url));
+        let span = Self::start_described(context, "http.client", || [method, " ", &url].concat())?;
         span.set_data("http.request.method", method);
         if let Some((authority, _)) = Authority::split(&url) {
             span.set_data("server.address", authority.host);
@@ -78,7 +88,7 @@ impl ChildSpan {
                 span.set_data("server.port", port);
             }
         }
-        span.set_data("url", &*url);
+        span.set_data("url", &**url);
         Some(span)
     }
 
