@@ -281,9 +281,10 @@ impl PropagationContext {
     }
 
     fn traceparent(&self) -> Option<Traceparent> {
-        let sampled = self.sampled() == Some(true);
-        let traceparent = Traceparent::new(self.trace_id(), self.span_id, sampled);
-        self.trace.options.propagate_traceparent.then_some(traceparent)
+        self.trace.options.propagate_traceparent.then(|| {
+            let sampled = self.sampled() == Some(true);
+            Traceparent::new(self.trace_id(), self.span_id, sampled)
+        })
     }
 
     /// Writes the trace into the headers of a request to this URL, if it is one of the

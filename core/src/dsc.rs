@@ -79,7 +79,7 @@ impl DynamicSamplingContext {
     pub(crate) fn header_values(
         &self,
         sentry_trace: &SentryTrace,
-    ) -> Option<(http::HeaderValue, http::HeaderValue)> {
+    ) -> Option<(Cow<'_, http::HeaderValue>, &http::HeaderValue)> {
         self.shared.of(sentry_trace, || self.as_str())
     }
 

@@ -1,5 +1,6 @@
 //! The header values of the requests of one trace.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
@@ -71,7 +72,7 @@ impl SharedValues {
         &self,
         sentry_trace: &SentryTrace,
         baggage: impl FnOnce() -> &'a str,
-    ) -> Option<(HeaderValue, HeaderValue)> {
+    ) -> Option<(Cow<'_, HeaderValue>, &HeaderValue)> {
         let arrived = self.arrived.as_ref().map(|arrived| &arrived.values);
         let first = match (arrived.filter(|values| values.of == *sentry_trace), self.first.get()) {
             (Some(values), _) | (None, Some(values)) => values,
@@ -88,11 +89,11 @@ impl SharedValues {
             }
         };
         let sentry_trace = if first.of == *sentry_trace {
-            first.sentry_trace.clone()
+            Cow::Borrowed(&first.sentry_trace)
         } else {
-            header_value(sentry_trace)?
+            Cow::Owned(header_value(sentry_trace)?)
         };
-        Some((sentry_trace, first.baggage.clone()))
+        Some((sentry_trace, &first.baggage))
     }
 }
 
@@ -133,8 +134,9 @@ mod tests {
     }
 
     fn assert_values(shared: &SharedValues, of: &SentryTrace, baggage: &str) {
-        let values = shared.of(of, || baggage).unwrap();
-        assert_eq!(values, (of.to_string().parse().unwrap(), baggage.parse().unwrap()));
+        let (sentry_trace, baggage_value) = shared.of(of, || baggage).unwrap();
+        assert_eq!(*sentry_trace, of.to_string());
+        assert_eq!(baggage_value, baggage);
     }
 
     fn within(line: &str) -> Result<SharedValues, Vec<u8>> {
@@ -174,7 +176,7 @@ mod tests {
         let of = sentry_trace(SPANS[0], "-0");
         let shared = SharedValues::within(line, &Items::find(b"a=1,sentry-x=1"), &of).unwrap();
         let (sentry_trace, baggage) = shared.of(&of, || "").unwrap();
-        for value in [sentry_trace, baggage] {
+        for value in [&*sentry_trace, baggage] {
             assert!(memory.contains(&value.as_bytes().as_ptr()), "{value:?}");
         }
     }

@@ -36,8 +36,8 @@ impl Injector for HeaderMap {
 
     fn set_trace(&mut self, sentry_trace: &SentryTrace, dsc: &DynamicSamplingContext) {
         if let Some((sentry_trace, baggage)) = dsc.header_values(sentry_trace) {
-            let _ = self.try_insert(header_name(Field::SentryTrace), sentry_trace);
-            let _ = self.try_insert(header_name(Field::Baggage), baggage);
+            let _ = self.try_insert(header_name(Field::SentryTrace), sentry_trace.into_owned());
+            let _ = self.try_insert(header_name(Field::Baggage), baggage.clone());
         }
     }
 }
