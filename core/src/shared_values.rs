@@ -68,32 +68,42 @@ impl SharedValues {
 
     /// Both values of a request; the text of the baggage must be the same each time, and what arrived if anything did.
     /// `None` if it is not a header value.
+    #[inline]
     pub(crate) fn of<'a>(
         &self,
         sentry_trace: &SentryTrace,
         baggage: impl FnOnce() -> &'a str,
     ) -> Option<(Cow<'_, HeaderValue>, &HeaderValue)> {
-        let arrived = self.arrived.as_ref().map(|arrived| &arrived.values);
-        let first = match (arrived.filter(|values| values.of == *sentry_trace), self.first.get()) {
-            (Some(values), _) | (None, Some(values)) => values,
-            (None, None) => {
-                let values = match arrived {
-                    Some(Values { baggage, .. }) => Values {
-                        of: *sentry_trace,
-                        sentry_trace: header_value(sentry_trace)?,
-                        baggage: baggage.clone(),
-                    },
-                    None => Values::from_text(sentry_trace, baggage())?,
-                };
+        match &self.arrived {
+            Some(Arrived { values, .. }) if values.of == *sentry_trace => Some(values.lent()),
+            arrived => self.made(sentry_trace, || match arrived {
+                Some(Arrived { values: Values { baggage, .. }, .. }) => Some(Values {
+                    of: *sentry_trace,
+                    sentry_trace: header_value(sentry_trace)?,
+                    baggage: baggage.clone(),
+                }),
+                None => Values::from_text(sentry_trace, baggage()),
+            }),
+        }
+    }
+
+    /// The same by values that are made here, for whoever is first.
+    fn made(
+        &self,
+        sentry_trace: &SentryTrace,
+        make: impl FnOnce() -> Option<Values>,
+    ) -> Option<(Cow<'_, HeaderValue>, &HeaderValue)> {
+        let first = match self.first.get() {
+            Some(first) => first,
+            None => {
+                let values = make()?;
                 self.first.get_or_init(|| values)
             }
         };
-        let sentry_trace = if first.of == *sentry_trace {
-            Cow::Borrowed(&first.sentry_trace)
-        } else {
-            Cow::Owned(header_value(sentry_trace)?)
-        };
-        Some((sentry_trace, &first.baggage))
+        if first.of == *sentry_trace {
+            return Some(first.lent());
+        }
+        Some((Cow::Owned(header_value(sentry_trace)?), &first.baggage))
     }
 }
 
@@ -104,6 +114,10 @@ impl Values {
             sentry_trace: HeaderValue::from_maybe_shared(sentry_trace).ok()?,
             baggage: HeaderValue::from_maybe_shared(baggage).ok()?,
         })
+    }
+
+    fn lent(&self) -> (Cow<'_, HeaderValue>, &HeaderValue) {
+        (Cow::Borrowed(&self.sentry_trace), &self.baggage)
     }
 
     fn from_text(sentry_trace: &SentryTrace, baggage: &str) -> Option<Self> {

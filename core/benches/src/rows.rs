@@ -223,10 +223,14 @@ pub struct Size {
 /// Work must grow with the size, and end at the 8 KiB that count.
 pub const SIZES: &[Size] = &[
     Size { id: "64-members", baggage: || members(64, 1) },
-    Size { id: "8-kib", baggage: || members(64, 128 - "sentry-k00=,".len()) },
+    Size { id: "8-kib", baggage: || members(64, EIGHTH_OF_KIB) },
     Size { id: "8-kib-of-equal-names", baggage: || "sentry-z=,".repeat(819) },
-    Size { id: "1-mib", baggage: || members(1 << 13, 128 - "sentry-k0000=,".len()) },
+    // The first 8 KiB are those above.
+    Size { id: "1-mib", baggage: || members(1 << 13, EIGHTH_OF_KIB) },
 ];
+
+/// The value of a member of as many bytes.
+const EIGHTH_OF_KIB: usize = 128 - "sentry-k00=,".len();
 
 fn members(count: usize, value: usize) -> String {
     let value = "v".repeat(value);
@@ -235,6 +239,8 @@ fn members(count: usize, value: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tracehop::wire::Baggage;
+
     use super::*;
 
     #[test]
@@ -254,6 +260,16 @@ mod tests {
                 assert!(!fixture.outgoing.is_empty());
             }
         }
+    }
+
+    #[test]
+    fn what_counts_of_the_longest_baggage_is_the_one_of_8_kib() {
+        let baggage = |id| SIZES.iter().find(|size| size.id == id).map(|size| (size.baggage)());
+        let (short, long) = (baggage("8-kib").unwrap(), baggage("1-mib").unwrap());
+        assert!(long.len() > 1 << 20, "{}", long.len());
+        let read = |baggage: &str| Baggage::from_lines([baggage.as_bytes()]);
+        assert_eq!(read(&long), read(&short));
+        assert_eq!(read(&short).len(), Baggage::MAX_MEMBERS);
     }
 
     #[test]
