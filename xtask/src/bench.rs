@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what propagation costs, beside what it costs others.
 
 mod cores;
+mod longest;
 mod services;
 mod wrk;
 
@@ -13,6 +14,7 @@ use clap::Args;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::{Deserialize, Serialize};
 
+use self::longest::Longest;
 use self::services::{Load, Services};
 use crate::debian;
 use crate::executables::Executables;
@@ -37,6 +39,7 @@ pub(crate) struct Bench {
 #[derive(Debug, Clone, Serialize)]
 struct Measurements {
     rows: Vec<Measured>,
+    longest: Longest,
     services: Services,
 }
 
@@ -108,16 +111,19 @@ impl Bench {
             })
             .collect::<Result<Vec<_>>>()?;
 
+        let longest = Longest::measure(|size| median(&reports, "sizes", size))?;
+
         let load = if self.quick { Load::QUICK } else { Load::FULL };
         let services = Services::measure(executables.get("service")?, load)?;
 
-        let measured = Measurements { rows, services };
+        let measured = Measurements { rows, longest, services };
         let file = reports.join("tracehop.json");
         fs::write(&file, serde_json::to_vec_pretty(&measured)?)
             .with_context(|| format!("cannot write {}", file.display()))?;
-        let Measurements { rows, services } = measured;
-        println!("{}\n{}\n{}", table(&rows), services.table(), services.memory());
-        for line in shortfalls(&rows).into_iter().chain(services.shortfalls()) {
+        let Measurements { rows, longest, services } = measured;
+        println!("{}\n{longest}\n{}\n{}", table(&rows), services.table(), services.memory());
+        let short = shortfalls(&rows).into_iter().chain(longest.shortfall());
+        for line in short.chain(services.shortfalls()) {
             println!("short of its mark: {line}");
         }
         println!("{}", file.display());
