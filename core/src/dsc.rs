@@ -61,10 +61,7 @@ impl DynamicSamplingContext {
         let sample_rand = items.sample_rand;
         match SharedValues::within(line, &items, position) {
             Ok(shared) => Self { list: OnceLock::new(), sample_rand, shared },
-            Err(mut line) => {
-                line.drain(..SharedValues::ROOM.min(line.len()));
-                Self { sample_rand, ..Self::from_items(items.into_list(line)) }
-            }
+            Err(line) => Self { sample_rand, ..Self::from_items(items.into_list(line)) },
         }
     }
 
