@@ -5,17 +5,17 @@ use std::ops::Deref;
 
 use actix_web::dev::Payload;
 use actix_web::web::Data;
-use actix_web::{FromRequest, HttpRequest, ResponseError};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, ResponseError};
+use tracehop::hop::{continue_request, name_by_route};
 use tracehop::{PropagationContext, Propagator};
 
-use crate::request::{Route, continue_trace, name_by_route, trace_of};
-use crate::span::correct_route;
+use crate::request::{Incoming, known_context, with_received_headers};
 
 /// Extractor of the trace that a request belongs to.
 ///
-/// With the middleware [`TracePropagation`](crate::TracePropagation) it is the trace that the middleware
-/// continued. Without, it continues the trace itself, by a [`Propagator`] in the App's data; then no trace is
-/// current in the handler, and outgoing requests must be told theirs.
+/// With the middleware [`TracePropagation`](crate::TracePropagation) this is the trace that the middleware
+/// continued. Without it, the extractor continues the trace by a [`Propagator`] in the App's data. Then no trace is
+/// current in the handler, and outgoing requests need their trace from the application.
 ///
 /// ```
 /// use actix_web::{App, Responder, web};
@@ -34,12 +34,12 @@ use crate::span::correct_route;
 ///
 /// # Errors
 ///
-/// [`NotConfigured`], a response with status 500, if there is neither.
+/// [`NotConfigured`], a response with status 500, if the App has neither.
 #[derive(Debug, Clone)]
 pub struct Trace(PropagationContext);
 
 impl Trace {
-    /// The context, to keep.
+    /// Returns the context, to keep it.
     pub fn into_inner(self) -> PropagationContext {
         self.0
     }
@@ -64,36 +64,37 @@ impl FromRequest for Trace {
     type Future = Ready<Result<Self, NotConfigured>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let propagator = || {
+        let context = known_context(request).or_else(|| {
             let data = request.app_data::<Data<Propagator>>().map(|data| &***data);
-            data.or_else(|| request.app_data::<Propagator>())
-        };
-        let route = Route::of(request);
-        let context = trace_of(request)
-            .or_else(|| propagator().map(|propagator| continue_trace(propagator, &route)));
+            let propagator = data.or_else(|| request.app_data::<Propagator>())?;
+            let context = with_received_headers(request, |headers| {
+                continue_request(propagator, None, headers, &Incoming::new(request))
+            });
+            request.extensions_mut().insert(context.clone());
+            Some(context)
+        });
         if let Some(context) = &context {
-            // Once more, since only now the route is known for sure: guards have had their say.
-            name_by_route(context, &route);
-            correct_route(&route);
+            // Guards have decided by now, and the middleware may have seen another route.
+            name_by_route(context, &Incoming::new(request));
         }
         ready(context.map(Self).ok_or(NotConfigured))
     }
 }
 
-/// A handler asks for its [`Trace`], and the App has neither the middleware nor a propagator in its data.
+/// The error of a handler that takes a [`Trace`] in an App with neither the middleware nor a propagator in its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotConfigured;
 
 impl fmt::Display for NotConfigured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "no trace for this request: wrap the App in tracehop_actix::TracePropagation, \
-             or give it a Propagator with App::app_data",
+            "no trace for this request: wrap the App in `tracehop_actix::TracePropagation`, \
+             or give it a `Propagator` with `App::app_data`",
         )
     }
 }
 
 impl Error for NotConfigured {}
 
-/// Status 500, as for other data that an App lacks.
+/// Responds with status 500, as for other missing data of an App.
 impl ResponseError for NotConfigured {}

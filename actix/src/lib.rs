@@ -1,5 +1,4 @@
-//! Sentry trace propagation for [actix-web](https://docs.rs/actix-web): requests continue the trace that
-//! they belong to.
+//! Sentry trace propagation for [actix-web](https://docs.rs/actix-web): incoming requests continue their trace.
 //!
 //! ```
 //! use actix_web::{App, HttpServer, Responder, get};
@@ -27,8 +26,9 @@
 //! ```
 //!
 //! The middleware makes the trace [current](PropagationContext::current) for the handler and for all that
-//! the handler awaits, so that a client with `tracehop-reqwest` finds it by itself. What the handler spawns
-//! must be told. The extractor [`Trace`] is the same trace as a value, for a template or a job.
+//! the handler awaits, so that a client with `tracehop-reqwest` finds it. Spawned tasks and closures on other threads
+//! need `in_current_trace` and `in_scope`. The extractor [`Trace`] is the same trace as a value, for a template or a
+//! job.
 //!
 //! ```
 //! use actix_web::{HttpResponse, Responder, rt, web};
@@ -36,9 +36,9 @@
 //! use tracehop_actix::tracehop::InTrace as _;
 //!
 //! async fn order(trace: Trace) -> actix_web::Result<impl Responder> {
-//!     // A future of its own: told by its extension.
+//!     // A task of its own takes the trace along.
 //!     rt::spawn(async { /* send a confirmation */ }.in_current_trace());
-//!     // A closure on another thread: called in the trace.
+//!     // A closure on another thread is called in the trace.
 //!     let trace = trace.into_inner();
 //!     web::block(move || trace.in_scope(|| { /* write to the database */ })).await?;
 //!     Ok(HttpResponse::Created())
@@ -54,56 +54,33 @@
 //! actix_cors::Cors::default()
 //!     .allowed_origin("https://shop.example.com")
 //!     .allowed_methods(["GET"])
-//!     .allowed_headers(tracehop_actix::TRACE_HEADERS)
+//!     .allowed_headers(tracehop_actix::TRACE_HEADERS.iter().copied())
 //! # }
 //! ```
 //!
 //! Wrap the App in `Cors` last, so that it comes first and answers preflights itself.
 //!
-//! # Logs
+//! # Logs and Sentry's SDK
 //!
-//! With the feature `tracing` the middleware opens a span of the crate [tracing](https://docs.rs/tracing) for each
-//! request, so that a log is searched for a trace as Sentry shows it. The span is called `http.server`, has the
-//! level INFO and the target `tracehop_actix`, and the fields
-//!
-//! | field | what |
-//! |---|---|
-//! | `trace_id` | the trace, 32 hexadecimal digits |
-//! | `span_id` | the service's own span in it, 16 hexadecimal digits |
-//! | `method` | the request's method, `_OTHER` if it is [none that is known](tracehop::known_method) |
-//! | `route` | the pattern of the route that was matched, such as `/users/{id}`, and never the path; none if none was |
-//! | `status` | the response's status, once it is there; none if the request was dropped before |
-//!
-//! The handler is in it with all that it awaits, middleware that is further in, and a body that is streamed, until
-//! the body is dropped. What the handler spawns must be told, as with every span, by `.in_current_span()` of
-//! [`tracing::Instrument`](https://docs.rs/tracing/latest/tracing/trait.Instrument.html). The span is below the one
-//! that is current where the middleware is called.
-//!
-//! A filter that keeps out INFO keeps out the span as well, and the ids with it: let `tracehop_actix=info` through.
-#![cfg_attr(feature = "sentry", doc = include_str!("sentry.md"))]
+//! With the feature `tracing` each request has a [span in the logs](tracehop#log-spans). With the recorder of
+//! `tracehop-sentry` on the propagator, each request has a transaction of Sentry's SDK, and its errors are in the trace.
 //!
 //! # Features
 //!
-//! None is on by default. Those of [`tracehop`] that are not here, such as `serde`, are turned on by
-//! depending on it as well.
+//! No feature is on by default. To turn on other features of [`tracehop`], such as `serde`, depend on it as well.
 //!
 //! | feature | what it adds |
 //! |---|---|
 //! | `regex` | `Target::regex` |
-//! | `sentry` | a [transaction](#beside-sentrys-sdk) of Sentry's SDK for each request |
-//! | `tracing` | a [span](#logs) for each request in the logs, a debug event that says why a trace was not continued, and a warning for a cached page with a trace |
+//! | `tracing` | a [span](tracehop#log-spans) for each request in the logs, a debug event with the reason why a trace was not continued, and a warning for a cached page with a trace |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
-mod around;
 mod body;
 mod extractor;
 mod middleware;
 mod request;
-#[cfg_attr(not(feature = "sentry"), path = "without_sentry.rs")]
-mod sentry;
-mod span;
 
 pub use body::TracedBody;
 pub use extractor::{NotConfigured, Trace};

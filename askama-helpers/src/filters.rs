@@ -1,12 +1,12 @@
-//! The filters: `use tracehop_askama::filters;` where the template's struct is.
+//! The filters: write `use tracehop_askama::filters;` where the template's struct is.
 //!
-//! | in a template | is |
+//! | in a template | writes |
 //! |---|---|
 //! | `{{ trace\|trace_meta }}` | all tags, one a line |
 //! | `<meta name="sentry-trace" content="{{ trace\|sentry_trace }}">` | the bare value, for a tag of your own |
 //! | `<meta name="baggage" content="{{ trace\|baggage }}">` | the bare list, for a tag of your own; empty if there is none |
 //!
-//! None of them fails. The values are escaped, as a template escapes every text.
+//! No filter fails. Templates escape the values, as they escape every text.
 //!
 //! ```
 //! use askama::Template;
@@ -27,8 +27,7 @@
 //!
 //! # Beside filters of your own
 //!
-//! A template finds its filters in the module `filters` that is in scope. One with filters of its own adds
-//! these to them:
+//! A template looks for filters in the module `filters` in scope. A module with filters of your own re-exports these:
 //!
 //! ```
 //! mod filters {
@@ -42,13 +41,14 @@
 //! # fn main() {}
 //! ```
 //!
-//! All take [what has a trace](HasTrace): a [`PropagationContext`](tracehop::PropagationContext), or the extractor of
-//! `tracehop-actix`.
+//! All take a value that [has a trace](HasTrace): a [`PropagationContext`](tracehop::PropagationContext), or the
+//! extractor of `tracehop-actix`.
 
-// Askama makes a type of each filter, and shows none of the documentation here.
+// Askama makes a type of each filter, without the documentation here.
 #![allow(missing_docs, missing_debug_implementations, clippy::missing_errors_doc)]
 
 use askama::Values;
+use tracehop::hop::trace_data_for_page;
 
 use crate::{HasTrace, TraceMeta};
 
@@ -61,13 +61,13 @@ pub fn trace_meta<T: HasTrace>(trace: T, _: &dyn Values) -> askama::Result<Trace
 /// `<meta name="sentry-trace" content="{{ trace|sentry_trace }}">`: the bare value, for a tag of your own.
 #[askama::filter_fn]
 pub fn sentry_trace<T: HasTrace>(trace: T, _: &dyn Values) -> askama::Result<String> {
-    Ok(trace.trace().trace_data_for_page().sentry_trace().to_owned())
+    Ok(trace_data_for_page(trace.trace()).sentry_trace().to_owned())
 }
 
 /// `<meta name="baggage" content="{{ trace|baggage }}">`: the bare list, for a tag of your own. Empty if
 /// there is none. The template escapes it, as it does every text.
 #[askama::filter_fn]
 pub fn baggage<T: HasTrace>(trace: T, _: &dyn Values) -> askama::Result<String> {
-    let baggage = trace.trace().trace_data_for_page().baggage();
+    let baggage = trace_data_for_page(trace.trace()).baggage();
     Ok(baggage.map(ToString::to_string).unwrap_or_default())
 }

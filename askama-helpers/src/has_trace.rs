@@ -1,9 +1,9 @@
 use tracehop::PropagationContext;
 
-/// What a template can render the trace of: all that is [`AsRef`] of a [`PropagationContext`], such as one itself, or
-/// the extractor of `tracehop-actix`.
+/// A value with a trace that a template can render: everything that is [`AsRef`] of a [`PropagationContext`], such as a
+/// context itself or the extractor of `tracehop-actix`.
 ///
-/// It is there for the compiler's message, and not to be implemented: a type of your own implements `AsRef`.
+/// Do not implement this trait, which exists for the compiler's message: implement `AsRef`.
 ///
 /// ```
 /// use askama::Template;
@@ -37,7 +37,7 @@ use tracehop::PropagationContext;
     note = "what may have no trace needs an `{{% if let Some(trace) = trace %}}` around it"
 )]
 pub trait HasTrace {
-    /// The trace.
+    /// Returns the trace.
     fn trace(&self) -> &PropagationContext;
 }
 

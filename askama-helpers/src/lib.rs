@@ -1,5 +1,5 @@
-//! Sentry trace propagation for [askama](https://docs.rs/askama): the trace of a request, as the tags from
-//! which the page's script goes on.
+//! Sentry trace propagation for [askama](https://docs.rs/askama): the trace of a request as meta tags, from
+//! which the page's script continues it.
 //!
 //! ```
 //! use askama::Template;
@@ -24,17 +24,15 @@
 //!
 //! The tags are those that the
 //! [browser SDK](https://docs.sentry.io/platforms/javascript/tracing/distributed-tracing/custom-instrumentation/)
-//! looks for. All that came from outside is escaped. A trace without dynamic sampling context has one tag
-//! and no `baggage`.
+//! looks for. Values are escaped. A trace without a dynamic sampling context has one tag and no `baggage`.
 //!
-//! Rendering tags hands the trace on: the dynamic sampling context is frozen from then on.
+//! Rendering the tags hands the trace on, and freezes its dynamic sampling context.
 //!
 //! # Pages that are cached
 //!
-//! A page that a cache keeps gives its trace to every visitor, and their page loads all become one trace.
-//! Render no tags into pages that shared caches may keep; the browser then begins a trace of its own. That a page
-//! has tags is [known](tracehop::PropagationContext::is_in_page) to its trace, and tracehop-actix, with its feature
-//! `tracing`, warns of one that is cached.
+//! A cached page gives its trace to every visitor, and all their page loads are in one trace. Do not render tags
+//! into pages that shared caches may keep: the browser then begins a trace of its own. With its feature `tracing`,
+//! tracehop-actix warns of a cached page with tags.
 //!
 //! # Templates without a trace
 //!
@@ -51,7 +49,7 @@
 //! }
 //! ```
 //!
-//! Nor does one whose `trace` is something else, and [the message](HasTrace) says what to do:
+//! A template whose `trace` is of another type does not compile either, and [the message](HasTrace) says what to do:
 //!
 //! ```compile_fail,E0277
 //! use askama::Template;

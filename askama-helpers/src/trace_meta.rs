@@ -3,10 +3,11 @@ use std::fmt;
 use askama::filters::{Escaper, Html, HtmlSafe};
 use askama::{FastWritable, Values};
 use tracehop::PropagationContext;
+use tracehop::hop::trace_data_for_page;
 
 use crate::HasTrace;
 
-/// The meta tags of a trace, for a template that uses no filter.
+/// The meta tags of a trace, for a template without the filter.
 ///
 /// ```
 /// use askama::Template;
@@ -25,9 +26,9 @@ use crate::HasTrace;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// It is HTML, whatever the template is. `to_string` gives the tags to any other template engine.
+/// The tags are HTML in templates of any format. `to_string` makes them for other template engines.
 ///
-/// `T` is [what has the trace](HasTrace): a context of its own, or what a template lends to the filter.
+/// `T` is the value that [has the trace](HasTrace): a context, or the value that a template gives to the filter.
 #[derive(Debug, Clone)]
 #[must_use = "the page's script cannot go on from tags that are not rendered"]
 pub struct TraceMeta<T = PropagationContext> {
@@ -35,7 +36,7 @@ pub struct TraceMeta<T = PropagationContext> {
 }
 
 impl TraceMeta {
-    /// The tags of this trace. What they say is settled when they are rendered.
+    /// Makes the tags of a trace. Their values are read when they are rendered.
     pub fn new(context: impl AsRef<PropagationContext>) -> Self {
         Self { trace: context.as_ref().clone() }
     }
@@ -47,9 +48,9 @@ impl<T: HasTrace> TraceMeta<T> {
     }
 
     fn write(&self, dest: &mut dyn fmt::Write) -> fmt::Result {
-        let data = self.trace.trace().trace_data_for_page();
+        let data = trace_data_for_page(self.trace.trace());
         dest.write_str("<meta name=\"sentry-trace\" content=\"")?;
-        // Digits and dashes, with nothing to escape.
+        // Digits and dashes need no escaping.
         dest.write_str(data.sentry_trace())?;
         if let Some(baggage) = data.baggage() {
             dest.write_str("\">\n<meta name=\"baggage\" content=\"")?;
@@ -65,12 +66,12 @@ impl<T: HasTrace> fmt::Display for TraceMeta<T> {
     }
 }
 
-/// Spares askama the formatting machinery.
+/// Lets askama write without `fmt::Formatter`.
 impl<T: HasTrace> FastWritable for TraceMeta<T> {
     fn write_into(&self, dest: &mut dyn fmt::Write, _: &dyn Values) -> askama::Result<()> {
         Ok(self.write(dest)?)
     }
 }
 
-/// The content of the tags is escaped above.
+/// The values are escaped in `write`.
 impl<T: HasTrace> HtmlSafe for TraceMeta<T> {}

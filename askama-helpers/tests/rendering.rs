@@ -71,7 +71,7 @@ fn all_ways(trace: &PropagationContext) -> [String; 4] {
 }
 
 #[test]
-fn the_tags_say_what_headers_would_whichever_way_they_are_rendered() {
+fn tags_and_headers_carry_the_same_values() {
     for trace in [
         continued("sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-sample_rand=0.5"),
         Propagator::builder().release("shop@1.4.0").build().unwrap().start_new_trace(),
@@ -86,7 +86,7 @@ fn the_tags_say_what_headers_would_whichever_way_they_are_rendered() {
 }
 
 #[test]
-fn nothing_received_breaks_out_of_a_tag() {
+fn received_values_cannot_break_out_of_a_tag() {
     let hostile = [
         "sentry-a=\"><script>alert(1)</script>,sentry-sample_rand=0.5",
         "sentry-a='><img/src=x/onerror=alert(1)>,sentry-sample_rand=0.5",
@@ -107,7 +107,7 @@ fn nothing_received_breaks_out_of_a_tag() {
 }
 
 #[test]
-fn no_byte_breaks_out_of_a_tag_wherever_it_stands() {
+fn no_byte_breaks_out_of_a_tag() {
     for byte in 0..=255_u8 {
         for line in [
             [b"sentry-a=x", &[byte][..], b"y>,sentry-sample_rand=0.5"].concat(),
@@ -133,7 +133,7 @@ fn no_byte_breaks_out_of_a_tag_wherever_it_stands() {
 }
 
 #[test]
-fn a_trace_without_dynamic_sampling_context_has_one_tag() {
+fn traces_without_a_dsc_have_one_tag() {
     let trace = continued("other=1");
     let html = Filter { trace: trace.clone() }.render().unwrap();
     let expected = ("sentry-trace".to_owned(), trace.trace_data().sentry_trace().to_owned());
@@ -141,7 +141,7 @@ fn a_trace_without_dynamic_sampling_context_has_one_tag() {
 }
 
 #[test]
-fn rendering_hands_the_trace_on() {
+fn rendering_freezes_the_dsc() {
     let propagator = Propagator::builder().traces_sample_rate(1.0).build().unwrap();
     let trace = propagator.start_new_trace();
     let page = Filter { trace: trace.clone() };
@@ -153,7 +153,7 @@ fn rendering_hands_the_trace_on() {
 }
 
 #[test]
-fn the_tags_are_html_in_any_template() {
+fn tags_are_html_in_templates_of_any_format() {
     #[derive(Template)]
     #[template(ext = "txt", source = "{{ meta }}")]
     struct Text {

@@ -1,26 +1,23 @@
-//! What the head of a trace tells everybody who sees it.
+//! The dynamic sampling context: what the head of a trace tells all services about it.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::OnceLock;
 
-use crate::id::TraceId;
-use crate::items::Items;
 use crate::sampling::{SampleRand, SampleRate};
-use crate::shared_values::SharedValues;
-use crate::wire::{Baggage, SentryTrace, joined};
+use crate::wire::{
+    Baggage, BaggageMember, BaggageMembers, ListBuilder, TraceId, decode, lines_within_limit,
+};
 
 /// The
 /// [dynamic sampling context](https://develop.sentry.dev/sdk/foundations/trace-propagation/dynamic-sampling-context/)
-/// (DSC) of a trace: the items from which Sentry decides which traces to keep.
+/// (DSC) of a trace: the items by which Sentry decides which traces to keep.
 ///
-/// It travels as the `sentry-` members of a `baggage` header, and that text is what this type holds: items
-/// nobody here knows, their order and their spelling included. It is looked into only when asked.
+/// It travels as the `sentry-` members of a `baggage` header. This type holds that text: unknown items, the order
+/// and the spelling are kept.
 ///
 /// A value of this type never changes. A [`PropagationContext`](crate::PropagationContext) makes one when
-/// the trace first leaves the service that began it, or takes over the one that arrived; either way it is
-/// *frozen* from then on.
+/// the trace first leaves the service that began it, or takes over the incoming one. From then on it is *frozen*.
 ///
 /// ```
 /// use tracehop::DynamicSamplingContext;
@@ -34,174 +31,240 @@ use crate::wire::{Baggage, SentryTrace, joined};
 ///
 /// With the feature `serde` it is a map of strings without the prefix, which is the form of the `trace`
 /// header of an [envelope](https://develop.sentry.dev/sdk/data-model/envelopes/).
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct DynamicSamplingContext {
-    /// Made when somebody asks for it, if what arrived can be sent from where it is.
-    list: OnceLock<Baggage>,
-    /// The item `sentry-sample_rand`, if it is known: it is of nearly all that arrive.
+    items: Baggage,
+    known: Known,
+}
+
+/// What every incoming request needs, noted in the pass that reads the items.
+#[derive(Clone, Copy, Default)]
+struct Known {
     sample_rand: Option<SampleRand>,
-    shared: SharedValues,
+    /// Where the value stands in the list, with the item's properties. Lists are shorter than 2^16 bytes.
+    org_id: Option<(u16, u16)>,
+}
+
+impl Known {
+    /// Notes a member that stands in the list from `start` to `end`.
+    #[inline]
+    fn note(&mut self, member: &BaggageMember<'_>, start: usize, end: usize) {
+        let key = member.raw_key();
+        match key {
+            b"sentry-sample_rand" => self.sample_rand = member.value().parse().ok(),
+            b"sentry-org_id" => self.org_id = Some(((start + key.len() + 1) as u16, end as u16)),
+            _ => (),
+        }
+    }
 }
 
 impl DynamicSamplingContext {
-    /// The items among the members of `baggage` header lines.
+    /// Reads the items among the members of `baggage` header lines.
     ///
-    /// Members of other vendors are left out, as are malformed ones and what is over the limits of
-    /// [`Baggage`]. Of equal names the last counts, in the place of the first.
+    /// Members of other vendors, malformed members and members over the limits of [`Baggage`] are left out.
+    /// The last of equal names counts, in the place of the first.
     pub fn from_baggage<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let line = joined(0, lines);
-        let items = Items::find(&line);
-        Self { sample_rand: items.sample_rand, ..Self::from_items(items.into_list(line)) }
-    }
-
-    /// The items among the members of one line, which is within the limits and has [`SharedValues::ROOM`] before it;
-    /// for a service that has this position in the trace.
-    pub(crate) fn arrived(line: Vec<u8>, position: &SentryTrace) -> Self {
-        let items = Items::find(line.get(SharedValues::ROOM..).unwrap_or_default());
-        let sample_rand = items.sample_rand;
-        match SharedValues::within(line, &items, position) {
-            Ok(shared) => Self { list: OnceLock::new(), sample_rand, shared },
-            Err(line) => Self { sample_rand, ..Self::from_items(items.into_list(line)) },
-        }
-    }
-
-    /// The items of a list that holds nothing else.
-    pub(crate) fn from_items(baggage: Baggage) -> Self {
-        let shared = SharedValues::default();
-        Self { list: OnceLock::from(baggage), sample_rand: None, shared }
-    }
-
-    /// The header values of a request from this position in the trace, if the items are such a value, and not none.
-    #[cfg(feature = "http")]
-    pub(crate) fn header_values(
-        &self,
-        sentry_trace: &SentryTrace,
-    ) -> Option<(Cow<'_, http::HeaderValue>, &http::HeaderValue)> {
-        self.shared.of(sentry_trace, || self.as_str())
-    }
-
-    /// The same with an item set to another value where it stands, or added at the end; `None` if that does
-    /// not fit into a list.
-    pub(crate) fn with(&self, name: &str, value: &str) -> Option<Self> {
-        let key = ["sentry-", name].concat();
-        let mut baggage = Baggage::with_capacity(self.as_str().len() + key.len() + value.len() + 2);
-        let mut found = false;
-        for member in self.as_baggage().members() {
-            if member.key() == key {
-                found = true;
-                baggage.push(&key, value).ok()?;
-            } else {
-                baggage.push_member(&member).ok()?;
+        let mut lines = lines.into_iter().peekable();
+        // Nearly all requests have one line, and it becomes the list.
+        let mut list = ListBuilder::with_capacity(lines.peek().map_or(0, |line| line.len()));
+        let mut known = Known::default();
+        let mut names = Names::default();
+        for line in lines_within_limit(lines) {
+            for member in BaggageMembers::new(line) {
+                if let Ok(member) = &member
+                    && member.is_sentry()
+                    && let Some(start) = names.push(&mut list, member)
+                {
+                    known.note(member, start, list.len());
+                }
             }
         }
-        if !found {
-            baggage.push(&key, value).ok()?;
+        let items = Baggage::from(list);
+        // A replaced member moves those behind it.
+        if names.has_replaced { Self::from_items(items) } else { Self { items, known } }
+    }
+
+    /// Makes a dynamic sampling context of a list that has only items, each name once.
+    pub(crate) fn from_items(items: Baggage) -> Self {
+        let mut known = Known::default();
+        let mut start = 0;
+        for member in items.as_str().split(',') {
+            let end = start + member.len();
+            if let Some(Ok(member)) = BaggageMembers::new(member.as_bytes()).next() {
+                known.note(&member, start, end);
+            }
+            start = end + 1;
         }
-        Some(Self::from_items(baggage))
+        Self { items, known }
     }
 
-    /// The decoded value of the item with this name, without the prefix `sentry-`.
+    /// Sets an item where it stands, or appends it. Returns `None` if that does not fit into a list.
+    pub(crate) fn with(&self, name: &str, value: &str) -> Option<Self> {
+        let mut items = self.items.clone();
+        items.set(&["sentry-", name].concat(), value).ok()?;
+        Some(Self::from_items(items))
+    }
+
+    /// Returns the decoded value of the item with this name, without the prefix `sentry-`.
     pub fn get(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.item(&["sentry-", name].concat())
+        let mut members = self.items.members();
+        members.find(|member| member.sentry_name() == Some(name)).map(|member| member.value())
     }
 
-    /// The decoded value of the only item with this key: none is looked for behind it.
-    fn item(&self, key: &str) -> Option<Cow<'_, str>> {
-        self.as_baggage().find(key).next().map(|member| member.value())
-    }
-
-    /// Names, without the prefix, and decoded values, in order.
+    /// Returns the names, without the prefix, and the decoded values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
-        self.as_baggage()
-            .members()
-            .filter_map(|member| Some((member.sentry_name()?, member.value())))
+        self.items.members().filter_map(|member| Some((member.sentry_name()?, member.value())))
     }
 
-    /// The trace that the items are about.
+    /// Returns the trace that the items are about.
     pub fn trace_id(&self) -> Option<TraceId> {
-        self.item("sentry-trace_id")?.parse().ok()
+        self.get("trace_id")?.parse().ok()
     }
 
-    /// The public key of the DSN of the service that began the trace.
+    /// Returns the public key of the DSN of the head of the trace.
     pub fn public_key(&self) -> Option<Cow<'_, str>> {
-        self.item("sentry-public_key")
+        self.get("public_key")
     }
 
-    /// The rate at which the decision was made; `None` also if the text is not a rate.
+    /// Returns the rate of the decision; `None` also if the text is not a rate.
     pub fn sample_rate(&self) -> Option<SampleRate> {
-        self.item("sentry-sample_rate")?.parse().ok()
+        self.get("sample_rate")?.parse().ok()
     }
 
-    /// The random number of the trace; `None` also if the text is not one.
+    /// Returns the random number of the trace; `None` also if the text is not one.
     pub fn sample_rand(&self) -> Option<SampleRand> {
-        self.sample_rand.or_else(|| self.item("sentry-sample_rand")?.parse().ok())
+        self.known.sample_rand
     }
 
-    /// What the head of the trace decided; `None` if it deferred the decision.
+    /// Returns the decision of the head of the trace; `None` if it is deferred.
     pub fn sampled(&self) -> Option<bool> {
-        match &*self.item("sentry-sampled")? {
+        match &*self.get("sampled")? {
             "true" => Some(true),
             "false" => Some(false),
             _ => None,
         }
     }
 
-    /// The release of the service that began the trace.
+    /// Returns the release of the head of the trace.
     pub fn release(&self) -> Option<Cow<'_, str>> {
-        self.item("sentry-release")
+        self.get("release")
     }
 
-    /// The environment of the service that began the trace.
+    /// Returns the environment of the head of the trace.
     pub fn environment(&self) -> Option<Cow<'_, str>> {
-        self.item("sentry-environment")
+        self.get("environment")
     }
 
-    /// The route pattern of the request that began the trace.
+    /// Returns the transaction's name at the head of the trace, a route pattern.
     pub fn transaction(&self) -> Option<Cow<'_, str>> {
-        self.item("sentry-transaction")
+        self.get("transaction")
     }
 
-    /// The Sentry organisation of the service that began the trace. An empty one is none.
+    /// Returns the Sentry organisation of the head of the trace. An empty one counts as absent.
     pub fn org_id(&self) -> Option<Cow<'_, str>> {
-        self.item("sentry-org_id").filter(|id| !id.is_empty())
+        let (start, end) = self.known.org_id?;
+        let value = self.items.as_str().get(usize::from(start)..usize::from(end))?;
+        let value = value.split(';').next().filter(|value| !value.is_empty())?;
+        Some(decode(value))
     }
 
-    /// The session replay that the trace was recorded in.
+    /// Returns the session replay that the trace was recorded in.
     pub fn replay_id(&self) -> Option<Cow<'_, str>> {
-        self.item("sentry-replay_id")
+        self.get("replay_id")
     }
 
-    /// The segment of the user for whom the trace was begun.
+    /// Returns the segment of the user for whom the trace began.
     pub fn user_segment(&self) -> Option<Cow<'_, str>> {
-        self.item("sentry-user_segment")
+        self.get("user_segment")
     }
 
-    /// Whether there are no items: the trace was begun by an SDK that sends none, and nobody may add any.
+    /// Whether there are no items: the head of the trace sends none, and no other service may add any.
     pub fn is_empty(&self) -> bool {
-        // What is sent from where it arrived is not empty.
-        self.list.get().is_some_and(Baggage::is_empty)
+        self.items.is_empty()
     }
 
-    /// The items as members of a `baggage` header; empty if there are none.
+    /// Returns the items as members of a `baggage` header; an empty text if there are none.
     pub fn as_str(&self) -> &str {
-        self.as_baggage().as_str()
+        self.items.as_str()
     }
 
-    /// The items as a `baggage` list.
+    /// Returns the items as a `baggage` list.
     pub fn as_baggage(&self) -> &Baggage {
-        self.list.get_or_init(|| self.shared.to_list())
+        &self.items
     }
 }
 
-impl Default for DynamicSamplingContext {
+/// The names in a list that is being written, to find equal ones.
+struct Names {
+    /// Where the members start.
+    starts: [u16; Baggage::MAX_MEMBERS],
+    len: usize,
+    /// A bit for each name. Only names that share a bit are compared.
+    bits: u64,
+    has_replaced: bool,
+}
+
+impl Default for Names {
     fn default() -> Self {
-        Self::from_items(Baggage::new())
+        Self { starts: [0; Baggage::MAX_MEMBERS], len: 0, bits: 0, has_replaced: false }
     }
+}
+
+impl Names {
+    /// Appends a member, or puts it in place of the one with its name. Returns where it starts in the list, `None`
+    /// if it does not fit.
+    #[inline]
+    fn push(&mut self, list: &mut ListBuilder, member: &BaggageMember<'_>) -> Option<usize> {
+        let bit = name_bit(member.raw_key());
+        if self.bits & bit != 0
+            && let Some(index) = self.find(list, member)
+        {
+            return self.replace(list, index, member);
+        }
+        // Members other than the first have a comma in front.
+        let start = if self.len == 0 { 0 } else { list.len() + 1 };
+        if !list.push(member) {
+            return None;
+        }
+        // The list holds at most as many members as the array, and is shorter than 2^16 bytes.
+        self.starts[self.len] = start as u16;
+        self.len += 1;
+        self.bits |= bit;
+        Some(start)
+    }
+
+    fn find(&self, list: &ListBuilder, member: &BaggageMember<'_>) -> Option<usize> {
+        let mut starts = self.starts[..self.len].iter();
+        starts.position(|start| list.has_key_at(usize::from(*start), member.raw_key()))
+    }
+
+    #[cold]
+    fn replace(
+        &mut self,
+        list: &mut ListBuilder,
+        index: usize,
+        member: &BaggageMember<'_>,
+    ) -> Option<usize> {
+        let start = usize::from(self.starts[index]);
+        let growth = list.replace_at(start, member)?;
+        for later in &mut self.starts[index + 1..self.len] {
+            *later = later.wrapping_add_signed(growth);
+        }
+        self.has_replaced = true;
+        Some(start)
+    }
+}
+
+/// Maps a key to one of 64 bits by its length and its last byte, which differ between most names.
+#[inline]
+fn name_bit(key: &[u8]) -> u64 {
+    let last = key.last().map_or(0, |last| usize::from(*last));
+    1 << ((4 * key.len() + last) % 64)
 }
 
 impl PartialEq for DynamicSamplingContext {
     fn eq(&self, other: &Self) -> bool {
-        self.as_baggage() == other.as_baggage()
+        self.items == other.items
     }
 }
 
@@ -209,7 +272,7 @@ impl Eq for DynamicSamplingContext {}
 
 impl Hash for DynamicSamplingContext {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_baggage().hash(state);
+        self.items.hash(state);
     }
 }
 
@@ -221,7 +284,7 @@ impl fmt::Debug for DynamicSamplingContext {
 
 impl fmt::Display for DynamicSamplingContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_baggage().fmt(f)
+        self.items.fmt(f)
     }
 }
 
@@ -234,7 +297,7 @@ impl serde::Serialize for DynamicSamplingContext {
 
 #[cfg(feature = "serde")]
 impl<'de> serde::Deserialize<'de> for DynamicSamplingContext {
-    /// Reads a map of strings. Items that no `baggage` header could carry are left out.
+    /// Reads a map of strings. Items that a `baggage` header cannot carry are left out.
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
 
@@ -259,7 +322,7 @@ impl<'de> serde::Deserialize<'de> for DynamicSamplingContext {
             }
         }
 
-        // Read once more as a header, which settles what equal names mean.
+        // Reading the list as a header leaves one item of each name.
         let baggage = deserializer.deserialize_map(Visitor)?;
         Ok(Self::from_baggage([baggage.as_str().as_bytes()]))
     }
@@ -274,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn only_our_members_are_kept_with_their_text_and_order() {
+    fn sentry_members_keep_text_and_order() {
         let table: &[(&[&str], &str)] = &[
             (&[], ""),
             (&["other=1"], ""),
@@ -289,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_equal_names_is_kept() {
+    fn equal_names_keep_the_last_value() {
         for (line, expected) in [
             ("sentry-a=1,sentry-a=2", "sentry-a=2"),
             ("sentry-a=1,sentry-b=2,sentry-a=3", "sentry-a=3,sentry-b=2"),
@@ -308,13 +371,39 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_fits_no_list_does_not_replace_one_that_does() {
+    fn known_items_are_found_wherever_they_stand() {
+        for (line, org_id, sample_rand) in [
+            ("sentry-org_id=1,sentry-sample_rand=0.5", Some("1"), Some(0.5)),
+            ("a=1 , sentry-org_id = 12 ;p , sentry-sample_rand=0.25;p", Some("12"), Some(0.25)),
+            ("sentry-a=1,sentry-org_id=%31%32,sentry-a=10", Some("12"), None),
+            ("sentry-org_id=1,sentry-a=1,sentry-org_id=200", Some("200"), None),
+            (
+                "sentry-a=100,sentry-org_id=1,sentry-a=1,sentry-sample_rand=0.5",
+                Some("1"),
+                Some(0.5),
+            ),
+            ("sentry-org_id=1,sentry-org_id=%zz", Some("1"), None),
+            ("sentry-org_id=1,sentry-org_id=", None, None),
+            ("xsentry-org_id=1,a=sentry-org_id=2,b=1;sentry-org_id=3", None, None),
+            ("sentry-sample_rand=0.5,sentry-sample_rand=x", None, None),
+        ] {
+            let read = dsc(&[line]);
+            assert_eq!(read.org_id().as_deref(), org_id, "{line}");
+            assert_eq!(read.sample_rand().map(SampleRand::get), sample_rand, "{line}");
+            let again = DynamicSamplingContext::from_items(read.as_baggage().clone());
+            assert_eq!(again.org_id().as_deref(), org_id, "{line}");
+            assert_eq!(again.sample_rand().map(SampleRand::get), sample_rand, "{line}");
+        }
+    }
+
+    #[test]
+    fn members_over_the_limit_replace_nothing() {
         let huge = format!("sentry-a=1,sentry-a=x{}x", "\"".repeat(4_000));
         assert_eq!(dsc(&[&huge]).as_str(), "sentry-a=1");
     }
 
     #[test]
-    fn every_listed_item_has_a_typed_reading() {
+    fn every_known_item_has_a_typed_reading() {
         let dsc = dsc(&["sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-public_key=key,\
              sentry-sample_rate=2.5e-1,sentry-sample_rand=0.123456,sentry-sampled=true,\
              sentry-release=shop%401.4.0,sentry-environment=pre%20prod,\
@@ -337,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn items_that_are_not_what_their_name_says_read_as_absent() {
+    fn malformed_items_read_as_absent() {
         let dsc = dsc(&[
             "sentry-trace_id=1,sentry-sample_rate=2,sentry-sample_rand=1,sentry-sampled=yes,sentry-org_id=",
         ]);
@@ -349,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_is_set_where_it_stands_or_added_at_the_end() {
+    fn items_are_set_in_place_or_appended() {
         let dsc = dsc(&["sentry-a=1,sentry-b=2"]);
         let with = |name, value| dsc.with(name, value).unwrap().to_string();
         assert_eq!(with("a", "x/y"), "sentry-a=x%2Fy,sentry-b=2");
@@ -357,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_that_does_not_fit_is_not_set_at_the_cost_of_others() {
+    fn items_that_do_not_fit_are_not_set() {
         let full = dsc(&[&format!("sentry-a=1,sentry-b={}", "x".repeat(8_172))]);
         assert_eq!(full.as_str().len(), 8_192);
         assert_eq!(full.with("a", "12"), None);
@@ -369,7 +458,7 @@ mod tests {
 
     #[cfg(feature = "serde")]
     #[test]
-    fn the_envelope_form_is_a_map_of_strings_without_the_prefix() {
+    fn serde_form_is_the_envelope_form() {
         let dsc = dsc(&["sentry-release=shop%401.4.0,sentry-sampled=true,sentry-custom-key=x"]);
         let json = serde_json::to_string(&dsc).unwrap();
         assert_eq!(json, r#"{"release":"shop@1.4.0","sampled":"true","custom-key":"x"}"#);

@@ -1,14 +1,14 @@
-//! Sentry trace propagation: what a service needs to take part in a trace, and nothing else.
+//! Sentry trace propagation: reads the headers `sentry-trace` and `baggage`, keeps the trace, and hands it on.
 //!
-//! A request passes through a browser, a page server, other services. To see it as one trace, every hop
-//! reads two headers, `sentry-trace` and `baggage`, holds on to them while it works, and hands them on: to
-//! the services that it calls, and, as meta tags, to the page that it renders.
+//! A request passes through a browser, a page server and other services. To see it as one trace, each service reads
+//! both headers, keeps them while it works, and hands them on: to the services that it calls, and as meta tags
+//! to the page that it renders.
 //!
 //! ```text
-//! request headers ──► continue_trace ──► PropagationContext ──► inject ──► outgoing headers
+//! incoming headers ─► continue_trace ─► PropagationContext ─► inject ─► outgoing headers
 //!                                               │
-//!                                               └──► trace_data ──► <meta> tags, Server-Timing,
-//!                                                                   environment, queue metadata
+//!                                               └─► trace_data ─► <meta> tags, Server-Timing,
+//!                                                                 environment, queue metadata
 //! ```
 //!
 //! # Quick start
@@ -25,16 +25,16 @@
 //!     .trace_propagation_targets([Target::host("api.example.com")])
 //!     .build()?;
 //!
-//! // For every request that comes in.
+//! // For each incoming request.
 //! let incoming = HashMap::from([
 //!     ("sentry-trace", "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1"),
 //!     ("baggage", "sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-sample_rand=0.123456"),
 //! ]);
 //! let context = propagator.continue_trace(&incoming);
 //!
-//! // For every request that goes out.
+//! // For each outgoing request.
 //! let mut outgoing = HashMap::<String, String>::new();
-//! context.inject("https://api.example.com/stock", &mut outgoing);
+//! context.inject_to("https://api.example.com/stock", &mut outgoing);
 //! assert_eq!(
 //!     outgoing["sentry-trace"],
 //!     format!("771a43a4192642f0b136d5159a501700-{}-1", context.span_id()),
@@ -43,78 +43,63 @@
 //! # Ok::<(), tracehop::BuildError>(())
 //! ```
 //!
-//! Frameworks are tied in by adapters: `tracehop-actix` for requests in, `tracehop-reqwest` for requests
-//! out, `tracehop-askama` for pages.
+//! Frameworks have adapters: `tracehop-actix` for incoming requests, `tracehop-reqwest` for outgoing
+//! requests, `tracehop-askama` for pages. `tracehop-sentry` records transactions and spans with Sentry's SDK, the crate
+//! `sentry`. The adapters of two frameworks each have a `TracePropagation`; a file with both names them by their
+//! crates: `tracehop_actix::TracePropagation::new(propagator.clone())`.
 //!
 //! # Features
 //!
-//! None is on by default.
+//! No feature is on by default.
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `http` | `http::HeaderMap` (http 1) as a carrier |
+//! | `actix-http` | actix-web's own header map as a carrier |
+//! | `http` | `http::HeaderMap` (http 1) as a carrier, `http::Uri` as the URL of a request |
 //! | `regex` | `Target::regex` |
-//! | `sentry` | transactions, spans and envelopes of Sentry's SDK, the crate `sentry`, that belong to the trace |
-//! | `serde` | ids, `sentry-trace` values and the dynamic sampling context as serde types |
-//! | `tokio` | the current context: a task local around futures and closures |
-//! | `tracing` | a debug event that says why a trace was not continued, and a warning for a cached page with a trace |
+//! | `serde` | ids, header values, rates and the dynamic sampling context as serde types |
+//! | `tracing` | a [span](#log-spans) for each request in the logs; a debug event with the reason why a trace was not continued; a warning for a cached page with a trace |
+//! | `url` | `url::Url` as the URL of a request |
+//!
+//! # Log spans
+//!
+//! With the feature `tracing` the adapters open a span of the crate [tracing](https://docs.rs/tracing) for each request,
+//! so that the logs can be searched for a trace. The spans have the level INFO and the target `tracehop`:
+//!
+//! | field | `http.server` | `http.client` |
+//! |---|---|---|
+//! | `trace_id` | the trace, 32 hex digits | the same, also if the URL is no target; none for a request without a trace |
+//! | `span_id` | this service's span, 16 hex digits | the span that makes the call, as in the `sentry-trace` that is sent |
+//! | `method` | the method, `_OTHER` if it is [not known](hop::known_method) | the same |
+//! | `route` | the pattern of the route, such as `/users/{id}`; none if no route matches | |
+//! | `url` | | the URL [without credentials, query and fragment](hop::redact_url) |
+//! | `status` | the status of the response; none if the request was cancelled | the same |
+//! | `error` | | the kind of the failure, such as `timeout` or `connect` |
+//!
+//! A handler is in the span with all that it awaits, and so is a streamed body. Tasks that the handler spawns need
+//! `.in_current_span()` of [`tracing::Instrument`](https://docs.rs/tracing/latest/tracing/trait.Instrument.html). A
+//! filter that drops INFO drops the span and its ids as well: let `tracehop=info` through.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
-mod arrived;
-mod authority;
-mod builder;
 mod carrier;
 mod context;
-#[cfg(feature = "tokio")]
-#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
-pub mod current;
-mod decision;
 mod dsc;
-mod dsn;
-mod error;
-mod hex;
-mod id;
-mod incoming;
-mod items;
-mod method;
-mod options;
+pub mod hop;
 mod propagator;
+pub mod recorder;
 mod sampling;
-#[cfg(feature = "sentry")]
-#[cfg_attr(docsrs, doc(cfg(feature = "sentry")))]
-pub mod sentry;
-mod shared_cache;
-#[cfg_attr(not(feature = "http"), path = "without_http.rs")]
-mod shared_values;
 mod targets;
-mod text;
-mod trace;
-mod trace_data;
-mod url;
 pub mod wire;
-mod words;
 
-pub use builder::PropagatorBuilder;
 pub use carrier::{Environment, Extractor, Field, Injector};
-pub use context::PropagationContext;
-#[cfg(feature = "tokio")]
-#[doc(no_inline)]
-pub use current::{InTrace, Traced};
-pub use decision::SamplingContext;
+pub use context::{InTrace, NotContinued, PropagationContext, SpanPosition, TraceData, Traced};
 pub use dsc::DynamicSamplingContext;
-pub use dsn::{Dsn, DsnError};
-pub use error::{BuildError, BuildErrorKind};
-pub use id::{IdError, SpanId, TraceId};
-pub use incoming::NotContinued;
-pub use method::known_method;
-pub use propagator::Propagator;
-pub use sampling::{SampleError, SampleRand, SampleRate};
-pub use shared_cache::{SHARED_CACHE_HEADERS, is_storable_by_shared_caches};
-pub use targets::{Target, TargetError, TracePropagationTargets};
-pub use trace_data::TraceData;
-pub use url::without_secrets;
+pub use propagator::{BuildError, BuildErrorKind, Dsn, DsnError, Propagator, PropagatorBuilder};
+pub use sampling::{SampleError, SampleRand, SampleRate, SamplingContext};
+pub use targets::{RequestUrl, Target, TargetError, TracePropagationTargets};
+pub use wire::{IdError, SpanId, TraceId};
 
 /// Compiles the examples of the crate's README.
 #[cfg(doctest)]

@@ -1,4 +1,4 @@
-//! The one debug event that says why a trace was not continued.
+//! The debug event with the reason why a trace was not continued.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 #![cfg(feature = "tracing")]
@@ -44,14 +44,14 @@ impl Subscriber for Events {
 }
 
 #[test]
-fn bad_input_is_said_once_and_no_input_is_not_worth_a_word() {
+fn only_malformed_traces_give_a_debug_event() {
     let events = Events::default();
     let propagator = Propagator::builder().build().unwrap();
     let trace_id = tracing::subscriber::with_default(events.clone(), || {
-        let begun = propagator.continue_trace(&[("sentry-trace", "1")]);
+        let started = propagator.continue_trace(&[("sentry-trace", "1")]);
         let _ = propagator.continue_trace(&[("other", "1")]);
         let _ = propagator.start_new_trace();
-        begun.trace_id()
+        started.trace_id()
     });
     assert_eq!(
         *events.0.lock().unwrap(),
@@ -63,7 +63,7 @@ fn bad_input_is_said_once_and_no_input_is_not_worth_a_word() {
 }
 
 #[test]
-fn nothing_received_breaks_out_of_a_line() {
+fn received_values_cannot_break_log_lines() {
     let good = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
     let propagator = Propagator::builder().org_id(1).continue_traceparent(true).build().unwrap();
     let hostile = (0..=255_u8).map(|byte| vec![b'x', byte, b'\n', b'y']).chain([
@@ -90,13 +90,14 @@ fn nothing_received_breaks_out_of_a_line() {
             let context = tracing::subscriber::with_default(events.clone(), || {
                 propagator.continue_trace(&case)
             });
-            let mut said = events.0.lock().unwrap().clone();
-            assert!(said.len() <= 1, "{said:?}");
-            said.extend(context.not_continued().map(|reason| format!("{reason} {reason:?}")));
-            for text in said {
-                let breaks =
-                    |one: char| one.is_control() || "\u{202e}\u{2028}\u{feff}".contains(one);
-                assert!(!text.contains(breaks), "{text:?}");
+            let mut texts = events.0.lock().unwrap().clone();
+            assert!(texts.len() <= 1, "{texts:?}");
+            texts.extend(context.not_continued().map(|reason| format!("{reason} {reason:?}")));
+            for text in texts {
+                let breaks_lines = |character: char| {
+                    character.is_control() || "\u{202e}\u{2028}\u{feff}".contains(character)
+                };
+                assert!(!text.contains(breaks_lines), "{text:?}");
             }
         }
     }

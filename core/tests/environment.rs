@@ -1,4 +1,4 @@
-//! A trace that crosses a process: the test starts itself again as its own child.
+//! A trace in the environment of a process. The test starts itself again as its own child.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -10,7 +10,7 @@ use tracehop::{Environment, Propagator};
 const ROLE: &str = "TRACEHOP_TEST_CHILD";
 
 #[test]
-fn a_child_process_continues_the_trace() {
+fn child_processes_continue_the_trace() {
     let propagator =
         Propagator::builder().release("shop@1.4.0").traces_sample_rate(1.0).build().unwrap();
     if env::var_os(ROLE).is_some() {
@@ -29,9 +29,9 @@ fn a_child_process_continues_the_trace() {
 
     let context = propagator.start_new_trace();
     let mut child = Command::new(env::current_exe().unwrap());
-    child.args(["--exact", "a_child_process_continues_the_trace", "--nocapture"]).env(ROLE, "1");
+    child.args(["--exact", "child_processes_continue_the_trace", "--nocapture"]).env(ROLE, "1");
     child.env("SENTRY_RELEASE", "job@7").env("SENTRY_TRACES_SAMPLE_RATE", "0");
-    context.inject_always(&mut child);
+    context.inject(&mut child);
     let output = child.output().unwrap();
     assert!(output.status.success());
     let stdout = String::from_utf8(output.stdout).unwrap();
@@ -47,7 +47,7 @@ fn a_child_process_continues_the_trace() {
 }
 
 #[test]
-fn an_environment_without_a_trace_starts_one() {
+fn empty_environments_start_a_new_trace() {
     let context = Propagator::builder().build().unwrap().continue_trace(&Environment::default());
     assert!(!context.is_continued());
 }

@@ -1,7 +1,7 @@
-// What a front end without an SDK does to stay in the trace of its page, and to be seen in it.
+// Continues the trace of the page without an SDK, and sends the page load as a transaction.
 "use strict";
 
-// The trace that the page was rendered in.
+// The trace in the meta tags of the page.
 function pageTrace() {
   const content = (name) => document.querySelector(`meta[name="${name}"]`)?.content;
   const sentryTrace = content("sentry-trace")?.match(
@@ -20,7 +20,7 @@ function newId(length) {
   return /[1-9a-f]/.test(id) ? id : newId(length);
 }
 
-// The headers of a request that is made below a span.
+// The headers of a request that the span makes.
 function traceHeaders(trace, spanId) {
   const decision = trace.sampled === undefined ? "" : `-${trace.sampled}`;
   const headers = { "sentry-trace": `${trace.traceId}-${spanId}${decision}` };
@@ -30,7 +30,7 @@ function traceHeaders(trace, spanId) {
   return headers;
 }
 
-// The dynamic sampling context as the header of an envelope has it.
+// The dynamic sampling context, in the form of an envelope's header.
 function dynamicSamplingContext(baggage) {
   const items = {};
   for (const [, name, value] of (baggage ?? "").matchAll(/(?:^|,)\s*sentry-([^=,\s]+)=([^,;\s]*)/g)) {
@@ -104,7 +104,7 @@ async function showStock(url, headers) {
   return `${quantity} in stock`;
 }
 
-// As text, which needs no preflight, and to the end even if the visitor leaves.
+// Sends text, which needs no preflight. With `keepalive` it is sent even if the visitor leaves the page.
 function send(url, body) {
   return fetch(url, { method: "POST", body, keepalive: true });
 }
@@ -123,10 +123,10 @@ async function pageLoad() {
     request.status = "unknown_error";
   }
   request.end = now();
-  // Who decides nothing is not sampled here: only SDKs decide.
+  // A deferred decision counts as not sampled: this script makes no decision.
   if (trace?.sampled === "1") {
     const body = envelope(trace, load, request);
-    // Whoever does not take it is no concern of the shop's.
+    // A failed request has no effect on the page.
     await Promise.allSettled(envelopes.split(" ").filter(Boolean).map((url) => send(url, body)));
   }
 }

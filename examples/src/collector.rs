@@ -1,10 +1,15 @@
-//! A service that takes envelopes, as Sentry does, and draws the traces in them.
+//! A service that accepts envelopes, as Sentry does, and draws the traces in them.
 //!
-//! An SDK whose DSN is `http://any@ADDRESS/1` sends here, and so does one whose `SENTRY_SPOTLIGHT` is
-//! `http://ADDRESS/stream`; SDKs in pages of any origin may. What came last is kept in memory.
+//! An SDK sends here if its DSN is `http://any@ADDRESS/1`, or if its `SENTRY_SPOTLIGHT` is `http://ADDRESS/stream`.
+//! Pages of any origin may send. The newest envelopes are kept in memory.
 //!
-//! `GET /traces` lists the traces, newest first; `/traces/ID` is one as a page, with `/text` and `/json` behind it as
-//! text and with all that is known. `GET /spans` lists all spans, oldest first.
+//! | path | what it returns |
+//! |---|---|
+//! | `/traces` | the list of traces, newest first |
+//! | `/traces/ID` | one trace as a page |
+//! | `/traces/ID/text` | one trace as text |
+//! | `/traces/ID/json` | all spans and events of one trace |
+//! | `/spans` | all spans, oldest first |
 
 mod envelope;
 mod payload;
@@ -31,23 +36,23 @@ pub use self::record::{Dsc, Event, Span};
 use self::store::Store;
 use self::tree::{Row, TraceTree};
 
-/// Sentry takes an envelope of up to 200 MiB; here nobody sends attachments.
+/// The largest envelope, in bytes. Sentry accepts 200 MiB, for attachments, which the examples do not send.
 const MAX_ENVELOPE: usize = 8 << 20;
 
-/// What all envelopes that are kept may take.
+/// The memory for all envelopes that are kept, in bytes.
 const CAPACITY: usize = 64 << 20;
 
-/// Collects on a socket.
+/// Serves the collector on a socket.
 ///
 /// # Errors
 ///
-/// A socket that cannot be listened on.
+/// The socket cannot be listened on.
 pub fn serve(listener: TcpListener) -> anyhow::Result<Server> {
     let store = Data::new(Store::new(CAPACITY));
     let server = HttpServer::new(move || {
-        // Browsers of any page may send, as to Sentry. They may not look.
-        let take = || web::post().to(take);
-        let envelopes = |path| web::resource(path).wrap(Cors::permissive()).route(take());
+        // Pages of any origin may send, as to Sentry. They cannot read what others sent.
+        let accept = || web::post().to(accept);
+        let envelopes = |path| web::resource(path).wrap(Cors::permissive()).route(accept());
         App::new()
             .app_data(Data::clone(&store))
             .app_data(web::PayloadConfig::new(MAX_ENVELOPE))
@@ -62,11 +67,11 @@ pub fn serve(listener: TcpListener) -> anyhow::Result<Server> {
     Ok(server.workers(1).listen(listener)?.run())
 }
 
-async fn take(body: Bytes, store: Data<Store>) -> actix_web::Result<impl Responder> {
+async fn accept(body: Bytes, store: Data<Store>) -> actix_web::Result<impl Responder> {
     let envelope = Envelope::read(&body).map_err(error::ErrorBadRequest)?;
-    let answer = Json(json!({ "id": envelope.event_id }));
+    let response = Json(json!({ "id": envelope.event_id }));
     store.add(envelope, body.len());
-    Ok(answer)
+    Ok(response)
 }
 
 async fn spans(store: Data<Store>) -> impl Responder {
@@ -96,7 +101,7 @@ async fn text(id: Path<TraceId>, store: Data<Store>) -> actix_web::Result<impl R
     Ok(HttpResponse::Ok().content_type(ContentType::plaintext()).body(tree.to_text()))
 }
 
-/// A trace with all that is known of it.
+/// A trace with all its spans and events.
 #[derive(Serialize)]
 struct Whole<'a> {
     trace_id: TraceId,
@@ -114,5 +119,5 @@ async fn json(id: Path<TraceId>, store: Data<Store>) -> actix_web::Result<impl R
 }
 
 fn unknown() -> actix_web::Error {
-    error::ErrorNotFound("nothing came of this trace")
+    error::ErrorNotFound("no envelope of this trace has arrived")
 }

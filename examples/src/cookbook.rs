@@ -1,4 +1,4 @@
-//! The pages of the cookbook. Their programs are run as documentation tests.
+//! The pages of the cookbook, whose programs run as documentation tests.
 
 macro_rules! pages {
     ($($page:ident: $file:literal,)*) => {
@@ -36,7 +36,7 @@ mod tests {
 
     use super::*;
 
-    /// What is in the blocks of code that begin so.
+    /// Returns the text of the code blocks that begin with this line.
     fn code(page: &str, fence: &str) -> String {
         let mut inside = false;
         let lines = page.lines().filter(|line| {
@@ -47,7 +47,7 @@ mod tests {
         lines.map(|line| format!("{line}\n")).collect()
     }
 
-    /// The packages that a page says to add, under the names that programs have for them.
+    /// Returns the packages that a page says to add, by their names in Rust.
     fn added(page: &str) -> BTreeSet<String> {
         let commands = code(page, "```sh");
         let packages = commands.lines().filter_map(|line| line.strip_prefix("cargo add "));
@@ -57,7 +57,7 @@ mod tests {
         packages.map(|package| package.replace('-', "_")).collect()
     }
 
-    /// Whether a program has a path that begins so.
+    /// Whether a program has a path that begins with this package.
     fn mentions(program: &str, package: &str) -> bool {
         let path = format!("{package}::");
         program.match_indices(&path).any(|(at, _)| {
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn every_page_is_run_and_in_the_readmes_index() {
+    fn every_page_is_run_and_indexed() {
         let examples = Path::new(env!("CARGO_MANIFEST_DIR"));
         let readme = std::fs::read_to_string(examples.join("../README.md")).unwrap();
         let mut files = 0;
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn every_page_says_which_packages_its_program_needs() {
+    fn every_page_names_the_packages_it_needs() {
         let cookbook = Path::new(env!("CARGO_MANIFEST_DIR")).join("cookbook");
         let pages = PAGES.iter().map(|name| (name, std::fs::read_to_string(cookbook.join(name))));
         let pages = pages.map(|(name, page)| (name, page.unwrap())).collect::<Vec<_>>();

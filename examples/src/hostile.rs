@@ -1,5 +1,5 @@
-//! Pages for callers who mean harm: what they send is in each, as far as it is let in, and a real browser can
-//! look at what became of it.
+//! Pages for hostile callers. Each page has what its caller sent, as far as the library accepts it. A real browser then
+//! shows whether it did any harm.
 
 use std::net::TcpListener;
 use std::sync::{Mutex, PoisonError};
@@ -16,7 +16,7 @@ use tracehop::Propagator;
 use tracehop_actix::{Trace, TracePropagation};
 use tracehop_askama::filters;
 
-/// The headers of each caller. A script that ran would say so in the window around all pages.
+/// The `sentry-trace` and the `baggage` of each caller. A script that runs sets `ran` in the window around all pages.
 const CALLERS: [(&str, &[u8]); 17] = [
     (GOOD, b"sentry-a=harmless"),
     (GOOD, b"sentry-a=\"><script>top.ran=1</script>"),
@@ -39,7 +39,7 @@ const CALLERS: [(&str, &[u8]); 17] = [
 
 const GOOD: &str = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
 
-/// What a page was given to say: its tags, by name.
+/// The tags that were rendered into one page, by name.
 #[derive(Debug, Clone, Serialize)]
 struct Said {
     caller: usize,
@@ -48,11 +48,11 @@ struct Said {
 
 type Log = Data<Mutex<Vec<Said>>>;
 
-/// Serves the pages on a socket: all of them in frames of `/`, and what they were given to say at `/said`.
+/// Serves the pages on a socket: `/` has all of them in frames, `/said` returns their tags.
 ///
 /// # Errors
 ///
-/// A socket that cannot be listened on.
+/// The socket cannot be listened on.
 pub fn serve(listener: TcpListener) -> anyhow::Result<Server> {
     let propagator = Propagator::builder().traces_sample_rate(1.0).build()?;
     let log = Log::default();
@@ -71,7 +71,7 @@ pub fn serve(listener: TcpListener) -> anyhow::Result<Server> {
     Ok(server.workers(1).listen(listener)?.run())
 }
 
-/// Makes the browser's request that of a caller.
+/// Puts the headers of a hostile caller into the request of the browser.
 async fn call(
     caller: Path<usize>,
     mut request: ServiceRequest,

@@ -1,4 +1,4 @@
-//! The service that knows what is in stock: JSON over actix-web, with a SQLite database behind.
+//! The service `inventory`: returns the stock as JSON, from a SQLite database.
 
 mod stock;
 
@@ -19,13 +19,13 @@ pub use self::stock::{Item, Stock, StockError};
 use crate::loopback::is_on_this_machine;
 use crate::telemetry::{self, Telemetry};
 
-/// What inventory is told when it is started.
+/// The options of inventory.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Options {
-    /// The database's file; without one the stock is kept in memory
+    /// The file of the database; without one the stock is kept in memory
     #[arg(long, value_name = "FILE")]
     pub database: Option<PathBuf>,
-    /// Where it sends what it records
+    /// Where inventory sends its envelopes
     #[command(flatten)]
     pub telemetry: telemetry::Options,
 }
@@ -34,7 +34,7 @@ pub struct Options {
 ///
 /// # Errors
 ///
-/// A database that cannot be opened, addresses that are none, or a socket that cannot be listened on.
+/// The database cannot be opened, an option is not a valid address, or the socket cannot be listened on.
 pub fn serve(listener: TcpListener, options: &Options) -> anyhow::Result<Server> {
     let stock = Data::new(Stock::open(options.database.as_deref())?);
     let telemetry = Data::new(Telemetry::new("inventory", &options.telemetry, |builder| builder)?);
@@ -44,18 +44,18 @@ pub fn serve(listener: TcpListener, options: &Options) -> anyhow::Result<Server>
             .app_data(Data::clone(&stock))
             .route("/stock", web::get().to(all))
             .route("/stock/{sku}", web::get().to(one))
-            .wrap(TracePropagation::new(telemetry.propagator()).sentry(true))
+            .wrap(TracePropagation::new(telemetry.propagator()))
             .wrap(cors())
     });
     Ok(server.workers(2).listen(listener)?.run())
 }
 
-/// Lets pages of other origins on this machine read the stock, and send their trace along.
+/// Allows pages of other origins on this machine to read the stock and to send their trace.
 fn cors() -> Cors {
     Cors::default()
         .allowed_origin_fn(|origin, _| is_page_of_this_machine(origin))
         .allowed_methods(["GET"])
-        .allowed_headers(TRACE_HEADERS)
+        .allowed_headers(TRACE_HEADERS.iter().copied())
         .max_age(600)
 }
 
@@ -68,7 +68,7 @@ async fn all(stock: Data<Stock>) -> actix_web::Result<impl Responder> {
     let items = web::block(move || stock.all()).await?;
     let items = items.map_err(error::ErrorInternalServerError)?;
     for item in items.iter().filter(|item| item.quantity == 0) {
-        // Visitors need not know more than that there are none. Those who buy must: it was forgotten.
+        // The visitor gets a quantity of 0. The error goes to Sentry, for the staff that orders.
         sentry::capture_error(&SoldOut { sku: item.sku.clone() });
     }
     Ok(Json(items))
@@ -87,13 +87,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_pages_of_this_machine_may_ask() {
-        let may_ask = |origin| is_page_of_this_machine(&HeaderValue::from_static(origin));
+    fn cors_allows_only_pages_of_this_machine() {
+        let is_allowed = |origin| is_page_of_this_machine(&HeaderValue::from_static(origin));
         for origin in ["http://127.0.0.1:8080", "http://localhost:3000", "http://[::1]"] {
-            assert!(may_ask(origin), "{origin}");
+            assert!(is_allowed(origin), "{origin}");
         }
         for origin in ["http://example.com", "null", "http://127.0.0.1.example.com", "file://"] {
-            assert!(!may_ask(origin), "{origin}");
+            assert!(!is_allowed(origin), "{origin}");
         }
     }
 }

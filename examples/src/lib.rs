@@ -1,13 +1,13 @@
 //! Two services and a browser page that share one trace.
 //!
-//! [`storefront`] renders a page with askama and asks [`inventory`], through reqwest-middleware, what is in
-//! stock; the page's script asks it once more, from the browser. Both services record what they do with Sentry's
-//! SDK, set up in [`telemetry`], and so does the page's script, without one.
+//! [`storefront`] renders a page with askama. For the stock it calls [`inventory`] through reqwest-middleware. The
+//! script of the page calls inventory as well, from the browser. Both services record with Sentry's SDK, set up in
+//! [`telemetry`]. The script sends an envelope that it makes itself.
 //!
-//! [`collector`] takes the envelopes that all of them send, or any other SDK, and draws the traces in them.
+//! [`collector`] accepts the envelopes of these three, and of any SDK, and draws the traces in them.
 //!
-//! Propagation is in few lines of each service: the middleware in its `App`, the client, the filter in the template,
-//! and the transport of the SDK. The rest is a shop.
+//! A service needs few lines for propagation: the recorder on the propagator, the middleware in its `App`, the client,
+//! and the filter in the template.
 
 pub mod collector;
 mod cookbook;

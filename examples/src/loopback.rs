@@ -1,6 +1,6 @@
 use url::{Host, Url};
 
-/// Whether a URL leads to this machine, whatever names it is given elsewhere.
+/// Whether the host of a URL is `localhost` or a loopback address.
 pub(crate) fn is_on_this_machine(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",

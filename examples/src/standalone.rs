@@ -1,24 +1,24 @@
-//! What the programs that serve have in common.
+//! The command line and the start-up that all service programs share.
 
 use std::net::{SocketAddr, TcpListener};
 
 use actix_web::dev::Server;
 use clap::Args;
 
-/// Where a program listens.
+/// The address that a program listens on.
 #[derive(Debug, Clone, Args)]
 pub struct Listen {
-    /// Where to listen; port 0 takes a free one
+    /// The address to listen on; port 0 takes a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
 }
 
 impl Listen {
-    /// Serves until the process is told to end, and prints where when it is ready.
+    /// Serves until the process gets a signal to end. Prints the URL when it is ready.
     ///
     /// # Errors
     ///
-    /// An address that cannot be listened on, and what goes wrong with serving.
+    /// The address cannot be listened on, or serving fails.
     pub async fn serve(
         &self,
         name: &str,

@@ -1,4 +1,4 @@
-//! The service that people see: pages rendered with askama, with what inventory says on them.
+//! The service `storefront`: renders a page with askama, with the stock from inventory.
 
 mod pages;
 
@@ -19,24 +19,24 @@ use url::Url;
 use crate::inventory::Item;
 use crate::telemetry::{self, Telemetry};
 
-/// What the storefront is told when it is started.
+/// The options of the storefront.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// Where inventory is
+    /// The URL of inventory
     #[arg(long, value_name = "URL")]
     pub inventory: Url,
-    /// Where it sends what it records
+    /// Where the storefront sends its envelopes
     #[command(flatten)]
     pub telemetry: telemetry::Options,
 }
 
-/// The article that the page's script asks for once more.
+/// The article that the script of the page looks up.
 const FEATURED: &str = "teapot";
 
-/// How long inventory may take.
+/// The longest time that inventory may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Where inventory is, and how to ask it.
+/// The client for inventory, and its URL.
 #[derive(Debug)]
 struct Inventory {
     client: ClientWithMiddleware,
@@ -45,7 +45,7 @@ struct Inventory {
 
 impl Inventory {
     async fn items(&self) -> anyhow::Result<Vec<Item>> {
-        // The trace of the request that is being answered goes with this one, by itself.
+        // The client finds the trace of the running request by itself.
         let response = self.client.get(self.url.join("/stock")?).send().await?;
         Ok(response.error_for_status()?.json().await?)
     }
@@ -55,7 +55,7 @@ impl Inventory {
 ///
 /// # Errors
 ///
-/// Addresses that are none, or a socket that cannot be listened on.
+/// An option is not a valid address, or the socket cannot be listened on.
 pub fn serve(listener: TcpListener, options: &Options) -> anyhow::Result<Server> {
     let inventory = options.inventory.origin().ascii_serialization();
     let telemetry = Telemetry::new("storefront", &options.telemetry, |builder| {
@@ -71,7 +71,7 @@ pub fn serve(listener: TcpListener, options: &Options) -> anyhow::Result<Server>
     let telemetry = Data::new(telemetry);
     let server = HttpServer::new(move || {
         telemetry.bind();
-        let propagation = TracePropagation::new(telemetry.propagator()).sentry(true);
+        let propagation = TracePropagation::new(telemetry.propagator());
         App::new()
             .app_data(Data::clone(&inventory))
             .app_data(Data::clone(&telemetry))
@@ -96,11 +96,11 @@ async fn shop(
         release: telemetry::release("browser"),
         environment: telemetry::ENVIRONMENT,
         envelopes: destinations.for_pages().join(" "),
-        picture: destinations.picture(trace.trace_id()),
+        trace_url: destinations.trace_url(trace.trace_id()),
         trace,
     };
     let html = page.render().map_err(error::ErrorInternalServerError)?;
-    // The page has this visitor's trace in it: it is nobody else's.
+    // The page has the trace of this visitor: no cache may give it to another visitor.
     Ok(Html::new(html).customize().insert_header((CACHE_CONTROL, "no-store")))
 }
 

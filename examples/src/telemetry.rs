@@ -1,7 +1,7 @@
-//! Where a service sends what it records, and the trace that it records in.
+//! The set-up of a service: its propagator, Sentry's SDK, and where the SDK sends envelopes.
 //!
-//! Both services set up [`Propagator`] and Sentry's SDK in the same way, with the same options, so that both speak of
-//! the same project, release and rate.
+//! Propagator and SDK get the same DSN, release, environment and rate. One [`SentryRecorder`] joins them: the
+//! propagator records with it, and it wraps the SDK's transport.
 
 mod copies;
 mod destinations;
@@ -12,30 +12,31 @@ use std::time::Duration;
 use clap::Args;
 use sentry::{Client, ClientOptions, Hub};
 use tracehop::{Propagator, PropagatorBuilder};
+use tracehop_sentry::SentryRecorder;
 use url::Url;
 
 use self::copies::WithCopies;
 pub use self::destinations::Destinations;
 
-/// Which trace data a service sends, and where to.
+/// The options that say where a service sends its envelopes.
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
 pub struct Options {
-    /// The project in Sentry that gets what is recorded
+    /// The project in Sentry that gets the envelopes
     #[arg(long, value_name = "DSN", env = "SENTRY_DSN", hide_env_values = true)]
     pub dsn: Option<String>,
-    /// A collector that gets it as well, and draws it
+    /// A collector that gets the envelopes as well, and draws their traces
     #[arg(long, value_name = "URL")]
     pub collector: Option<Url>,
-    /// The Spotlight that gets it as well; `true` for the one of this machine
+    /// A Spotlight that gets the envelopes as well; `true` for the one of this machine
     #[arg(long, value_name = "URL", env = "SENTRY_SPOTLIGHT")]
     pub spotlight: Option<String>,
-    /// The organisation's number, which the DSN of a self-hosted installation does not have
+    /// The number of the organisation, if the DSN does not contain it, as with a self-hosted Sentry
     #[arg(long, value_name = "NUMBER")]
     pub org_id: Option<u64>,
 }
 
-/// All that a service needs to record what it does.
+/// The propagator and the SDK's client of one service.
 #[derive(Debug)]
 pub(crate) struct Telemetry {
     propagator: Propagator,
@@ -43,19 +44,21 @@ pub(crate) struct Telemetry {
     destinations: Destinations,
 }
 
-/// How long one who is sent to may take to answer, and all of them together in the end.
+/// The longest time for one request to a destination, and for sending the rest at the end.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Everything: nobody visits the shop so often.
+/// The share of traces to sample: all of them.
 const RATE: f64 = 1.0;
 
-/// Where it all runs, as Sentry names it.
+/// The environment of both services.
 pub(crate) const ENVIRONMENT: &str = "demo";
 
 impl Telemetry {
+    /// Sets up the propagator and the SDK's client of a service.
+    ///
     /// # Errors
     ///
-    /// Options that are no addresses.
+    /// An option is not a valid address, or `configure` set an option that `build` refuses.
     pub(crate) fn new(
         service: &str,
         options: &Options,
@@ -63,10 +66,12 @@ impl Telemetry {
     ) -> anyhow::Result<Self> {
         let destinations = Destinations::new(options)?;
         let release = release(service);
+        let recorder = SentryRecorder::new();
         let mut builder = Propagator::builder()
             .release(&release)
             .environment(ENVIRONMENT)
-            .traces_sample_rate(RATE);
+            .traces_sample_rate(RATE)
+            .recorder(recorder.clone());
         if let Some(dsn) = destinations.dsn() {
             builder = builder.dsn(dsn.to_string());
         }
@@ -81,9 +86,9 @@ impl Telemetry {
                 .release(release)
                 .environment(ENVIRONMENT)
                 .traces_sample_rate(RATE as f32)
-                .transport(propagator.sentry_transport(transport)),
+                .transport(recorder.transport(transport)),
         );
-        // After the defaults, which would take what is in the environment for none that is given.
+        // After the defaults, which read the environment if these are not set.
         client.dsn = destinations.dsn().cloned();
         client.org_id = options.org_id.map(Into::into).or(client.org_id);
         let client = Arc::new(Client::from_config(client));
@@ -98,8 +103,8 @@ impl Telemetry {
         &self.destinations
     }
 
-    /// Makes the threads' hub one of this service's. `sentry::init` would do so for the whole process, in which the
-    /// demo has two services.
+    /// Binds the client of this service to the hub of the current thread. `sentry::init` would bind it for the whole
+    /// process, but the demo has two services in one process.
     pub(crate) fn bind(&self) {
         Hub::current().bind_client(Some(Arc::clone(&self.client)));
     }
@@ -107,12 +112,12 @@ impl Telemetry {
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        // Sends what is not sent yet, as the guard of `sentry::init` does.
+        // Sends the envelopes that are still waiting, as the guard of `sentry::init` does.
         self.client.close(Some(PATIENCE));
     }
 }
 
-/// The version of a service, as Sentry writes it.
+/// Returns the release of a service, in Sentry's form `name@version`.
 pub(crate) fn release(service: &str) -> String {
     format!("{service}@{}", env!("CARGO_PKG_VERSION"))
 }

@@ -1,4 +1,4 @@
-//! The collector, as SDKs and browsers see it.
+//! The collector over HTTP, as SDKs and browsers use it.
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -44,12 +44,12 @@ impl Drop for Collector {
     }
 }
 
-/// Without the proxy that the environment may name.
+/// A client that ignores proxies in the environment.
 fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
-/// A transaction as an SDK that sends those, an error below it, and a call as an SDK that sends each span by itself.
+/// Three envelopes: a transaction, an error in it, and a span that an SDK sends without a transaction.
 fn envelopes() -> [String; 3] {
     let trace = json!({ "trace_id": TRACE_ID, "sample_rate": "0.10" });
     let header = json!({ "event_id": "9ec79c33ec9942ab8353589fcb2e04dc", "trace": trace });
@@ -75,7 +75,7 @@ fn envelopes() -> [String; 3] {
 }
 
 #[actix_web::test]
-async fn envelopes_of_several_senders_are_drawn_as_one_tree() {
+async fn envelopes_of_several_senders_form_one_tree() {
     let collector = Collector::start();
     let empty = collector.get(&format!("/traces/{TRACE_ID}/json")).await;
     assert_eq!(empty.status(), 404);
@@ -110,7 +110,7 @@ async fn envelopes_of_several_senders_are_drawn_as_one_tree() {
 }
 
 #[actix_web::test]
-async fn an_envelope_may_come_in_every_way_that_sdks_send_it() {
+async fn envelopes_are_accepted_in_every_sdk_form() {
     let [envelope, ..] = envelopes();
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(envelope.as_bytes()).unwrap();
@@ -140,7 +140,7 @@ async fn an_envelope_may_come_in_every_way_that_sdks_send_it() {
 }
 
 #[actix_web::test]
-async fn pages_of_any_origin_may_send_and_none_may_look() {
+async fn pages_of_any_origin_send_but_cannot_read() {
     let collector = Collector::start();
     let [envelope, ..] = envelopes();
     let origin = "http://shop.example";
@@ -157,7 +157,7 @@ async fn pages_of_any_origin_may_send_and_none_may_look() {
 }
 
 #[actix_web::test]
-async fn what_is_no_envelope_is_refused() {
+async fn malformed_and_oversized_envelopes_are_refused() {
     let collector = Collector::start();
     let mut bomb = GzEncoder::new(Vec::new(), Compression::best());
     bomb.write_all(&vec![b'\n'; 9 << 20]).unwrap();

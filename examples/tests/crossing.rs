@@ -1,4 +1,4 @@
-//! Thousands of requests at once, each in a trace of its own, through handlers that do all that handlers do.
+//! Thousands of concurrent requests, each in a trace of its own, through handlers that spawn, block, panic and so on.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -21,23 +21,24 @@ use tracehop_reqwest::RequestBuilderExt as _;
 
 const REQUESTS: usize = 3_000;
 
-/// At the same time, within the open files that a process may have.
+/// How many requests run at the same time: few enough for the limit of open files.
 const AT_ONCE: usize = 128;
 
-/// What happens in a handler, in turn.
+/// What the handler does; each request takes the next kind.
 const KINDS: [&str; 8] =
-    ["await", "spawn", "thread", "select", "timeout", "panic", "cancelled", "told"];
+    ["await", "spawn", "thread", "select", "timeout", "panic", "cancelled", "given"];
 
-/// The trace of request number `n`, and an item of its own.
+/// The trace of request number `n`.
 fn trace_id(n: usize) -> String {
     format!("{:032x}", n + 1)
 }
 
+/// The baggage of request number `n`, with an item that no other request has.
 fn baggage(n: usize) -> String {
     format!("sentry-trace_id={},sentry-sample_rand=0.5,sentry-n={n}", trace_id(n))
 }
 
-/// Where all outgoing calls arrive: whose they are, and the headers that they had.
+/// The calls that the service in the middle makes: the number of the request, `sentry-trace` and `baggage`.
 #[derive(Default)]
 struct Calls(Mutex<Vec<(usize, String, String)>>);
 
@@ -56,7 +57,8 @@ async fn record(n: Path<usize>, request: HttpRequest, calls: Data<Calls>) -> imp
 struct Middle {
     client: ClientWithMiddleware,
     calls_at: SocketAddr,
-    /// Those whose caller goes away tell that they wait, and are told when they are dropped.
+    /// For the kind `cancelled`, by number of the request: a sender for when the handler waits, and one for the trace
+    /// that is current when the handler is dropped.
     waiting: Mutex<HashMap<usize, (oneshot::Sender<()>, oneshot::Sender<Option<String>>)>>,
 }
 
@@ -129,13 +131,13 @@ async fn handle(
             let _ = waits.send(());
             std::future::pending::<()>().await;
         }
-        "told" => {
+        "given" => {
             let trace = trace.clone();
-            let told = rt::spawn(async move {
+            let seen = rt::spawn(async move {
                 middle.request(n).with_trace(&trace.child()).send().await.unwrap();
                 current()
             });
-            assert_eq!(told.await.unwrap(), None);
+            assert_eq!(seen.await.unwrap(), None);
         }
         _ => panic!("no such kind"),
     }
@@ -143,7 +145,7 @@ async fn handle(
     Ok(trace_id(n))
 }
 
-/// Outside of the middleware, on the same workers: nobody's trace may be there.
+/// A handler outside of the middleware, on the same workers: it must see no trace.
 async fn outside() -> String {
     let before = current();
     tokio::task::yield_now().await;
@@ -212,12 +214,12 @@ async fn send(address: SocketAddr, path: &str, headers: &str) -> TcpStream {
 
 async fn answer(mut stream: TcpStream) -> String {
     let mut answer = String::new();
-    // A handler that panics takes the connection with it.
+    // A handler that panics closes the connection.
     let _ = stream.read_to_string(&mut answer).await;
     answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
 }
 
-/// Makes request number `n`, as the kind says, and checks what its caller can see.
+/// Makes request number `n` and checks what the caller sees.
 async fn one(middle: SocketAddr, state: Data<Middle>, n: usize) {
     let kind = KINDS[n % KINDS.len()];
     let (path, id) = (format!("/in/{kind}/{n}"), trace_id(n));
@@ -228,7 +230,7 @@ async fn one(middle: SocketAddr, state: Data<Middle>, n: usize) {
         state.waiting.lock().unwrap().insert(n, (waits, at_drop));
         let stream = send(middle, &path, &headers).await;
         waiting.await.unwrap();
-        // A connection that is merely closed might be closed by half, and the answer still wanted.
+        // A reset: after a normal close the server may go on, as if only one direction was closed.
         stream.set_zero_linger().unwrap();
         drop(stream);
         assert_eq!(dropped.await.unwrap(), Some(id));
@@ -242,8 +244,8 @@ async fn one(middle: SocketAddr, state: Data<Middle>, n: usize) {
 }
 
 #[actix_web::test]
-async fn every_call_carries_the_trace_of_the_request_that_it_is_made_for() {
-    // Thousands of panics are on purpose; all others are shown.
+async fn concurrent_requests_keep_their_own_traces() {
+    // The panics on purpose are not shown; there are hundreds.
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if panic.payload_as_str() != Some("on purpose") {
@@ -259,7 +261,7 @@ async fn every_call_carries_the_trace_of_the_request_that_it_is_made_for() {
         let middle = servers.middle;
         requests.spawn(async move {
             let _permit = permits.acquire().await.unwrap();
-            // One that goes wrong may leave its caller waiting for ever.
+            // A request that fails may leave its caller waiting without end.
             let one = tokio::time::timeout(Duration::from_secs(60), one(middle, state, n));
             one.await.unwrap_or_else(|_| panic!("request {n} is still not answered"));
         });
@@ -271,12 +273,15 @@ async fn every_call_carries_the_trace_of_the_request_that_it_is_made_for() {
     let mut spans = HashMap::new();
     let mut counts = vec![0; REQUESTS];
     for (n, sentry_trace, line) in &*servers.calls.0.lock().unwrap() {
-        assert!(sentry_trace.starts_with(&trace_id(*n)), "request {n} was called {sentry_trace}");
+        assert!(sentry_trace.starts_with(&trace_id(*n)), "call of request {n}: {sentry_trace}");
         assert_eq!(*line, baggage(*n));
         counts[*n] += 1;
-        // And no span is that of two requests.
+        // No two requests share a span.
         let owner = spans.insert(sentry_trace.clone(), *n);
-        assert!(owner.is_none_or(|owner| owner == *n), "{sentry_trace} is of {owner:?} and {n}");
+        assert!(
+            owner.is_none_or(|owner| owner == *n),
+            "{sentry_trace} belongs to {owner:?} and {n}"
+        );
     }
     for (n, count) in counts.into_iter().enumerate() {
         let kind = KINDS[n % KINDS.len()];
@@ -285,7 +290,7 @@ async fn every_call_carries_the_trace_of_the_request_that_it_is_made_for() {
             "await" => 3,
             _ => 2,
         };
-        // How far the one that is timed out gets is a matter of luck.
+        // A request with a timeout may make its second call or not.
         assert!(count == expected || kind == "timeout" && count == 1, "{kind}: {count}");
     }
     for _ in 0..64 {

@@ -1,4 +1,4 @@
-//! The logs of two services, each a process of its own: whatever was said for a request is found by its trace id.
+//! The logs of two services in processes of their own: the trace id of a request finds all its lines in both.
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -23,13 +23,13 @@ use tracehop::{InTrace as _, PropagationContext, Propagator};
 use tracing::{Instrument as _, Span, info};
 use tracing_subscriber::fmt::format::FmtSpan;
 
-/// How many requests are under way at the same time.
+/// How many requests run at the same time.
 const REQUESTS: usize = 16;
 
-/// How long all of them may take: one that fails leaves the others waiting for it.
+/// The longest time for all requests. A request that fails leaves the others waiting at the barrier.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What is said in the trace of each request, in this order.
+/// The messages that the storefront logs in the trace of each request, in this order.
 const STOREFRONT: [&str; 10] = [
     "page",
     "before",
@@ -42,6 +42,7 @@ const STOREFRONT: [&str; 10] = [
     "chunk",
     "end of body",
 ];
+/// The messages that inventory logs in the trace of each request, in this order.
 const INVENTORY: [&str; 14] = [
     "stock",
     "before",
@@ -65,7 +66,7 @@ async fn awaited(request: usize) {
     info!(request, "after");
 }
 
-/// Says something with each chunk, and at its end.
+/// A body that logs a message for each chunk, and when it is dropped.
 struct Streamed {
     request: usize,
     chunks: u8,
@@ -101,12 +102,12 @@ impl Drop for Streamed {
     }
 }
 
-/// What the handlers of a service share.
+/// The state of a service.
 struct Service {
     client: ClientWithMiddleware,
     inventory: String,
-    /// Lets requests go on when all are there.
-    all_are_here: Barrier,
+    /// Holds requests until all of them have arrived.
+    all_arrived: Barrier,
 }
 
 impl Service {
@@ -120,7 +121,7 @@ impl Service {
 async fn page(request: Path<usize>, service: Data<Service>) -> HttpResponse {
     let request = *request;
     info!(request, "page");
-    service.all_are_here.wait().await;
+    service.all_arrived.wait().await;
     awaited(request).await;
     let job = {
         let service = Data::clone(&service);
@@ -140,18 +141,18 @@ async fn page(request: Path<usize>, service: Data<Service>) -> HttpResponse {
 
 async fn stock(request: Path<usize>, service: Data<Service>) -> HttpResponse {
     info!(request = *request, "stock");
-    service.all_are_here.wait().await;
+    service.all_arrived.wait().await;
     awaited(*request).await;
     HttpResponse::Ok().body(Streamed::new(*request))
 }
 
-/// Makes this program one of the services: where inventory is, or nothing for inventory itself.
+/// Makes this program one of the services. The value is the URL of inventory, or empty for inventory itself.
 const INVENTORY_IS_AT: &str = "TRACEHOP_TEST_INVENTORY";
 
-/// Not a test, but a service in a process of its own. It says where it listens, logs to standard error, and ends with
-/// its standard input.
+/// Not a test, but a service in a process of its own. It prints its address, logs to standard error, and ends when its
+/// standard input ends.
 #[test]
-fn a_service() {
+fn service_process() {
     let Ok(inventory) = std::env::var(INVENTORY_IS_AT) else { return };
     let format = tracing_subscriber::fmt().json().with_span_events(FmtSpan::CLOSE);
     format.with_writer(std::io::stderr).init();
@@ -160,8 +161,8 @@ fn a_service() {
     let client = reqwest_middleware::ClientBuilder::new(client)
         .with(tracehop_reqwest::TracePropagation::new(propagator.clone()))
         .build();
-    let all_are_here = Barrier::new(REQUESTS);
-    let service = Data::new(Service { client, inventory, all_are_here });
+    let all_arrived = Barrier::new(REQUESTS);
+    let service = Data::new(Service { client, inventory, all_arrived });
     rt::System::new().block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         println!("\nlistening on {}", listener.local_addr().unwrap());
@@ -185,7 +186,7 @@ fn a_service() {
     });
 }
 
-/// A service that runs.
+/// A running service.
 struct Running {
     child: Child,
     url: String,
@@ -195,20 +196,20 @@ struct Running {
 impl Running {
     fn start(inventory: &str) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "--nocapture", "a_service"]).env(INVENTORY_IS_AT, inventory);
+        command.args(["--exact", "--nocapture", "service_process"]).env(INVENTORY_IS_AT, inventory);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap()).lines();
         let log = std::thread::spawn(move || log.map(Result::unwrap).collect());
-        let mut said = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut output = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
         let address =
-            said.find_map(|line| line.strip_prefix("listening on ").map(str::to_owned)).unwrap();
-        // The rest must have a reader, or the service could not end.
-        std::thread::spawn(move || said.for_each(drop));
+            output.find_map(|line| line.strip_prefix("listening on ").map(str::to_owned)).unwrap();
+        // The rest of the output needs a reader, or the service blocks when it writes.
+        std::thread::spawn(move || output.for_each(drop));
         Self { child, url: format!("http://{address}"), log }
     }
 
-    /// Everything that it logged from its start to its end.
+    /// Stops the service. Returns all lines of its log.
     fn stop(mut self) -> Vec<Line> {
         drop(self.child.stdin.take());
         assert!(self.child.wait().unwrap().success());
@@ -235,29 +236,28 @@ impl Line {
         self.json["fields"]["message"].as_str().unwrap()
     }
 
-    /// The trace ids of the spans that it is in.
+    /// The trace ids of the spans that the line is in.
     fn trace_ids(&self) -> Vec<&str> {
         let spans = self.json["spans"].as_array().into_iter().flatten();
         spans.map(|span| span["trace_id"].as_str().unwrap()).collect()
     }
 
-    /// Whether a span of this name ended here.
+    /// Whether the line is the end of a span with this name.
     fn is_end_of(&self, span: &str) -> bool {
         self.message() == "close" && self.json["span"]["name"] == span
     }
 }
 
-/// Looks in a log for each trace, as people do, and checks that this finds what was said for its request and nothing
-/// else.
+/// Searches a log for each trace id, and checks that the search finds exactly the lines of its request.
 fn check(log: &[Line], traces: &[PropagationContext], expected: &[&str]) {
     let of_requests = log.iter().filter(|line| !line.json["fields"]["request"].is_null());
     assert_eq!(of_requests.count(), traces.len() * expected.len());
     for (request, trace) in traces.iter().enumerate() {
         let trace_id = trace.trace_id().to_string();
         let found = log.iter().filter(|line| line.text.contains(&trace_id));
-        let (ends, said): (Vec<_>, Vec<_>) = found.partition(|line| line.message() == "close");
-        assert_eq!(said.iter().map(|line| line.message()).collect::<Vec<_>>(), expected);
-        for line in said {
+        let (ends, lines): (Vec<_>, Vec<_>) = found.partition(|line| line.message() == "close");
+        assert_eq!(lines.iter().map(|line| line.message()).collect::<Vec<_>>(), expected);
+        for line in lines {
             assert_eq!(line.json["fields"]["request"], request, "{}", line.text);
             assert_eq!(line.trace_ids(), [&trace_id], "{}", line.text);
         }
@@ -273,7 +273,7 @@ fn check(log: &[Line], traces: &[PropagationContext], expected: &[&str]) {
 }
 
 #[actix_web::test]
-async fn what_two_services_log_for_a_request_is_found_by_its_trace_id_in_both() {
+async fn trace_id_finds_log_lines_of_both_services() {
     let inventory = Running::start("");
     let storefront = Running::start(&inventory.url);
     let propagator = Propagator::builder().traces_sample_rate(1.0).build().unwrap();

@@ -1,49 +1,50 @@
+use std::borrow::Cow;
+
 use http::Extensions;
 use reqwest::{Request, Response};
-use reqwest_middleware::{Middleware, Next, Result};
+use reqwest_middleware::{Error, Middleware, Next, Result};
+use tracehop::hop::{ClientHop, TraceChoice};
+use tracehop::recorder::OutgoingRequest;
 use tracehop::{PropagationContext, Propagator};
 
-use crate::redirect::{Carried, carrying};
-use crate::request::Choice;
-use crate::sentry::Call;
-use crate::span::CallSpan;
+use crate::redirect::carrying;
 
-/// Middleware that puts the trace into the headers of each request.
+/// Middleware that writes the trace into the headers of each request.
 ///
-/// Which trace: the one that the request was [told](crate::RequestBuilderExt::with_trace), else the
+/// The trace is the one that the request was [given](crate::RequestBuilderExt::with_trace), else the
 /// [current](PropagationContext::current) one, else a new one of this propagator's.
 ///
-/// The request's URL must be a target for this propagator, and for the one that the trace came from if that is
-/// another: a client that was given targets keeps to them.
+/// The request's URL must be a target for this propagator, and also for the propagator that made the trace, if that is
+/// another: a client with targets keeps to them.
 ///
-/// With the feature `tracing` all that is logged meanwhile is in a [span](crate#logs).
-/// With the feature `sentry` each request is a span of Sentry's SDK, below the transaction of the trace, and its span id
-/// is what the called service gets as its parent. See the [crate's documentation](crate).
+/// A [recorder](tracehop::PropagatorBuilder::recorder) of the propagator, and with the feature `tracing` a
+/// [log span](tracehop#log-spans), record the request. See the [crate's documentation](crate).
 #[derive(Debug, Clone)]
 pub struct TracePropagation {
     propagator: Propagator,
 }
 
-/// The trace that was begun for a request, kept so that a retry of it belongs to the same.
+/// The trace that began with a request, kept so that a retry of it is in the same trace.
 #[derive(Debug, Clone)]
 struct Begun(PropagationContext);
 
 impl TracePropagation {
-    /// Middleware that begins new traces with this propagator, for requests that are made outside of any.
+    /// Makes the middleware. Requests outside of any trace begin one by this propagator.
     pub fn new(propagator: Propagator) -> Self {
         Self { propagator }
     }
+}
 
-    /// The trace that a request belongs to, if to any.
-    fn context(&self, extensions: &mut Extensions) -> Option<PropagationContext> {
-        match extensions.get::<Choice>() {
-            Some(Choice::With(context)) => Some(context.clone()),
-            Some(Choice::Without) => None,
-            None => Some(PropagationContext::current().unwrap_or_else(|| {
-                let begin = || Begun(self.propagator.start_new_trace());
-                extensions.get_or_insert_with(begin).0.clone()
-            })),
-        }
+/// A request as the kit sees it.
+struct Outgoing<'r>(&'r Request);
+
+impl OutgoingRequest for Outgoing<'_> {
+    fn method(&self) -> &str {
+        self.0.method().as_str()
+    }
+
+    fn url(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self.0.url().as_str())
     }
 }
 
@@ -56,19 +57,44 @@ impl Middleware for TracePropagation {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
-        let call = self.context(extensions).map(|context| Call::start(context, &request));
-        let context = call.as_ref().map(Call::context);
-        let span = CallSpan::open(context, &request);
-        let context =
-            context.filter(|context| self.propagator.propagates_to(context, request.url()));
-        if let Some(context) = context {
-            span.in_scope(|| context.inject_always(request.headers_mut()));
-        }
-        let carried = context.and_then(|context| Carried::new(&self.propagator, context));
-        let result = span.around(carrying(carried, next.run(request, extensions))).await;
-        if let Some(call) = call {
-            call.end(&result);
+        let choice = extensions.get::<TraceChoice>().cloned();
+        let begin = || {
+            let begun = || Begun(self.propagator.start_new_trace());
+            extensions.get_or_insert_with(begun).0.clone()
+        };
+        let hop = ClientHop::start(&self.propagator, choice, begin, &Outgoing(&request));
+        let carried = if hop.propagates_to(request.url()) {
+            hop.inject(request.headers_mut());
+            hop.carried_trace()
+        } else {
+            None
+        };
+        let result = hop.around(carrying(carried, next.run(request, extensions))).await;
+        match &result {
+            Ok(response) => hop.finish(response.status().as_u16()),
+            Err(error) => hop.fail(kind(error)),
         }
         result
     }
+}
+
+/// Returns the kind of an error. The text of an error has the whole URL, or comes from other middleware.
+fn kind(error: &Error) -> &'static str {
+    let Error::Reqwest(error) = error else { return "middleware" };
+    #[cfg(not(target_arch = "wasm32"))]
+    let is_connect = error.is_connect();
+    #[cfg(target_arch = "wasm32")]
+    let is_connect = false;
+    [
+        (error.is_timeout(), "timeout"),
+        (is_connect, "connect"),
+        (error.is_redirect(), "redirect"),
+        (error.is_body(), "body"),
+        (error.is_decode(), "decode"),
+        (error.is_builder(), "builder"),
+        (error.is_status(), "status"),
+    ]
+    .into_iter()
+    .find_map(|(is, kind)| is.then_some(kind))
+    .unwrap_or("request")
 }

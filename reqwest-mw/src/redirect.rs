@@ -1,79 +1,42 @@
-#[cfg(feature = "tracing")]
-use std::sync::Once;
-
+use reqwest::Response;
 #[cfg(not(target_arch = "wasm32"))]
 use reqwest::redirect::Policy;
-use reqwest::{Response, Url};
 use reqwest_middleware::Result;
-use tracehop::{PropagationContext, Propagator};
+use tracehop::hop::CarriedTrace;
 
 tokio::task_local! {
-    /// What the request that is being made carries. A redirect policy is asked in the same task, and told
-    /// nothing of the request but its URLs.
-    static CARRIED: Option<Carried>;
+    /// The trace in the headers of the request that is being made. Reqwest calls a redirect policy in the same task,
+    /// with the URLs alone.
+    static CARRIED: Option<CarriedTrace>;
 }
 
-/// The trace that a request carries and that must not go everywhere, and the client's propagator.
-#[derive(Debug, Clone)]
-pub(crate) struct Carried {
-    propagator: Propagator,
-    context: PropagationContext,
-}
-
-impl Carried {
-    /// `None` if there are no targets to keep the trace to.
-    pub(crate) fn new(propagator: &Propagator, context: &PropagationContext) -> Option<Self> {
-        let is_kept = !propagator.propagates_everywhere(context);
-        is_kept.then(|| Self { propagator: propagator.clone(), context: context.clone() })
-    }
-
-    fn may_go_to(&self, url: &Url) -> bool {
-        self.propagator.propagates_to(&self.context, url)
-    }
-
-    /// Says once that a client follows redirects that it should not.
-    #[cfg(feature = "tracing")]
-    fn check(&self, response: &Response) {
-        static SAID: Once = Once::new();
-        if !self.may_go_to(response.url()) {
-            SAID.call_once(|| {
-                tracing::warn!(
-                    origin = response.url().origin().ascii_serialization(),
-                    "a redirect took trace headers to an origin that is no target; \
-                     tracehop_reqwest::redirect_policy keeps them from there"
-                );
-            });
-        }
-    }
-}
-
-/// Makes a request that carries this, or nothing that is to be kept from anywhere.
+/// Awaits a request that carries a trace, or a trace that may go everywhere.
 pub(crate) async fn carrying(
-    carried: Option<Carried>,
+    carried: Option<CarriedTrace>,
     request: impl Future<Output = Result<Response>>,
 ) -> Result<Response> {
-    // Then the policy need not know of it, unless that hides what a request around this one carries.
+    // Without a trace to guard, the policy needs an entry only to hide that of a request around this one.
     if carried.is_none() && CARRIED.try_with(|_| ()).is_err() {
         return request.await;
     }
-    #[cfg(not(feature = "tracing"))]
-    return CARRIED.scope(carried, request).await;
-    #[cfg(feature = "tracing")]
-    {
-        let response = CARRIED.scope(carried.clone(), request).await?;
-        if let Some(carried) = carried {
-            carried.check(&response);
-        }
-        Ok(response)
+    let response = CARRIED.scope(carried.clone(), request).await?;
+    if let Some(carried) = carried {
+        let url = response.url();
+        carried.check_redirect(
+            url,
+            &url.origin().ascii_serialization(),
+            "`tracehop_reqwest::redirect_policy` keeps them to the targets",
+        );
     }
+    Ok(response)
 }
 
-/// A redirect policy for the client below the middleware, which keeps trace headers to their targets.
+/// Makes a redirect policy, for the client below the middleware, that keeps trace headers to their targets.
 ///
-/// Reqwest follows redirects by itself, and takes all headers along but the credentials that it knows, also to
-/// another origin; a policy cannot drop any. So this one does not follow where a request that carries a trace
-/// would be led to a URL that is no target: the caller gets the redirect itself, as with [`Policy::none`]. All
-/// else is for the given policy to decide, [`Policy::default`] as a rule:
+/// Reqwest follows redirects itself, and takes along all headers except the credentials that it knows, also to
+/// another origin. A policy cannot drop headers. So this policy does not follow a redirect that would take a trace
+/// to a URL that is not a target: the caller gets the redirect as the response, as with [`Policy::none`]. The given
+/// policy, usually [`Policy::default`], decides about all other redirects:
 ///
 /// ```
 /// use reqwest::redirect::Policy;
@@ -89,13 +52,14 @@ pub(crate) async fn carrying(
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// * A request without trace headers, as it is no target or was told to have [none](crate::RequestBuilderExt),
-///   is redirected as ever, and has none at the URL that it is led to either, be that a target or not.
-/// * A target that redirects to its own `https` URL needs a target that has both, such as
+/// * A request without trace headers, because it goes to no target or is [without a
+///   trace](crate::RequestBuilderExt), is redirected as usual, and gets no headers at the next URL.
+/// * A target that redirects to its own `https` URL needs a target that matches both, such as
 ///   [`Target::host`](tracehop::Target::host).
-/// * Headers that the middleware did not write, such as those of [`inject`](crate::inject), are not known here.
+/// * The policy does not know of headers that the middleware did not write, such as those of
+///   [`inject`](crate::inject).
 ///
-/// To follow a redirect that was handed back, make a request without a trace:
+/// To follow a redirect that was returned, make a request without a trace:
 ///
 /// ```no_run
 /// use reqwest::header::LOCATION;
@@ -117,7 +81,7 @@ pub fn redirect_policy(policy: Policy) -> Policy {
         let may_go = CARRIED.try_with(|carried| {
             carried.as_ref().is_none_or(|carried| carried.may_go_to(attempt.url()))
         });
-        // Outside of the middleware nothing is carried.
+        // Outside of the middleware no trace is carried.
         if may_go.unwrap_or(true) { policy.redirect(attempt) } else { attempt.stop() }
     })
 }

@@ -1,15 +1,9 @@
 use reqwest::Request;
 use reqwest_middleware::RequestBuilder;
 use tracehop::PropagationContext;
+use tracehop::hop::TraceChoice;
 
-/// What a request was told about its trace.
-#[derive(Debug, Clone)]
-pub(crate) enum Choice {
-    With(PropagationContext),
-    Without,
-}
-
-/// Says of a single request which trace it belongs to.
+/// Chooses the trace of a single request.
 ///
 /// Has an effect only in a client with the middleware [`TracePropagation`](crate::TracePropagation).
 ///
@@ -22,12 +16,12 @@ pub(crate) enum Choice {
 /// let client = reqwest_middleware::ClientBuilder::new(reqwest::Client::new())
 ///     .with(TracePropagation::new(propagator))
 ///     .build();
-/// let told = client.get("https://api.example.com/stock").with_trace(&job);
+/// let given = client.get("https://api.example.com/stock").with_trace(&job);
 /// let without = client.get("https://api.example.com/stock").without_trace();
 /// # Ok::<(), tracehop_reqwest::tracehop::BuildError>(())
 /// ```
 pub trait RequestBuilderExt: sealed::Sealed {
-    /// Sends the request with this trace, wherever it is made.
+    /// Sends the request with this trace instead of the current one.
     #[must_use]
     fn with_trace(self, context: &PropagationContext) -> Self;
 
@@ -38,11 +32,11 @@ pub trait RequestBuilderExt: sealed::Sealed {
 
 impl RequestBuilderExt for RequestBuilder {
     fn with_trace(self, context: &PropagationContext) -> Self {
-        self.with_extension(Choice::With(context.clone()))
+        self.with_extension(TraceChoice::Given(context.clone()))
     }
 
     fn without_trace(self) -> Self {
-        self.with_extension(Choice::Without)
+        self.with_extension(TraceChoice::Without)
     }
 }
 
@@ -52,10 +46,10 @@ mod sealed {
     impl Sealed for reqwest_middleware::RequestBuilder {}
 }
 
-/// Puts a trace into the headers of a request, for a client without middleware.
+/// Writes a trace into the headers of a request, for a client without middleware.
 ///
-/// Does what [`PropagationContext::inject`] says, with the request's own URL. A redirect takes the headers along,
-/// wherever it leads: a client that is to keep them to targets must follow none.
+/// Works as [`PropagationContext::inject_to`] with the request's URL. A redirect takes the headers along to any
+/// URL: a client that shall keep them to targets must follow no redirects.
 ///
 /// ```
 /// use reqwest::{Method, Request};
@@ -68,8 +62,8 @@ mod sealed {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn inject(context: &PropagationContext, request: &mut Request) {
-    // In two steps, since a request does not lend its URL and its headers at the same time.
+    // In two steps, because a request does not lend its URL and its headers at the same time.
     if context.propagates_to(request.url()) {
-        context.inject_always(request.headers_mut());
+        context.inject(request.headers_mut());
     }
 }

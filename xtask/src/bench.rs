@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what propagation costs, beside what it costs others.
+//! `cargo xtask bench`: measures the cost of propagation, beside other libraries.
 
 mod cores;
 mod longest;
@@ -23,19 +23,18 @@ use crate::workspace::Workspace;
 
 const PACKAGE: &str = "tracehop-benches";
 
-/// Times that each side of a row is done for its instructions to be counted.
+/// How often each side of a row runs while its instructions are counted.
 const TIMES: u64 = 1_000;
 
-/// Time this library beside others on the same input, count instructions, and put load on a service with it beside
-/// the same without it.
+/// Time this library and others on the same input, count instructions, and put load on a service with and without it.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Bench {
-    /// Run each benchmark for a moment only, to see that it runs. The times mean little.
+    /// Run each benchmark only for a moment, to see that it runs. The times mean little.
     #[arg(long)]
     pub(crate) quick: bool,
 }
 
-/// All that was measured.
+/// All measurements.
 #[derive(Debug, Clone, Serialize)]
 struct Measurements {
     rows: Vec<Measured>,
@@ -63,7 +62,7 @@ struct Measured {
     instructions: Pair,
 }
 
-/// The same of both sides.
+/// A figure of both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 struct Pair {
     ours: f64,
@@ -131,7 +130,7 @@ impl Bench {
     }
 }
 
-/// Both the program and the package of Debian's that has it are called `name`.
+/// Installs a program if it is missing. The Debian package has the same name.
 fn ensure_installed(name: &str, what_for: &str) -> Result<()> {
     let is_there = || which::which(name).is_ok();
     if is_there() || debian::install(name)? && is_there() {
@@ -145,7 +144,7 @@ fn rows(counted: &Path) -> Result<Vec<Row>> {
     serde_json::from_slice(&output.stdout).context("cannot read the list of benchmarks")
 }
 
-/// The median time of one side, in nanoseconds, from criterion's report.
+/// Returns the median time of one side, in nanoseconds, from criterion's report.
 fn median(reports: &Path, id: &str, side: &str) -> Result<f64> {
     #[derive(Deserialize)]
     struct Estimates {
@@ -164,7 +163,7 @@ fn median(reports: &Path, id: &str, side: &str) -> Result<f64> {
     Ok(estimates.median.point_estimate)
 }
 
-/// The instructions of one side, for doing it once.
+/// Returns the instructions of one run of one side.
 fn instructions(counted: &Path, id: &str, side: &str) -> Result<f64> {
     let mut valgrind = Command::new("valgrind");
     valgrind
@@ -180,7 +179,7 @@ fn instructions(counted: &Path, id: &str, side: &str) -> Result<f64> {
     Ok(total as f64 / TIMES as f64)
 }
 
-/// The total in callgrind's report.
+/// Finds the total in callgrind's report.
 fn collected(report: &str) -> Option<u64> {
     let line = report.lines().find_map(|line| line.split_once("Collected :"))?;
     line.1.trim().parse().ok().filter(|total| *total != 0)
@@ -191,8 +190,7 @@ fn table(results: &[Measured]) -> Table {
     table.load_style(presets::ASCII_MARKDOWN);
     table.set_header(["what", "peer", "at least", "by time", "by instructions", "ns", "peer's ns"]);
     for result in results {
-        let times =
-            |ratio: f64| Cell::new(format!("{ratio:.1}×")).set_alignment(CellAlignment::Right);
+        let times = |ratio: f64| Cell::new(times(ratio)).set_alignment(CellAlignment::Right);
         let number = |of: f64| Cell::new(format!("{of:.0}")).set_alignment(CellAlignment::Right);
         table.add_row([
             Cell::new(&result.what),
@@ -207,7 +205,13 @@ fn table(results: &[Measured]) -> Table {
     table
 }
 
-/// What is slower than it should be, a sentence each.
+/// Writes a ratio. Small ones have two decimals, because 0.77 and 0.80 are not the same mark.
+fn times(ratio: f64) -> String {
+    let decimals = if ratio < 2.0 { 2 } else { 1 };
+    format!("{ratio:.decimals$}×")
+}
+
+/// Returns a sentence for each row that is slower than it must be.
 fn shortfalls(results: &[Measured]) -> Vec<String> {
     let is_short = |result: &&Measured| result.nanoseconds.ratio() < result.at_least;
     results
@@ -215,11 +219,11 @@ fn shortfalls(results: &[Measured]) -> Vec<String> {
         .filter(is_short)
         .map(|result| {
             format!(
-                "{} beside {}, {:.1}× instead of {:.1}×",
+                "{} beside {}, {} instead of {}",
                 result.what,
                 result.peer,
-                result.nanoseconds.ratio(),
-                result.at_least
+                times(result.nanoseconds.ratio()),
+                times(result.at_least)
             )
         })
         .collect()
@@ -230,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_total_is_found_in_callgrinds_report() {
+    fn totals_are_found_in_callgrinds_report() {
         let report = "==7== Events    : Ir\n==7== Collected : 3494000\n==7==\n";
         assert_eq!(collected(report), Some(3_494_000));
         assert_eq!(collected("==7== Collected : 0\n"), None);
@@ -238,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_falls_short_is_named_by_its_time() {
+    fn rows_below_their_mark_are_named() {
         let result = |id: &str, ours, at_least| Measured {
             id: id.to_owned(),
             what: id.to_owned(),
@@ -247,9 +251,17 @@ mod tests {
             nanoseconds: Pair { ours, peer: 100.0 },
             instructions: Pair { ours: 1.0, peer: 1.0 },
         };
-        let results =
-            [result("fast", 10.0, 7.0), result("slow", 50.0, 3.0), result("even", 25.0, 4.0)];
-        assert_eq!(shortfalls(&results), ["slow beside others, 2.0× instead of 3.0×"]);
+        let results = [
+            result("fast", 10.0, 7.0),
+            result("slow", 50.0, 3.0),
+            result("even", 25.0, 4.0),
+            result("slower", 143.0, 1.0 / 1.3),
+        ];
+        let short = [
+            "slow beside others, 2.0× instead of 3.0×",
+            "slower beside others, 0.70× instead of 0.77×",
+        ];
+        assert_eq!(shortfalls(&results), short);
         let table = table(&results).to_string();
         assert!(
             table.lines().any(|line| line.contains("slow") && line.contains("2.0×")),

@@ -6,7 +6,7 @@ use crate::{SENTRY_TRACE, TRACE_ID, body, header_lines, propagator, serve, statu
 /// A page with its trace in every place that a response has one.
 async fn page(trace: Trace) -> actix_web::HttpResponse {
     let mut forwarded = Vec::<(String, String)>::new();
-    trace.inject("https://api.example.com/", &mut forwarded);
+    trace.inject_to("https://api.example.com/", &mut forwarded);
     actix_web::HttpResponse::Ok().content_type("text/html").json(forwarded)
 }
 

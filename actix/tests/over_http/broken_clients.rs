@@ -79,7 +79,7 @@ async fn said(server: &Server, bytes: &[u8]) -> String {
 }
 
 #[actix_web::test]
-async fn broken_requests_are_answered_as_they_would_be_without() {
+async fn broken_requests_get_their_usual_answer() {
     let [with, without] = servers();
     let post = |rest: &str| format!("POST /echo HTTP/1.1\r\nhost: x\r\n{SENTRY_TRACE}\r\n{rest}");
     let close = "connection: close\r\n";
@@ -116,7 +116,7 @@ async fn broken_requests_are_answered_as_they_would_be_without() {
 }
 
 #[actix_web::test]
-async fn a_client_that_resets_the_connection_ends_its_own_response_and_no_other() {
+async fn a_connection_reset_ends_only_its_own_response() {
     let dropped = Arc::new(Mutex::new(Vec::<oneshot::Sender<()>>::new()));
     let (propagator, senders) = (propagator(), Arc::clone(&dropped));
     let server = serve!(move || {

@@ -8,7 +8,7 @@ use crate::{header_lines, propagator, serve};
 
 /// A page with the trace's tags, and the cache headers that the query asks for.
 async fn page(trace: Trace, request: HttpRequest) -> HttpResponse {
-    let tags = trace.trace_data_for_page();
+    let tags = tracehop_actix::tracehop::hop::trace_data_for_page(&trace);
     let mut response = HttpResponse::Ok();
     response.content_type("text/html");
     for (name, value) in cache_headers(&request) {
@@ -37,7 +37,7 @@ fn cache_headers(request: &HttpRequest) -> Vec<(HeaderName, String)> {
 }
 
 #[actix_web::test]
-async fn what_shared_caches_may_keep_has_no_server_timing() {
+async fn shared_cacheable_responses_have_no_server_timing() {
     let propagator = propagator();
     let server = serve!(move || {
         App::new()

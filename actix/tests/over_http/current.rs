@@ -14,7 +14,7 @@ fn current() -> Option<String> {
 }
 
 #[actix_web::test]
-async fn the_trace_is_current_in_the_handler_and_in_what_it_awaits() {
+async fn the_trace_is_current_in_handlers_and_awaited_futures() {
     let propagator = propagator();
     let server = serve!(move || {
         let handler = async |trace: Trace| {
@@ -35,7 +35,7 @@ async fn the_trace_is_current_in_the_handler_and_in_what_it_awaits() {
 }
 
 #[actix_web::test]
-async fn the_trace_is_current_in_other_middleware_before_and_in_its_future() {
+async fn the_trace_is_current_in_inner_middleware() {
     let propagator = propagator();
     let server = serve!(move || {
         App::new()
@@ -55,7 +55,7 @@ async fn the_trace_is_current_in_other_middleware_before_and_in_its_future() {
 }
 
 #[actix_web::test]
-async fn the_trace_is_current_while_a_body_is_streamed_and_when_it_ends() {
+async fn the_trace_is_current_in_streamed_bodies() {
     let propagator = propagator();
     let (at_end, ended) = mpsc::channel();
     let server = serve!(move || {
@@ -107,7 +107,7 @@ impl actix_web::body::MessageBody for Streamed {
 }
 
 #[actix_web::test]
-async fn requests_at_the_same_time_have_each_their_own_trace_and_leave_none_behind() {
+async fn concurrent_requests_keep_their_own_traces() {
     let propagator = propagator();
     let server = serve!(move || {
         let handler = async || {

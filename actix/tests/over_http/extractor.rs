@@ -9,7 +9,7 @@ async fn report(trace: Trace, again: Trace) -> String {
 }
 
 #[actix_web::test]
-async fn it_continues_the_trace_without_the_middleware() {
+async fn the_extractor_works_without_the_middleware() {
     let propagator = propagator();
     let shared = propagator.clone();
     let as_data = serve!(move || {
@@ -27,13 +27,13 @@ async fn it_continues_the_trace_without_the_middleware() {
 }
 
 #[actix_web::test]
-async fn without_a_propagator_it_says_what_to_do() {
+async fn a_missing_propagator_is_named_in_the_error() {
     let server = serve!(|| App::new().route("/", web::get().to(report)));
     let response = server.get("/", &[SENTRY_TRACE.as_bytes()]).await;
     assert_eq!(status(&response), "500");
     assert_eq!(
         body(&response),
-        "no trace for this request: wrap the App in tracehop_actix::TracePropagation, \
-         or give it a Propagator with App::app_data"
+        "no trace for this request: wrap the App in `tracehop_actix::TracePropagation`, \
+         or give it a `Propagator` with `App::app_data`"
     );
 }

@@ -10,7 +10,7 @@ use crate::{SENTRY_TRACE, Server, TRACE_ID, body, header_lines, serve, status};
 /// A page whose body is what its request to another service would carry.
 async fn page(trace: Trace) -> HttpResponse {
     let mut forwarded = Vec::<(String, String)>::new();
-    trace.inject("https://api.example.com/", &mut forwarded);
+    trace.inject_to("https://api.example.com/", &mut forwarded);
     HttpResponse::Ok().content_type("text/html").json(forwarded)
 }
 
@@ -61,7 +61,7 @@ fn names(response: &str) -> Vec<&str> {
 }
 
 #[actix_web::test]
-async fn no_byte_breaks_out_of_a_header_wherever_it_stands() {
+async fn no_byte_breaks_out_of_a_header() {
     let server = server();
     let usual = server.get("/", &[SENTRY_TRACE.as_bytes()]).await;
     let mut continued = 0;
@@ -113,7 +113,7 @@ async fn no_byte_breaks_out_of_a_header_wherever_it_stands() {
 }
 
 #[actix_web::test]
-async fn a_header_that_ends_early_is_not_read_as_two() {
+async fn truncated_headers_are_not_read_as_two() {
     let server = server();
     for text in [
         "sentry-a=1\r\nx-evil: 1",

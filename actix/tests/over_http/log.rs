@@ -1,10 +1,10 @@
 //! What a server logs.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use serde_json::Value;
-use tracing::{Level, Subscriber};
+use tracing::{Dispatch, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::{self, format::FmtSpan};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -55,8 +55,12 @@ fn ours() -> Targets {
     Targets::new().with_target("tracehop", Level::TRACE).with_target("over_http", Level::TRACE)
 }
 
-/// Listens to the thread that calls this as long as it runs. The servers of these tests have one worker each, which
+/// Listens to the thread that calls this for as long as it runs. The servers of these tests have one worker each, which
 /// makes its App in a thread of its own.
 pub(crate) fn listen(subscriber: impl Subscriber + Send + Sync + 'static) {
+    // With a single subscriber in the process, `tracing` asks only that of the thread which reaches an event first,
+    // and another test's thread has none.
+    static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(registry()));
+    LazyLock::force(&SECOND);
     std::mem::forget(tracing::subscriber::set_default(subscriber));
 }

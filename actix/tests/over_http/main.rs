@@ -13,7 +13,6 @@ mod injection;
 mod log;
 mod responses;
 mod routes;
-#[cfg(feature = "sentry")]
 mod sentry;
 #[cfg(feature = "tracing")]
 mod spans;

@@ -15,7 +15,7 @@ async fn html(trace: Trace) -> HttpResponse {
 }
 
 #[actix_web::test]
-async fn html_gets_server_timing_if_asked_for() {
+async fn html_gets_server_timing_by_option() {
     let propagator = propagator();
     let server = serve!(move || {
         let on = TracePropagation::new(propagator.clone()).server_timing(true);
@@ -49,7 +49,7 @@ async fn html_gets_server_timing_if_asked_for() {
 }
 
 #[actix_web::test]
-async fn server_timing_is_added_once_and_to_html_alone() {
+async fn server_timing_is_added_once_and_only_to_html() {
     let propagator = propagator();
     let server = serve!(move || {
         let on = || TracePropagation::new(propagator.clone()).server_timing(true);
@@ -70,7 +70,7 @@ async fn server_timing_is_added_once_and_to_html_alone() {
 }
 
 #[actix_web::test]
-async fn errors_of_handlers_and_of_other_middleware_are_passed_on() {
+async fn errors_of_handlers_and_middleware_are_passed_on() {
     let propagator = propagator();
     let server = serve!(move || {
         App::new()
@@ -99,7 +99,7 @@ async fn errors_of_handlers_and_of_other_middleware_are_passed_on() {
 }
 
 #[actix_web::test]
-async fn every_kind_of_body_arrives_as_it_would_without() {
+async fn every_kind_of_body_arrives_unchanged() {
     fn in_turn() -> impl futures_util::Stream<Item = Result<Bytes, Error>> {
         futures_util::stream::iter(["in ", "turn"])
             .map(|part| Ok(Bytes::from_static(part.as_bytes())))

@@ -8,7 +8,7 @@ async fn transaction(trace: Trace) -> String {
 }
 
 #[actix_web::test]
-async fn the_transaction_is_named_by_the_route_and_never_by_the_path() {
+async fn transactions_are_named_by_route_never_by_path() {
     let propagator = propagator();
     let server =
         serve!(move || {
@@ -33,7 +33,7 @@ async fn the_transaction_is_named_by_the_route_and_never_by_the_path() {
 }
 
 #[actix_web::test]
-async fn the_extractor_corrects_the_name_where_guards_decided() {
+async fn the_extractor_corrects_names_after_guards() {
     let propagator = propagator();
     let server = serve!(move || {
         App::new()
@@ -49,7 +49,7 @@ async fn the_extractor_corrects_the_name_where_guards_decided() {
 }
 
 #[actix_web::test]
-async fn a_method_that_is_free_text_names_nothing() {
+async fn unknown_methods_name_no_transaction() {
     let propagator = propagator();
     let server = serve!(move || {
         App::new()
@@ -62,7 +62,7 @@ async fn a_method_that_is_free_text_names_nothing() {
 }
 
 #[actix_web::test]
-async fn a_scope_with_another_propagator_continues_the_trace_by_its_own_options() {
+async fn scopes_with_another_propagator_use_its_options() {
     let tenant = |org_id: u64| options().org_id(org_id).build().unwrap();
     let (first, second) = (tenant(1), tenant(2));
     let server = serve!(move || {
@@ -102,7 +102,7 @@ async fn the_sampler_sees_the_route() {
 }
 
 #[actix_web::test]
-async fn a_request_continues_its_trace_from_all_header_lines() {
+async fn requests_continue_from_all_header_lines() {
     let propagator = propagator();
     let server = serve!(move || {
         let report = async |trace: Trace| {
@@ -126,7 +126,7 @@ async fn a_request_continues_its_trace_from_all_header_lines() {
 }
 
 #[actix_web::test]
-async fn a_request_that_passes_the_middleware_twice_has_one_trace() {
+async fn requests_through_two_middlewares_have_one_trace() {
     let propagator = propagator();
     let server = serve!(move || {
         let outer = propagator.clone();

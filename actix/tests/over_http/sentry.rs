@@ -11,7 +11,8 @@ use actix_web::HttpResponse;
 use sentry_core::{Client, ClientOptions, Hub, Level};
 use tracehop_actix::tracehop::{Propagator, PropagatorBuilder};
 use tracehop_actix::{PropagationContext, Trace};
-use tracehop_envelopes::{Recorder, Sent};
+use tracehop_envelopes::{Capture, Sent};
+use tracehop_sentry::SentryRecorder;
 
 const TRACE_ID: &str = crate::TRACE_ID;
 const PARENT: &str = "b72fa28504b07285";
@@ -23,18 +24,22 @@ fn options() -> PropagatorBuilder {
     crate::options().dsn("https://ours@o7.example/1").release("shop@2")
 }
 
-/// A recorder, and a client that sends to it through the propagator's transport.
-fn client(propagator: &Propagator, options: ClientOptions) -> (Recorder, Arc<Client>) {
-    let recorder = Recorder::default();
-    let hub = recorder.hub(options, |recorder| propagator.sentry_transport(recorder));
-    (recorder, hub.client().unwrap())
+/// Makes a propagator that records with a client, and what the client sends.
+fn recording(
+    builder: PropagatorBuilder,
+    options: ClientOptions,
+) -> (Propagator, Capture, Arc<Client>) {
+    let (recorder, capture) = (SentryRecorder::new(), Capture::default());
+    let hub = capture.hub(options, |transport| recorder.transport(transport));
+    let propagator = builder.recorder(recorder).build().unwrap();
+    (propagator, capture, hub.client().unwrap())
 }
 
 fn sampling() -> ClientOptions {
     ClientOptions::new().traces_sample_rate(1.0)
 }
 
-/// To be called where an App is made, in the thread of its worker: no other server's requests come there.
+/// Binds a client to the hub of a worker's thread. To be called where the App is made.
 fn bind(client: &Arc<Client>) -> Arc<Hub> {
     let hub = Hub::current();
     hub.bind_client(Some(Arc::clone(client)));

@@ -80,7 +80,7 @@ async fn ended(log: &Log, server: Server) -> Vec<Value> {
 }
 
 #[actix_web::test]
-async fn every_line_of_a_request_is_in_its_span_and_no_other_line_is() {
+async fn exactly_the_lines_of_a_request_are_in_its_span() {
     let (log, propagator) = (Log::default(), propagator());
     let writer = log.clone();
     let server = serve!(move || {
@@ -166,7 +166,7 @@ async fn every_line_of_a_request_is_in_its_span_and_no_other_line_is() {
 }
 
 #[actix_web::test]
-async fn a_span_ends_with_the_status_and_the_route() {
+async fn spans_end_with_status_and_route() {
     let (log, propagator) = (Log::default(), propagator());
     let writer = log.clone();
     let server = serve!(move || {
@@ -211,7 +211,7 @@ async fn a_span_ends_with_the_status_and_the_route() {
 }
 
 #[actix_web::test]
-async fn the_route_is_the_one_that_guards_decided_for() {
+async fn spans_have_the_route_after_guards() {
     let (log, propagator) = (Log::default(), propagator());
     let writer = log.clone();
     let server = serve!(move || {
@@ -236,7 +236,7 @@ async fn the_route_is_the_one_that_guards_decided_for() {
 }
 
 #[actix_web::test]
-async fn there_is_one_span_for_each_context() {
+async fn each_context_has_one_span() {
     let (log, first) = (Log::default(), propagator());
     let second = options().org_id(2).build().unwrap();
     let writer = log.clone();
@@ -290,7 +290,7 @@ impl Drop for SaysAtDrop {
 }
 
 #[actix_web::test]
-async fn a_request_that_is_dropped_ends_its_span_without_a_status() {
+async fn dropped_requests_end_spans_without_status() {
     let (log, propagator) = (Log::default(), propagator());
     let writer = log.clone();
     let server = serve!(move || {
@@ -324,7 +324,7 @@ async fn warning(is_compact: bool, spans: LevelFilter) -> String {
     let server = serve!(move || {
         let full = fmt::layer().with_ansi(false).with_writer(writer.writer());
         let layer = if is_compact { full.compact().boxed() } else { full.boxed() };
-        let levels = Targets::new().with_default(Level::WARN).with_target("tracehop_actix", spans);
+        let levels = Targets::new().with_default(Level::WARN).with_target("tracehop", spans);
         listen(registry().with(layer).with(levels));
         let handler = async || {
             warn!("handler");
@@ -337,7 +337,7 @@ async fn warning(is_compact: bool, spans: LevelFilter) -> String {
 }
 
 #[actix_web::test]
-async fn the_trace_is_in_every_line_of_text_if_its_span_is_let_through() {
+async fn filters_that_keep_spans_keep_trace_ids() {
     for is_compact in [false, true] {
         for (spans, is_there) in [(LevelFilter::INFO, true), (LevelFilter::WARN, false)] {
             let text = warning(is_compact, spans).await;
@@ -350,7 +350,7 @@ async fn the_trace_is_in_every_line_of_text_if_its_span_is_let_through() {
 }
 
 #[actix_web::test]
-async fn nothing_that_a_client_sends_breaks_a_line_or_is_free_text_in_a_span() {
+async fn client_input_cannot_forge_log_lines() {
     let (log, propagator) = (Log::default(), options().org_id(1).build().unwrap());
     let writer = log.clone();
     let server = serve!(move || {

@@ -1,7 +1,5 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
-use opentelemetry::Context;
-use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator as _};
-use opentelemetry_http::HeaderExtractor;
+use opentelemetry::propagation::TextMapCompositePropagator;
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use sentry_core::TracePropagationContext;
 use tracehop::wire::SentryTrace;
@@ -10,7 +8,7 @@ use tracehop::{PropagationContext, Propagator};
 pub(crate) const SENTRY_TRACE: &str = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
 pub(crate) const TRACEPARENT: &str = "00-771a43a4192642f0b136d5159a501700-b72fa28504b07285-01";
 
-/// One foreign and nine of Sentry's members, all fields filled: 420 bytes.
+/// A member of another vendor and nine of Sentry's, 420 bytes.
 pub(crate) const BAGGAGE: &str = "userId=alice%40example.com,\
     sentry-trace_id=771a43a4192642f0b136d5159a501700,\
     sentry-public_key=49d0f7386ad645858ae85020e393bef3,\
@@ -21,6 +19,18 @@ pub(crate) const BAGGAGE: &str = "userId=alice%40example.com,\
     sentry-release=storefront%401.4.0%2B7c3f1e5d9a8b2c4d6e0f1a3b5c7d9e1f2a,\
     sentry-environment=production-eu-central-1,\
     sentry-transaction=GET%20%2Fapi%2F0%2Forganizations%2F%7Borganization_slug%7D%2Fusers";
+
+/// [`BAGGAGE`] with `%C3%A9` in place of an `e` in the environment and in the transaction.
+const BAGGAGE_WITH_ENCODED_VALUES: &str = "userId=alice%40example.com,\
+    sentry-trace_id=771a43a4192642f0b136d5159a501700,\
+    sentry-public_key=49d0f7386ad645858ae85020e393bef3,\
+    sentry-sample_rand=0.123456,\
+    sentry-sample_rate=0.25,\
+    sentry-sampled=true,\
+    sentry-org_id=1234567,\
+    sentry-release=storefront%401.4.0%2B7c3f1e5d9a8b2c4d6e0f1a3b5c7d9e1f2a,\
+    sentry-environment=production-%C3%A9u-central-1,\
+    sentry-transaction=GET%20%2Fapi%2F0%2Forganizations%2F%7Borganization_slug%7D%2Fus%C3%A9rs";
 
 /// The headers of the request that is continued.
 pub const REQUEST_HEADERS: &[(&str, &str)] = &[
@@ -47,24 +57,27 @@ pub fn propagator() -> Propagator {
         .expect("options")
 }
 
-/// The input of all rows, and what they need that is made once a service.
+/// The input of all rows, and what a service makes once at start-up.
 #[derive(Debug)]
 pub struct Fixture {
     /// Six request headers, among them `sentry-trace`, `traceparent` and `baggage`.
     pub(crate) incoming: HeaderMap,
-    /// The headers of a request on its way out, emptied for each.
+    /// The same headers, with `", "` between the members of the baggage.
+    pub(crate) with_blanks: HeaderMap,
+    /// The same headers, with `%C3%A9` in place of an `e` in two values of the baggage.
+    pub(crate) with_encoded: HeaderMap,
+    /// The headers of an outgoing request, emptied for each.
     pub(crate) outgoing: HeaderMap,
     pub(crate) propagator: Propagator,
-    /// A continued trace, whose dynamic sampling context is frozen.
+    /// A continued trace whose dynamic sampling context is frozen.
     pub(crate) context: PropagationContext,
     pub(crate) sentry_trace: SentryTrace,
     pub(crate) sentry: TracePropagationContext,
     pub(crate) opentelemetry: TextMapCompositePropagator,
-    pub(crate) opentelemetry_context: Context,
     pub(crate) fastrace: fastrace::collector::SpanContext,
-    /// The values of both tags, as a service without this library would have them.
+    /// The values of both tags, as strings.
     pub(crate) tags: (String, String),
-    /// Where a page is rendered.
+    /// The buffer that a page is rendered into.
     pub(crate) page: String,
 }
 
@@ -84,16 +97,15 @@ impl Default for Fixture {
             Box::new(TraceContextPropagator::new()),
             Box::new(BaggagePropagator::new()),
         ]);
-        let extractor = HeaderExtractor(&incoming);
-        let opentelemetry_context = opentelemetry.extract_with_context(&Context::new(), &extractor);
         Self {
+            with_blanks: with_baggage(&incoming, BAGGAGE.replace(',', ", ")),
+            with_encoded: with_baggage(&incoming, BAGGAGE_WITH_ENCODED_VALUES),
             outgoing: HeaderMap::with_capacity(8),
             context,
             sentry_trace: SENTRY_TRACE.parse().expect("a sentry-trace"),
             sentry: TracePropagationContext::try_from_headers([("sentry-trace", SENTRY_TRACE)])
                 .expect("a sentry-trace"),
             opentelemetry,
-            opentelemetry_context,
             fastrace: fastrace::collector::SpanContext::decode_w3c_traceparent(TRACEPARENT)
                 .expect("a traceparent"),
             tags,
@@ -104,12 +116,25 @@ impl Default for Fixture {
     }
 }
 
+/// Returns headers with another baggage.
+///
+/// # Panics
+///
+/// Never: all lists here are header values.
+#[expect(clippy::expect_used, reason = "constants")]
+pub(crate) fn with_baggage(headers: &HeaderMap, baggage: impl AsRef<str>) -> HeaderMap {
+    let mut headers = headers.clone();
+    let value = HeaderValue::from_str(baggage.as_ref()).expect("a header value");
+    headers.insert(HeaderName::from_static("baggage"), value);
+    headers
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_input_is_what_the_figures_are_said_of() {
+    fn input_has_the_documented_size() {
         assert_eq!(BAGGAGE.len(), 420);
         assert_eq!(BAGGAGE.split(',').count(), 10);
         let fixture = Fixture::default();

@@ -1,10 +1,10 @@
-//! What propagation costs, beside what it costs others.
+//! Benchmarks of propagation, beside other libraries.
 //!
-//! Each [`Row`] is the same work done by this library and by a peer, on the same input. The benchmark times
-//! them, and the binary `instructions` does each a given number of times, for a profiler to count.
+//! Each [`Row`] is the same work by this library and by a peer, on the same input. The benchmark `propagation` times
+//! them. The binary `instructions` does one side of a row a number of times, for a profiler to count.
 
 mod fixture;
 mod rows;
 
 pub use fixture::{Fixture, REQUEST_HEADERS, propagator};
-pub use rows::{ROWS, Row, SIZES, Size};
+pub use rows::{ROWS, Row, SIZES, Size, SizedHop};

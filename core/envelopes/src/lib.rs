@@ -1,6 +1,6 @@
-//! A client of Sentry's SDK whose envelopes a test can read, as they would go over the wire.
+//! A client of Sentry's SDK whose envelopes a test can read, as they would be sent.
 //!
-//! The crate knows nothing of `tracehop`: the tests of that depend on it.
+//! The crate does not depend on `tracehop`: the tests of that depend on it.
 
 #![allow(clippy::unwrap_used, reason = "for tests, which fail by panicking")]
 
@@ -12,14 +12,14 @@ use sentry_core::{
 };
 use serde_json::Value;
 
-/// Keeps what is sent, as bytes.
+/// A transport that keeps the bytes of envelopes instead of sending them.
 #[derive(Clone, Default)]
-pub struct Recorder {
+pub struct Capture {
     sent: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
-impl Recorder {
-    /// A hub whose client sends through the transport that `wrapped` makes of this recorder.
+impl Capture {
+    /// Returns a hub whose client sends through the transport that `wrapped` makes of this one.
     pub fn hub<F: TransportFactory + 'static>(
         &self,
         options: ClientOptions,
@@ -30,13 +30,13 @@ impl Recorder {
         Arc::new(Hub::new(Some(Arc::new(Client::from(options))), Arc::default()))
     }
 
-    /// What was sent since the last time.
+    /// Returns the envelopes that were sent since the last call.
     pub fn take(&self) -> Vec<Sent> {
         self.sent.lock().unwrap().drain(..).map(|bytes| Sent::read(&bytes)).collect()
     }
 }
 
-impl Transport for Recorder {
+impl Transport for Capture {
     fn send_envelope(&self, envelope: Envelope) {
         let mut bytes = Vec::new();
         envelope.to_writer(&mut bytes).unwrap();
@@ -44,15 +44,15 @@ impl Transport for Recorder {
     }
 }
 
-impl TransportFactory for Recorder {
+impl TransportFactory for Capture {
     fn create_transport_with_options(&self, _: TransportOptions) -> Arc<dyn Transport> {
         Arc::new(self.clone())
     }
 }
 
-impl fmt::Debug for Recorder {
+impl fmt::Debug for Capture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recorder").finish_non_exhaustive()
+        f.debug_struct("Capture").finish_non_exhaustive()
     }
 }
 
@@ -63,7 +63,7 @@ pub struct Sent {
     pub headers: Value,
     /// The types of all items.
     pub types: Vec<String>,
-    /// The transaction or error: its only one, as the SDK sends them.
+    /// The transaction or error. The SDK sends one in an envelope.
     pub payload: Value,
 }
 
@@ -83,24 +83,24 @@ impl Sent {
         sent
     }
 
-    /// Whether it is a transaction.
+    /// Whether the envelope has a transaction.
     pub fn is_transaction(&self) -> bool {
         self.types.iter().any(|kind| kind == "transaction")
     }
 
-    /// A field of what the transaction or error says of its trace; empty if it is not there.
+    /// Returns a field of the trace context of the transaction or error; an empty text if there is none.
     pub fn trace(&self, field: &str) -> &str {
         self.payload["contexts"]["trace"][field].as_str().unwrap_or_default()
     }
 
-    /// The `trace` header as members of a `baggage`, in the order of their names; empty if there is none.
+    /// Returns the `trace` header as members of a `baggage`, sorted by name; an empty text if there is none.
     pub fn dsc(&self) -> String {
         let items = self.headers["trace"].as_object().into_iter().flatten();
         let items = items.map(|(name, value)| format!("{name}={}", value.as_str().unwrap()));
         items.collect::<Vec<_>>().join(",")
     }
 
-    /// The spans in the transaction.
+    /// Returns the spans in the transaction.
     pub fn spans(&self) -> &[Value] {
         self.payload["spans"].as_array().map_or(&[], Vec::as_slice)
     }

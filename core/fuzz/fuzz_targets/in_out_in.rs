@@ -1,4 +1,4 @@
-//! Fuzzes the whole way, from request to request.
+//! Fuzzes whole hops, from request to request.
 
 #![cfg_attr(fuzzing, no_main)]
 

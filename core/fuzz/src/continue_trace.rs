@@ -4,20 +4,20 @@ use tracehop::{DynamicSamplingContext, Field, PropagationContext};
 use crate::input::{Decides, Request};
 use crate::valid;
 
-/// A request's header lines: continued exactly if they should be, and with what they say.
+/// Continues the trace of a request exactly if the rules say so, with the values of its headers.
 pub fn continue_trace(data: &[u8]) {
     let request = Request::new(data);
     let service = request.service;
     let context = service.propagator.continue_trace(&request.incoming);
-    let arrived = DynamicSamplingContext::from_baggage(request.lines(Field::Baggage));
-    match expected(&request, &arrived) {
+    let incoming = DynamicSamplingContext::from_baggage(request.lines(Field::Baggage));
+    match expected(&request, &incoming) {
         Some(parent) => {
             assert_eq!(context.not_continued(), None);
             assert_eq!(context.trace_id(), parent.trace_id);
             assert_eq!(context.parent_span_id(), Some(parent.span_id));
-            continued_as_it_was(&context, &arrived);
-            decided_as_the_parent(&context, &request, parent, &arrived);
-            // Nothing of the decision is left to chance.
+            continued_as_it_was(&context, &incoming);
+            decided_as_the_parent(&context, &request, parent, &incoming);
+            // The decision depends only on the headers.
             let again = service.propagator.continue_trace(&request.incoming);
             assert_eq!((again.sampled(), again.dsc()), (context.sampled(), context.dsc()));
         }
@@ -37,8 +37,8 @@ pub fn continue_trace(data: &[u8]) {
     valid::headers(&context);
 }
 
-/// The trace that must be continued, if one must be.
-fn expected(request: &Request<'_>, arrived: &DynamicSamplingContext) -> Option<SentryTrace> {
+/// Returns the trace that must be continued, if one must be.
+fn expected(request: &Request<'_>, incoming: &DynamicSamplingContext) -> Option<SentryTrace> {
     let sentry_trace = SentryTrace::parse_lines(request.lines(Field::SentryTrace)).ok()?;
     let parent = match sentry_trace {
         Some(parent) => parent,
@@ -48,7 +48,7 @@ fn expected(request: &Request<'_>, arrived: &DynamicSamplingContext) -> Option<S
         }
         None => return None,
     };
-    let theirs = arrived.org_id();
+    let theirs = incoming.org_id();
     let is_continued = match (theirs.as_deref(), request.service.org_id) {
         (Some(theirs), Some(ours)) => theirs == ours,
         (None, None) => true,
@@ -57,19 +57,20 @@ fn expected(request: &Request<'_>, arrived: &DynamicSamplingContext) -> Option<S
     is_continued.then_some(parent)
 }
 
-/// Nothing but the two items that may be set on the way differs.
-fn continued_as_it_was(context: &PropagationContext, arrived: &DynamicSamplingContext) {
-    let fixed = |dsc: &DynamicSamplingContext| -> Vec<(String, String)> {
-        let members = dsc.as_baggage().members();
-        let texts = members
-            .map(|it| (it.key().to_owned(), format!("{};{}", it.raw_value(), it.properties())));
-        texts
-            .filter(|(key, _)| key != "sentry-sample_rand" && key != "sentry-sample_rate")
-            .collect()
+/// Checks that a continued DSC differs only in the two items that may be set on the way.
+fn continued_as_it_was(context: &PropagationContext, incoming: &DynamicSamplingContext) {
+    let fixed = |dsc: &DynamicSamplingContext| -> Vec<String> {
+        let members = dsc.as_str().split(',').map(str::to_owned);
+        let is_fixed = |member: &String| {
+            !["sentry-sample_rand=", "sentry-sample_rate="]
+                .iter()
+                .any(|key| member.starts_with(key))
+        };
+        members.filter(is_fixed).collect()
     };
-    assert_eq!(fixed(context.dsc()), fixed(arrived));
-    assert_eq!(context.dsc().is_empty(), arrived.is_empty());
-    if let Some(rand) = arrived.sample_rand() {
+    assert_eq!(fixed(context.dsc()), fixed(incoming));
+    assert_eq!(context.dsc().is_empty(), incoming.is_empty());
+    if let Some(rand) = incoming.sample_rand() {
         assert_eq!(context.sample_rand(), rand);
         assert_eq!(context.dsc().sample_rand(), Some(rand));
     }
@@ -79,20 +80,20 @@ fn decided_as_the_parent(
     context: &PropagationContext,
     request: &Request<'_>,
     parent: SentryTrace,
-    arrived: &DynamicSamplingContext,
+    incoming: &DynamicSamplingContext,
 ) {
     if request.service.decides != Decides::BySampler
         && (parent.sampled.is_some() || request.service.decides == Decides::Never)
     {
         assert_eq!(context.sampled(), parent.sampled);
         assert_eq!(context.sample_rate(), None);
-        assert_eq!(context.dsc().sample_rate(), arrived.sample_rate());
+        assert_eq!(context.dsc().sample_rate(), incoming.sample_rate());
     } else {
         assert!(context.sampled().is_some() && context.sample_rate().is_some());
     }
-    // A number that is drawn here agrees with the decision that was made before, if any number can.
+    // A random number that this service draws agrees with the decision that came in, if any number can.
     if let (None, Some(sampled), Some(rate)) =
-        (arrived.sample_rand(), parent.sampled, arrived.sample_rate())
+        (incoming.sample_rand(), parent.sampled, incoming.sample_rate())
         && (0.0 < rate.get() || !sampled)
         && (rate.get() < 1.0 || sampled)
     {

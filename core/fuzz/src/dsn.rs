@@ -1,7 +1,7 @@
 use tracehop::{Dsn, Propagator};
 use url::Url;
 
-/// A DSN: read as a client would, and never shown with its keys.
+/// Reads a DSN as the crate `url` does, and never shows its keys.
 pub fn dsn(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let built = Propagator::builder().dsn(&*text).build();
@@ -15,7 +15,7 @@ pub fn dsn(data: &[u8]) {
     let key = dsn.public_key();
     assert!((1..=128).contains(&key.len()));
     assert!(key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')));
-    // A service writes them into its headers.
+    // A service writes key and organisation into its headers.
     let context = built.unwrap().start_new_trace();
     assert_eq!(context.dsc().public_key().as_deref(), Some(key));
     assert_eq!(context.dsc().org_id().as_deref(), dsn.org_id());
@@ -23,7 +23,7 @@ pub fn dsn(data: &[u8]) {
         assert!(dsn.host().starts_with(&format!("o{id}.")));
     }
     assert_eq!(format!("{dsn:?}"), format!("Dsn {{ host: {:?}, .. }}", dsn.host()));
-    // Numbers that stand for an address are the client's to understand.
+    // `url` reads numbers as IP addresses; we keep their text.
     if let Ok(url) = Url::parse(&text)
         && let Some(url::Host::Domain(host)) = url.host()
     {

@@ -3,7 +3,7 @@ use tracehop::{Field, PropagationContext, Propagator};
 use crate::input::{Request, relay};
 use crate::valid;
 
-/// A request in, one out, and in at the next service: one trace, with one dynamic sampling context.
+/// Sends a request through three services: all are in one trace, with one dynamic sampling context.
 pub fn in_out_in(data: &[u8]) {
     let request = Request::new(data);
     let propagator = &request.service.propagator;
@@ -15,7 +15,7 @@ pub fn in_out_in(data: &[u8]) {
     keeps_what_the_application_wrote(&context, &request.own);
 }
 
-/// The next service is in the same trace, below this one, and sees the same. What it sends in turn.
+/// Continues the trace in a next service, which sees the same trace, decision and DSC. Returns what that sends.
 fn goes_on(
     context: &PropagationContext,
     propagator: &Propagator,
@@ -29,15 +29,15 @@ fn goes_on(
     if context.dsc().sample_rand().is_some() {
         assert_eq!(next.sample_rand(), context.sample_rand());
     }
-    // They are as valid as those of the first, since the dynamic sampling context is the same.
+    // The DSC is the same, so these headers are as valid as those of the first service.
     let mut sent = Vec::new();
-    next.child().inject("https://api.example.com/", &mut sent);
+    next.child().inject_to("https://api.example.com/", &mut sent);
     sent
 }
 
 fn keeps_what_the_application_wrote(context: &PropagationContext, own: &[(String, Vec<u8>)]) {
     let mut request = own.to_vec();
-    context.inject("https://api.example.com/", &mut request);
+    context.inject_to("https://api.example.com/", &mut request);
     let of = |headers: &[(String, Vec<u8>)], field: Field| -> Vec<Vec<u8>> {
         let lines = headers.iter().filter(|(name, _)| name == field.name());
         lines.map(|(_, value)| value.clone()).collect()

@@ -4,15 +4,15 @@ use std::sync::LazyLock;
 
 use tracehop::{Field, Propagator};
 
-/// What the bytes of an input mean.
+/// An input, read as a request.
 ///
-/// The first is a service's options, a bit each. Behind it are lines, each with a letter for the header that it
-/// is a line of. Lines with other letters are left out.
+/// The first byte is the options of the service, one bit each. Lines follow. The first letter of a line is the header
+/// that the line belongs to. Lines with other letters are left out.
 pub(crate) struct Request<'a> {
     pub(crate) service: &'static Service,
-    /// What arrives.
+    /// The incoming headers.
     pub(crate) incoming: Vec<(&'static str, &'a [u8])>,
-    /// What the application wrote into the request that it makes.
+    /// The headers that the application itself wrote into its outgoing request.
     pub(crate) own: Vec<(String, Vec<u8>)>,
 }
 
@@ -43,14 +43,14 @@ impl<'a> Request<'a> {
         request
     }
 
-    /// The lines of one header that arrive.
+    /// Returns the incoming lines of one header.
     pub(crate) fn lines(&self, field: Field) -> impl Iterator<Item = &'a [u8]> {
         let name = field.name();
         self.incoming.iter().filter(move |(known, _)| *known == name).map(|(_, value)| *value)
     }
 }
 
-/// A service, with the options that expectations depend on.
+/// A service, with the options that the expectations depend on.
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) propagator: Propagator,
@@ -60,6 +60,7 @@ pub(crate) struct Service {
     pub(crate) decides: Decides,
 }
 
+/// How a service makes its sampling decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decides {
     Never,
@@ -69,7 +70,7 @@ pub(crate) enum Decides {
 
 static SERVICES: LazyLock<Vec<Service>> = LazyLock::new(|| (0..128).map(service).collect());
 
-/// A service that hands everything on as it is.
+/// Returns a service that hands on everything unchanged.
 pub(crate) fn relay() -> &'static Propagator {
     &SERVICES[0].propagator
 }

@@ -1,9 +1,10 @@
-//! Input that nobody means well by, and what must hold for it.
+//! Fuzz targets: what must hold for any input.
 //!
-//! A target takes any bytes, does with them what a service would, and panics where a promise does not hold.
-//! `cargo xtask fuzz` looks for such bytes, with coverage as its guide. The inputs that it kept, for the new
-//! code that each ran through, are in `corpus`, and every test run goes through them again. A target's binary
-//! that was built without a fuzzer goes through files: `cargo run --package tracehop-fuzz --bin dsn FILE`.
+//! A target uses arbitrary bytes as a service would use a request. It panics if a promise of the library is broken.
+//!
+//! * `cargo xtask fuzz` searches for such bytes, guided by coverage.
+//! * `corpus` has the inputs that reached new code. Every test run replays them.
+//! * `cargo run --package tracehop-fuzz --bin dsn FILE` replays a file. The binary is built without the fuzzer then.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a target fails by panicking")]
 
@@ -28,7 +29,7 @@ pub use trace_context::trace_context;
 #[doc(hidden)]
 pub use libfuzzer_sys;
 
-/// A target: the name of its binary and of its corpus, and what it does with an input.
+/// A target: the name of its binary and its corpus, and the function that takes an input.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
@@ -41,7 +42,7 @@ pub const TARGETS: &[Target] = &[
     ("trace_context", trace_context),
 ];
 
-/// The `main` of a target's binary: the fuzzer's, or one that goes through the files it is given.
+/// Defines the `main` of a target's binary: that of the fuzzer, or one that replays the files it is given.
 #[macro_export]
 macro_rules! main {
     ($target:path) => {

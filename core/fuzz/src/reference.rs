@@ -1,4 +1,6 @@
-//! Baggage read in the plainest way: no fast path, no limit but the number of members.
+//! A plain reader of baggage, as the oracle.
+
+use tracehop::wire::Baggage;
 
 /// A well-formed member of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -6,29 +8,63 @@ pub(crate) struct Member {
     pub(crate) key: String,
     /// The value and the properties as they are written.
     pub(crate) rest: String,
+    /// The decoded value.
     pub(crate) value: String,
 }
 
-/// The well-formed members of all lines.
-pub(crate) fn members<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Vec<Member> {
-    let members = lines.into_iter().flat_map(|line| line.split(|byte| *byte == b','));
+/// Returns the well-formed members of all lines, within the first 8192 bytes of the lines joined with commas.
+pub(crate) fn members(lines: &[&[u8]]) -> Vec<Member> {
+    let mut list = lines.join(&b',');
+    if list.len() > Baggage::MAX_BYTES {
+        let last_comma = list[..=Baggage::MAX_BYTES].iter().rposition(|byte| *byte == b',');
+        list.truncate(last_comma.unwrap_or(0));
+    }
+    let members = list.split(|byte| *byte == b',');
     members.filter_map(|bytes| member(std::str::from_utf8(bytes).ok()?)).collect()
 }
 
-/// Those that are ours, each name once: the last, in the place of the first.
-pub(crate) fn items(members: Vec<Member>) -> Vec<Member> {
+/// Returns the members that fit into a list.
+pub(crate) fn fitting(members: &[Member]) -> Vec<Member> {
+    let mut list = Vec::new();
+    for member in members {
+        list.push(member.clone());
+        if !fits(&list) {
+            list.pop();
+        }
+    }
+    list
+}
+
+/// Returns the `sentry-` members that fit into a list, each name once: the last value, in the place of the first.
+pub(crate) fn items(members: &[Member]) -> Vec<Member> {
     let mut items: Vec<Member> = Vec::new();
-    for member in members.into_iter().filter(|member| member.key.starts_with("sentry-")) {
+    for member in members.iter().filter(|member| member.key.starts_with("sentry-")) {
         match items.iter().position(|item| item.key == member.key) {
-            Some(at) => items[at] = member,
-            None if items.len() < 64 => items.push(member),
-            None => {}
+            Some(at) => {
+                let before = std::mem::replace(&mut items[at], member.clone());
+                if !fits(&items) {
+                    items[at] = before;
+                }
+            }
+            None => {
+                items.push(member.clone());
+                if !fits(&items) {
+                    items.pop();
+                }
+            }
         }
     }
     items
 }
 
-/// The members as a list.
+/// Whether a list is within the limits.
+fn fits(members: &[Member]) -> bool {
+    // Each member has a `=`, and each but the last a comma behind it.
+    let bytes = members.iter().map(|it| it.key.len() + 1 + it.rest.len() + 1).sum::<usize>();
+    members.len() <= Baggage::MAX_MEMBERS && bytes <= Baggage::MAX_BYTES + 1
+}
+
+/// Returns the members as a list.
 pub(crate) fn text(members: &[Member]) -> String {
     let members: Vec<_> = members.iter().map(|it| format!("{}={}", it.key, it.rest)).collect();
     members.join(",")
@@ -59,7 +95,7 @@ fn member(text: &str) -> Option<Member> {
     Some(Member { key: key.to_owned(), rest, value: decoded(value)? })
 }
 
-/// The value, if every `%` begins an encoded byte, and the bytes are UTF-8.
+/// Returns the decoded value, if every `%` starts an encoded byte and the bytes are UTF-8.
 fn decoded(value: &str) -> Option<String> {
     let mut bytes = Vec::new();
     let mut left = value.bytes();

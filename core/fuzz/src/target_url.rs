@@ -1,9 +1,9 @@
 use tracehop::{Target, TracePropagationTargets};
 use url::{Host, Url};
 
-/// A target and a URL: where headers go, a client connects to the target and to nobody else.
+/// Matches a target with a URL: if it matches, a client connects to the target's host.
 ///
-/// `url` is what reqwest reads URLs with.
+/// The oracle is the crate `url`, by which reqwest reads URLs.
 pub fn target_url(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let Some((target, url)) = text.split_once('\n') else { return };
@@ -16,7 +16,7 @@ pub fn target_url(data: &[u8]) {
     let typed = [Target::host(target), Target::domain(target), Target::origin(target)];
     let [is_host, is_domain, is_origin] =
         typed.map(|it| TracePropagationTargets::new([it]).is_ok_and(|it| it.matches(url)));
-    // What no client can read goes nowhere.
+    // No client can send a request to a malformed URL.
     let Ok(url) = Url::parse(url) else { return };
     let host_of = |url: &str| Url::parse(url).ok()?.host().map(|host| host.to_owned());
     let scheme = url.scheme();
@@ -42,7 +42,7 @@ pub fn target_url(data: &[u8]) {
     }
 }
 
-/// Schemes that browsers do not know keep the case of their hosts.
+/// Compares hosts. `url` keeps the case of a host if the scheme is unknown to browsers.
 fn is_same(one: Option<&Host>, other: Option<&Host>) -> bool {
     match (one, other) {
         (Some(Host::Domain(one)), Some(Host::Domain(other))) => one.eq_ignore_ascii_case(other),

@@ -2,7 +2,7 @@ use tracehop::wire::{Traceparent, Tracestate};
 
 use crate::valid;
 
-/// A line of `traceparent`, and lines of `tracestate` behind it: read if, and only if, the grammar has them.
+/// Reads a line of `traceparent`, then lines of `tracestate`: exactly those that the grammar allows.
 pub fn trace_context(data: &[u8]) {
     let mut lines = data.split(|byte| *byte == b'\n');
     let first = lines.next().unwrap_or_default();
@@ -35,7 +35,7 @@ pub fn trace_context(data: &[u8]) {
     }
 }
 
-/// <https://www.w3.org/TR/trace-context-2/#traceparent-header-field-values>
+/// Whether a value follows <https://www.w3.org/TR/trace-context-2/#traceparent-header-field-values>.
 fn is_traceparent(value: &[u8]) -> bool {
     let Some((known, later)) = value.split_at_checked(55) else { return false };
     let is_right = |(at, byte): (usize, &u8)| match at {
@@ -52,7 +52,7 @@ fn is_traceparent(value: &[u8]) -> bool {
         }
 }
 
-/// The members in one line, if there are some and all are right.
+/// Returns the members in one line, if there are any and all are well-formed.
 ///
 /// <https://www.w3.org/TR/trace-context-2/#tracestate-header-field-values>
 fn tracestate(lines: &[&[u8]]) -> Option<String> {

@@ -1,4 +1,4 @@
-//! What every value that leaves must be.
+//! Checks that hold for every value that is sent.
 
 use std::collections::BTreeSet;
 
@@ -8,16 +8,16 @@ use tracehop::{DynamicSamplingContext, PropagationContext};
 
 const URL: &str = "https://api.example.com/";
 
-/// What a request of this context gets, the same in every carrier, and valid.
+/// Returns the headers of a request in this trace. Checks that they are valid, and the same in every carrier.
 pub(crate) fn headers(context: &PropagationContext) -> Vec<(String, Vec<u8>)> {
     let mut sent = Vec::new();
-    context.inject(URL, &mut sent);
+    context.inject_to(URL, &mut sent);
     let data = context.trace_data();
-    let told: Vec<_> =
+    let values: Vec<_> =
         data.iter().map(|(name, value)| (name.to_owned(), value.as_bytes().to_owned())).collect();
-    assert_eq!(sent, told);
+    assert_eq!(sent, values);
     let mut map = HeaderMap::new();
-    context.inject(URL, &mut map);
+    context.inject_to(URL, &mut map);
     assert_eq!(map.len(), sent.len());
 
     for (name, bytes) in &sent {
@@ -41,6 +41,7 @@ pub(crate) fn headers(context: &PropagationContext) -> Vec<(String, Vec<u8>)> {
     sent
 }
 
+/// Checks that a text is printable ASCII without blanks at its ends.
 pub(crate) fn is_header_value(text: &str) {
     assert!(!text.is_empty());
     assert!(text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()), "{text:?}");
@@ -48,7 +49,7 @@ pub(crate) fn is_header_value(text: &str) {
     assert!(HeaderValue::from_str(text).is_ok());
 }
 
-/// Items of ours alone, each name once, within the limits.
+/// Checks that a DSC has only `sentry-` items, each name once, within the limits.
 pub(crate) fn dsc(dsc: &DynamicSamplingContext) {
     list(dsc.as_baggage());
     let names: BTreeSet<&str> = dsc.iter().map(|(name, _)| name).collect();
@@ -58,7 +59,7 @@ pub(crate) fn dsc(dsc: &DynamicSamplingContext) {
     }
 }
 
-/// A list that is within the limits, and reads as itself.
+/// Checks that a list is tidy and within the limits, and reads as itself.
 pub(crate) fn list(list: &Baggage) {
     let text = list.as_str();
     assert!(list.len() <= Baggage::MAX_MEMBERS && text.len() <= Baggage::MAX_BYTES);
@@ -72,7 +73,7 @@ pub(crate) fn list(list: &Baggage) {
     assert_eq!(&Baggage::from_lines([text.as_bytes()]), list);
 }
 
-/// The quoted strings of the value hold what leaves, and end where they should.
+/// Checks that the quoted strings of `Server-Timing` are exactly the headers.
 fn server_timing(context: &PropagationContext) {
     let data = context.trace_data();
     let value = data.server_timing();

@@ -1,4 +1,4 @@
-//! Goes through every input that is kept.
+//! Replays every input of the corpus.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -9,7 +9,7 @@ use std::path::Path;
 use tracehop_fuzz::TARGETS;
 
 #[test]
-fn every_input_that_is_kept_passes() {
+fn kept_inputs_pass() {
     let home = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (name, target) in TARGETS {
         let file = home.join("corpus").join(name).with_extension("txt");
@@ -25,7 +25,7 @@ fn every_input_that_is_kept_passes() {
 }
 
 #[test]
-fn every_target_has_a_binary_and_is_replayed() {
+fn every_binary_is_a_replayed_target() {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz_targets");
     let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
     let mut binaries: Vec<String> =

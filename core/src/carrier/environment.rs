@@ -1,15 +1,17 @@
+//! The environment of this process, and of a child process.
+
+use std::borrow::Cow;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
 
-use super::{Extractor, Field, Injector};
+use super::{Extractor, Field, Injector, joined};
 
-/// The environment of this process, as far as it carries a trace: `SENTRY_TRACE` and `SENTRY_BAGGAGE`, by Sentry's
+/// The environment variables that carry a trace, `SENTRY_TRACE` and `SENTRY_BAGGAGE`, by Sentry's
 /// [Trace Propagation](https://develop.sentry.dev/sdk/foundations/trace-propagation/).
 ///
-/// A scheduled job or a build step continues the trace of whoever started it. To hand a trace on to a
-/// child process, inject it into its [`Command`]; for one of another crate's, such as tokio's, into the
-/// standard one inside it.
+/// A scheduled job or a build step continues the trace of the process that started it. To hand a trace on to a
+/// child process, inject it into its [`Command`]. A command of tokio has the standard one inside (`as_std_mut`).
 ///
 /// ```
 /// use std::process::Command;
@@ -19,7 +21,7 @@ use super::{Extractor, Field, Injector};
 /// let context = propagator.continue_trace(&Environment::current());
 ///
 /// let mut job = Command::new("nightly-report");
-/// context.inject_always(&mut job);
+/// context.inject(&mut job);
 /// # Ok::<(), tracehop::BuildError>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,7 +31,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// What the environment of this process says now. A variable that is empty counts as not set.
+    /// Reads the environment of this process. An empty variable counts as not set.
     pub fn current() -> Self {
         Self::from_variables(env::var_os)
     }
@@ -42,8 +44,8 @@ impl Environment {
     }
 }
 
-/// An environment that is not this process's: that of another one, or one that a test makes up. All variables but
-/// the two are passed over, an empty one counts as not set, and the last of equal names counts.
+/// Makes the environment of another process, or one for a test. Other variables are ignored, an empty variable
+/// counts as not set, and the last of equal names counts.
 ///
 /// ```
 /// use tracehop::{Environment, Propagator};
@@ -82,8 +84,8 @@ impl Extractor for Environment {
     }
 }
 
-/// Only what was set on the command itself is seen, not what the child would inherit: the trace of a
-/// process's parent is not the trace of its children.
+/// Reads only what was set on the command itself, not what the child would inherit: the trace that this process
+/// was started in is not the trace of its children.
 impl Extractor for Command {
     fn extract(&self, field: Field) -> impl Iterator<Item = &[u8]> {
         self.get_envs()
@@ -92,16 +94,19 @@ impl Extractor for Command {
     }
 }
 
+/// Variables that the child would inherit from this process give way, because they may belong to another trace.
 impl Injector for Command {
     fn set(&mut self, field: Field, value: &str) {
-        let Some(name) = field.environment_name() else {
-            return;
-        };
-        if field == Field::SentryTrace && self.extract(Field::Baggage).next().is_none() {
-            // The child would inherit this process's own, which may belong to another trace.
+        if field == Field::SentryTrace && self.existing(Field::Baggage).is_none() {
             self.env_remove("SENTRY_BAGGAGE");
         }
-        self.env(name, value);
+        if let Some(name) = field.environment_name() {
+            self.env(name, value);
+        }
+    }
+
+    fn existing(&self, field: Field) -> Option<Cow<'_, [u8]>> {
+        joined(self.extract(field))
     }
 }
 
@@ -110,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_carries_what_travels_in_an_environment() {
+    fn commands_carry_environment_fields_only() {
         let mut command = Command::new("true");
         for field in Field::ALL.iter().copied() {
             command.set(field, "x");
@@ -123,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_is_empty_counts_as_not_set() {
+    fn empty_variables_count_as_not_set() {
         let set = Environment::from_variables(|name| Some(name.into()));
         assert_eq!(set.extract(Field::SentryTrace).collect::<Vec<_>>(), [b"SENTRY_TRACE"]);
         assert_eq!(set.extract(Field::Baggage).collect::<Vec<_>>(), [b"SENTRY_BAGGAGE"]);
@@ -132,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn an_environment_is_made_of_the_variables_that_carry() {
+    fn environments_keep_only_trace_variables() {
         let of = |variables: &[(&str, &str)]| variables.iter().copied().collect::<Environment>();
         let carrying =
             of(&[("SENTRY_TRACE", "x"), ("sentry_trace", "y"), ("SENTRY_BAGGAGE", "a=1")]);
@@ -143,15 +148,23 @@ mod tests {
     }
 
     #[test]
-    fn baggage_of_another_trace_is_not_inherited() {
-        let mut command = Command::new("true");
-        command.set(Field::SentryTrace, "x");
+    fn inherited_baggage_gives_way_in_any_order() {
+        let mut without_baggage = Command::new("true");
+        without_baggage.set(Field::SentryTrace, "x");
         let removed = (OsStr::new("SENTRY_BAGGAGE"), None);
-        assert!(command.get_envs().any(|variable| variable == removed));
+        assert!(without_baggage.get_envs().any(|variable| variable == removed));
 
-        let mut command = Command::new("true");
-        command.env("SENTRY_BAGGAGE", "a=1");
-        command.set(Field::SentryTrace, "x");
-        assert_eq!(command.extract(Field::Baggage).collect::<Vec<_>>(), [b"a=1"]);
+        for order in [[Field::SentryTrace, Field::Baggage], [Field::Baggage, Field::SentryTrace]] {
+            let mut command = Command::new("true");
+            for field in order {
+                command.set(field, "a=1");
+            }
+            assert_eq!(command.extract(Field::Baggage).collect::<Vec<_>>(), [b"a=1"]);
+        }
+
+        let mut own = Command::new("true");
+        own.env("SENTRY_BAGGAGE", "a=1");
+        own.set(Field::SentryTrace, "x");
+        assert_eq!(own.extract(Field::Baggage).collect::<Vec<_>>(), [b"a=1"]);
     }
 }

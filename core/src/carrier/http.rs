@@ -1,22 +1,12 @@
+//! The headers of the crate [`http`](https://docs.rs/http).
+
+use std::borrow::Cow;
+
 use ::http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Extractor, Field, Injector};
-use crate::dsc::DynamicSamplingContext;
-use crate::wire::SentryTrace;
+use super::{Extractor, Field, Injector, header_names, joined};
 
-/// Made once: a name that is a constant is not looked up by its text with every request.
-fn header_name(field: Field) -> &'static HeaderName {
-    static SENTRY_TRACE: HeaderName = HeaderName::from_static("sentry-trace");
-    static BAGGAGE: HeaderName = HeaderName::from_static("baggage");
-    static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-    static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
-    match field {
-        Field::SentryTrace => &SENTRY_TRACE,
-        Field::Baggage => &BAGGAGE,
-        Field::Traceparent => &TRACEPARENT,
-        Field::Tracestate => &TRACESTATE,
-    }
-}
+header_names!(HeaderName);
 
 impl Extractor for HeaderMap {
     fn extract(&self, field: Field) -> impl Iterator<Item = &[u8]> {
@@ -26,19 +16,15 @@ impl Extractor for HeaderMap {
 
 impl Injector for HeaderMap {
     fn set(&mut self, field: Field, value: &str) {
-        // Bytes and not text, for the application's own baggage, which need not be ASCII. What came out of
-        // header values is always one again, so that nothing is lost by passing over an error.
+        // Bytes, because the application's own baggage need not be ASCII. It was a header value before.
         if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
-            // A map with no room for one more header is the application's to notice.
+            // A map that is full fails the application's own inserts as well.
             let _ = self.try_insert(header_name(field), value);
         }
     }
 
-    fn set_trace(&mut self, sentry_trace: &SentryTrace, dsc: &DynamicSamplingContext) {
-        if let Some((sentry_trace, baggage)) = dsc.header_values(sentry_trace) {
-            let _ = self.try_insert(header_name(Field::SentryTrace), sentry_trace.into_owned());
-            let _ = self.try_insert(header_name(Field::Baggage), baggage.clone());
-        }
+    fn existing(&self, field: Field) -> Option<Cow<'_, [u8]>> {
+        joined(self.extract(field))
     }
 }
 
@@ -47,12 +33,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_lines_are_read_and_one_is_written() {
+    fn several_lines_read_and_one_is_written() {
         let mut headers = HeaderMap::new();
         headers.append("baggage", HeaderValue::from_static("a=1"));
         headers.append("Baggage", HeaderValue::from_bytes(b"b=\xff").unwrap());
         let values: Vec<_> = headers.extract(Field::Baggage).collect();
         assert_eq!(values, [&b"a=1"[..], b"b=\xff"]);
+        assert_eq!(headers.existing(Field::Baggage).as_deref(), Some(&b"a=1,b=\xff"[..]));
 
         headers.set(Field::Baggage, "c=é");
         assert_eq!(headers.extract(Field::Baggage).collect::<Vec<_>>(), ["c=é".as_bytes()]);

@@ -1,10 +1,11 @@
 //! Maps and lists of pairs, such as the metadata of queue messages. Names are compared without regard to
-//! case, since brokers differ in whether they keep it.
+//! case, because some brokers change it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash};
 
-use super::{Extractor, Field, Injector};
+use super::{Extractor, Field, Injector, joined};
 
 fn is_name(field: Field, key: impl AsRef<str>) -> bool {
     key.as_ref().eq_ignore_ascii_case(field.name())
@@ -33,6 +34,10 @@ where
         self.retain(|key, _| !is_name(field, key));
         self.insert(K::from(field.name()), V::from(value));
     }
+
+    fn existing(&self, field: Field) -> Option<Cow<'_, [u8]>> {
+        joined(self.extract(field))
+    }
 }
 
 impl<K: AsRef<str>, V: AsRef<[u8]>> Extractor for BTreeMap<K, V> {
@@ -49,6 +54,10 @@ where
     fn set(&mut self, field: Field, value: &str) {
         self.retain(|key, _| !is_name(field, key));
         self.insert(K::from(field.name()), V::from(value));
+    }
+
+    fn existing(&self, field: Field) -> Option<Cow<'_, [u8]>> {
+        joined(self.extract(field))
     }
 }
 
@@ -79,13 +88,17 @@ where
         self.retain(|(key, _)| !is_name(field, key));
         self.push((K::from(field.name()), V::from(value)));
     }
+
+    fn existing(&self, field: Field) -> Option<Cow<'_, [u8]>> {
+        joined(self.extract(field))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn is_a_carrier(mut carrier: impl Injector) {
+    fn is_a_carrier(mut carrier: impl Injector + Extractor) {
         carrier.set(Field::Baggage, "a=1");
         carrier.set(Field::SentryTrace, "x");
         carrier.set(Field::Baggage, "b=2");
@@ -95,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn every_map_of_strings_or_bytes_carries() {
+    fn every_map_of_strings_or_bytes_is_a_carrier() {
         is_a_carrier(HashMap::<String, String>::new());
         is_a_carrier(HashMap::<&'static str, Vec<u8>>::new());
         is_a_carrier(BTreeMap::<String, String>::new());
@@ -103,10 +116,10 @@ mod tests {
     }
 
     #[test]
-    fn names_of_any_case_are_read_and_replaced() {
+    fn names_match_in_any_case() {
         fn check<C>(mut carrier: C, expected: C)
         where
-            C: Injector + PartialEq + std::fmt::Debug,
+            C: Injector + Extractor + PartialEq + std::fmt::Debug,
         {
             assert_eq!(carrier.extract(Field::SentryTrace).collect::<Vec<_>>(), [b"x"]);
             carrier.set(Field::SentryTrace, "y");
@@ -121,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn pairs_may_have_several_lines() {
+    fn pairs_with_equal_names_are_several_lines() {
         let pairs = [("baggage", "a=1"), ("other", "x"), ("BAGGAGE", "b=2")];
         assert_eq!(pairs.extract(Field::Baggage).collect::<Vec<_>>(), [b"a=1", b"b=2"]);
     }

@@ -1,17 +1,18 @@
-//! What trace data is read from and written to.
+//! Carriers: what trace data is read from and written to.
 //!
 //! A carrier is anything with named values: the headers of a request, the metadata of a queue message, the
-//! environment of a process. [`Extractor`] and [`Injector`] are all that a new one needs.
+//! environment of a process. A new carrier implements [`Extractor`], [`Injector`] or both.
 
+#[cfg(feature = "actix-http")]
+mod actix_http;
 mod environment;
 #[cfg(feature = "http")]
 mod http;
 mod maps;
 
-pub use environment::Environment;
+use std::borrow::Cow;
 
-use crate::dsc::DynamicSamplingContext;
-use crate::wire::SentryTrace;
+pub use environment::Environment;
 
 /// One of the values that a trace travels in.
 ///
@@ -39,7 +40,7 @@ impl Field {
     pub const ALL: &'static [Self] =
         &[Self::SentryTrace, Self::Baggage, Self::Traceparent, Self::Tracestate];
 
-    /// The name of the field as a header and as a metadata key, in lower case.
+    /// Returns the name of the field as a header and as a metadata key, in lower case.
     pub const fn name(self) -> &'static str {
         match self {
             Self::SentryTrace => "sentry-trace",
@@ -49,7 +50,7 @@ impl Field {
         }
     }
 
-    /// The name of the field as an environment variable, if it travels that way.
+    /// Returns the name of the field as an environment variable, `None` if it does not travel there.
     pub const fn environment_name(self) -> Option<&'static str> {
         match self {
             Self::SentryTrace => Some("SENTRY_TRACE"),
@@ -64,7 +65,7 @@ impl Field {
 /// ```
 /// use tracehop::{Extractor, Field, Propagator};
 ///
-/// /// Messages of a queue whose client keeps metadata as bytes.
+/// /// A message of a queue whose client keeps metadata as bytes.
 /// struct Message {
 ///     metadata: Vec<(String, Vec<u8>)>,
 /// }
@@ -82,50 +83,80 @@ impl Field {
 /// # Ok::<(), tracehop::BuildError>(())
 /// ```
 pub trait Extractor {
-    /// Every value of a field, in the order in which they came: headers may have several lines. Names are
-    /// compared without regard to case where the carrier's own are.
+    /// Returns every value of a field, in the order of arrival: headers may have several lines. Names are
+    /// compared without regard to case where the carrier's names are.
     fn extract(&self, field: Field) -> impl Iterator<Item = &[u8]>;
 }
 
 /// A carrier to write trace data to.
 ///
-/// It is an [`Extractor`] too, since what the application put there itself is respected.
+/// What the application wrote itself is [respected](crate::PropagationContext::inject) as far as
+/// [`existing`](Self::existing) shows it.
 ///
 /// ```
-/// use tracehop::{Extractor, Field, Injector, Propagator};
+/// use tracehop::{Field, Injector, Propagator};
 ///
-/// /// The metadata of a message, in a client of a queue's own type.
+/// /// The metadata of a message, in the own type of a queue's client.
 /// #[derive(Default)]
 /// struct Metadata(Vec<(&'static str, String)>);
 ///
-/// impl Extractor for Metadata {
-///     fn extract(&self, field: Field) -> impl Iterator<Item = &[u8]> {
-///         self.0.iter().filter(move |(key, _)| *key == field.name()).map(|(_, value)| value.as_bytes())
-///     }
-/// }
-///
 /// impl Injector for Metadata {
 ///     fn set(&mut self, field: Field, value: &str) {
-///         self.0.retain(|(key, _)| *key != field.name());
 ///         self.0.push((field.name(), value.to_owned()));
 ///     }
 /// }
 ///
 /// let context = Propagator::builder().build()?.start_new_trace();
 /// let mut metadata = Metadata::default();
-/// context.inject_always(&mut metadata);
+/// context.inject(&mut metadata);
 /// assert_eq!(metadata.0[0].1, context.trace_data().sentry_trace());
 /// # Ok::<(), tracehop::BuildError>(())
 /// ```
-pub trait Injector: Extractor {
-    /// Sets a field to one value, in place of all that it had. The value is printable ASCII, unless the
-    /// application's own baggage, which is kept, is not.
+pub trait Injector {
+    /// Sets a field to one value, in place of all values that it had. The value is printable ASCII, except that
+    /// the application's own baggage is kept and may have other characters.
     fn set(&mut self, field: Field, value: &str);
 
-    /// Sets `sentry-trace`, and `baggage` to a dynamic sampling context that is not empty. A carrier whose values
-    /// are costly to make may have a better way.
-    fn set_trace(&mut self, sentry_trace: &SentryTrace, dsc: &DynamicSamplingContext) {
-        self.set(Field::SentryTrace, sentry_trace.encode(&mut [0; SentryTrace::MAX_LEN]));
-        self.set(Field::Baggage, dsc.as_str());
+    /// Returns the value that a field has, several lines joined with commas; `None` if it has none.
+    ///
+    /// The default, for carriers that can only be written to, returns `None`. Trace data then replaces what the
+    /// application wrote.
+    fn existing(&self, field: Field) -> Option<Cow<'_, [u8]>> {
+        let _ = field;
+        None
     }
 }
+
+/// Joins the lines of a field with commas; `None` if there are none.
+fn joined<'a>(mut lines: impl Iterator<Item = &'a [u8]>) -> Option<Cow<'a, [u8]>> {
+    let first = lines.next()?;
+    let mut rest = lines.peekable();
+    if rest.peek().is_none() {
+        return Some(Cow::Borrowed(first));
+    }
+    let lines = std::iter::once(first).chain(rest);
+    Some(Cow::Owned(lines.collect::<Vec<_>>().join(&b',')))
+}
+
+/// Defines the header names of all fields as the type of a crate.
+#[cfg(any(feature = "http", feature = "actix-http"))]
+macro_rules! header_names {
+    ($name:ty) => {
+        /// Returns the name of a field without comparing its text.
+        fn header_name(field: Field) -> &'static $name {
+            static SENTRY_TRACE: $name = <$name>::from_static(Field::SentryTrace.name());
+            static BAGGAGE: $name = <$name>::from_static(Field::Baggage.name());
+            static TRACEPARENT: $name = <$name>::from_static(Field::Traceparent.name());
+            static TRACESTATE: $name = <$name>::from_static(Field::Tracestate.name());
+            match field {
+                Field::SentryTrace => &SENTRY_TRACE,
+                Field::Baggage => &BAGGAGE,
+                Field::Traceparent => &TRACEPARENT,
+                Field::Tracestate => &TRACESTATE,
+            }
+        }
+    };
+}
+
+#[cfg(any(feature = "http", feature = "actix-http"))]
+use header_names;

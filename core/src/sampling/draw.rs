@@ -1,50 +1,50 @@
-//! How a random number follows from the trace id, and from the decision that it must agree with.
+//! Computes the random number of a trace from its id, and from a decision that it must agree with.
 
 use super::rand::{STEPS, SampleRand};
 use super::rate::SampleRate;
-use crate::id::TraceId;
+use crate::wire::TraceId;
 
 impl SampleRand {
-    /// The number that belongs to a trace id.
+    /// Computes the number of a trace id.
     pub fn from_trace_id(trace_id: TraceId) -> Self {
         Self::draw(trace_id, 0, STEPS)
     }
 
-    /// The number that belongs to a trace id, given what the head of the trace decided at which rate.
+    /// Computes the number of a trace id for a decision that the head of the trace made.
     ///
-    /// The number agrees with the decision: below the rate if sampled, else not below it. Where no number
-    /// can agree (sampled at a rate of 0, not sampled at a rate of 1) it is that of
-    /// [`from_trace_id`](Self::from_trace_id).
+    /// The number agrees with the decision: it is below the rate if sampled, else not below it. Where no
+    /// number can agree (sampled at a rate of 0, not sampled at a rate of 1), the number of
+    /// [`from_trace_id`](Self::from_trace_id) is returned.
     pub fn from_decision(trace_id: TraceId, sampled: bool, rate: SampleRate) -> Self {
         let below = steps_below(rate);
         match (sampled, below) {
             (true, 0) => Self::from_trace_id(trace_id),
             (true, _) => Self::draw(trace_id, 0, below),
-            // So close to 1 that six digits have no room above: the rate itself is not below the rate.
+            // No number with six digits is from this rate to below 1. The rate itself is not below the rate.
             (false, STEPS) if rate.get() < 1.0 => Self(rate.get()),
             (false, STEPS) => Self::from_trace_id(trace_id),
             (false, _) => Self::draw(trace_id, below, STEPS),
         }
     }
 
-    /// One of the steps from `start` to below `end`, all alike probable.
+    /// Draws a step from `start` to below `end`, all with the same probability.
     fn draw(trace_id: TraceId, start: u32, end: u32) -> Self {
-        // A step of SplitMix64 over both halves of the id. The first digits of a random id would do, were
-        // not some of them fixed by the UUID version, and some ids counted up.
+        // A step of SplitMix64 over both halves of the id. The id's own digits are not random enough: the UUID
+        // version fixes some, and some services count their ids up.
         let (high, low) = uuid::Uuid::from(trace_id).as_u64_pair();
         let mut bits = (high ^ low.rotate_left(32)).wrapping_add(0x9e37_79b9_7f4a_7c15);
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         bits ^= bits >> 31;
         let step = (u128::from(bits) * u128::from(end - start)) >> 64;
-        // Less than `end - start`, so that the default is never taken.
-        Self(f64::from(start + u32::try_from(step).unwrap_or_default()) / f64::from(STEPS))
+        // The step is below `end - start`, so no bits are cut off.
+        Self(f64::from(start + step as u32) / f64::from(STEPS))
     }
 }
 
-/// How many steps are below a rate.
+/// Counts the steps below a rate.
 fn steps_below(rate: SampleRate) -> u32 {
-    // The product is rounded, so that its ceiling may be one off to either side.
+    // The product is rounded, so its ceiling may be one too low or too high.
     let guess = (rate.get() * f64::from(STEPS)).ceil() as u32;
     let is_below = |step: u32| f64::from(step) / f64::from(STEPS) < rate.get();
     (guess.saturating_sub(1)..=guess).find(|step| !is_below(*step)).unwrap_or(guess + 1).min(STEPS)
@@ -62,9 +62,9 @@ mod tests {
         SampleRate::new(rate).unwrap()
     }
 
-    /// Fixed for all time: services with other versions of this library must draw the same numbers.
+    /// These values never change: services with other versions of this library must draw the same numbers.
     #[test]
-    fn a_trace_id_always_gives_the_same_number() {
+    fn trace_ids_always_give_the_same_number() {
         for (text, rand) in [
             ("00000000000000000000000000000001", "0.766301"),
             ("771a43a4192642f0b136d5159a501700", "0.233266"),
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_drawn_for_a_decision_agrees_with_it() {
+    fn numbers_drawn_for_a_decision_agree_with_it() {
         let rates =
             [1e-9, 1e-6, 0.000_001_5, 0.1, 0.25, 0.3, 0.7, 0.999_999, 0.999_999_5, 0.123_456_789];
         for number in rates {

@@ -1,4 +1,4 @@
-//! What is no rate and no random number.
+//! The error for numbers outside of their range.
 
 use std::error::Error;
 use std::fmt;
@@ -45,7 +45,7 @@ mod tests {
     use crate::sampling::{SampleRand, SampleRate};
 
     #[test]
-    fn errors_say_what_a_number_may_be() {
+    fn errors_name_the_allowed_range() {
         let text = |error: SampleError| error.to_string();
         assert!(text(SampleRand::new(1.0).unwrap_err()).ends_with("from 0 to less than 1"));
         assert!(text(SampleRate::new(1.1).unwrap_err()).ends_with("from 0 to 1"));

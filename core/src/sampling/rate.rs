@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::error::SampleError;
-use super::ordered::ordered;
+use super::number::number;
 
 /// A sample rate: the share of traces to sample, from 0 to 1, both included. See Sentry's
 /// [Traces](https://develop.sentry.dev/sdk/telemetry/traces/).
@@ -19,30 +19,30 @@ use super::ordered::ordered;
 #[derive(Debug, Clone, Copy)]
 pub struct SampleRate(f64);
 
-ordered!(SampleRate);
+number!(SampleRate);
 
 impl SampleRate {
-    /// Nothing is sampled.
+    /// Samples no trace.
     pub const NEVER: Self = Self(0.0);
 
-    /// Everything is sampled.
+    /// Samples every trace.
     pub const ALWAYS: Self = Self(1.0);
 
-    /// The rate of this number.
+    /// Makes a rate.
     ///
     /// # Errors
     ///
-    /// [`SampleError::Rate`] for a number below 0 or above 1, and for what is not a number.
+    /// [`SampleError::Rate`] for a number below 0 or above 1, and for NaN.
     pub fn new(rate: f64) -> Result<Self, SampleError> {
         if (0.0..=1.0).contains(&rate) {
-            // Adding zero makes the negative zero, which is in the range, a plain one.
+            // Adding zero turns the negative zero, which is in the range, into the positive one.
             Ok(Self(rate + 0.0))
         } else {
             Err(SampleError::Rate(rate))
         }
     }
 
-    /// The number.
+    /// Returns the number.
     pub const fn get(self) -> f64 {
         self.0
     }
@@ -57,7 +57,7 @@ impl FromStr for SampleRate {
 }
 
 impl fmt::Display for SampleRate {
-    /// The shortest text that reads as the same number.
+    /// Writes the shortest text that reads as the same number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0 == 0.0 || self.0 >= 1e-6 {
             write!(f, "{}", self.0)
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates_are_read_as_numbers_and_written_so_that_they_read_the_same() {
+    fn rates_round_trip_through_their_text() {
         for (text, written) in [
             ("0.25", "0.25"),
             ("1", "1"),

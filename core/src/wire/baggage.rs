@@ -1,282 +1,418 @@
+//! The reader of `baggage` lists: one pass over the bytes, the same for tidy and untidy lists.
+
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
-use std::str::FromStr;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-use super::baggage_member::{
-    BaggageError, BaggageErrorKind, BaggageMember, BaggageMembers, is_key,
-};
-use super::plain::plain_members;
+use super::{ascii, hex, trim_blanks};
 
-/// `baggage` header value, defined in [W3C Baggage](https://www.w3.org/TR/baggage/)
-///
-/// A list of members in the order and with the text in which they came, tidied: no blanks around `,`, `;`
-/// and `=`, no malformed members, no more than [`MAX_MEMBERS`](Self::MAX_MEMBERS) and
-/// [`MAX_BYTES`](Self::MAX_BYTES). The text of a `Baggage` is printable ASCII without `"` and `\`, so that
-/// it is a valid header value, and can stand in a quoted string.
-///
-/// # Grammar
-///
-/// ```text
-/// baggage  = member *( OWS "," OWS member )
-/// member   = key OWS "=" OWS value *( OWS ";" OWS property )
-/// key      = token                      ; RFC 9110
-/// value    = *baggage-octet             ; percent-encoded UTF-8
-/// property = key [ OWS "=" OWS *baggage-octet ]
-/// ```
-///
-/// A character that a value should have encoded, and that is harmless (a blank, `"`, `\`), is read, and
-/// written encoded, since hand-made clients send such values and the other SDKs read them.
-///
-/// # Example values
-///
-/// * `sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-sample_rate=0.25`
-/// * `userId=alice,isProduction=false;p1=x`
-///
-/// # Example
+/// A member of a received [`baggage`](https://www.w3.org/TR/baggage/) list.
 ///
 /// ```
-/// use tracehop::wire::Baggage;
+/// use tracehop::wire::BaggageMembers;
 ///
-/// let mut baggage: Baggage = "userId = Am%C3%A9lie , isProduction=false".parse()?;
-/// assert_eq!(baggage.get("userId").as_deref(), Some("Amélie"));
-/// baggage.push("sentry-release", "shop@1.4.0")?;
-/// assert_eq!(
-///     baggage.as_str(),
-///     "userId=Am%C3%A9lie,isProduction=false,sentry-release=shop%401.4.0"
-/// );
+/// let member = BaggageMembers::new(b"sentry-release=shop%401.4.0; p=1;q").next().unwrap()?;
+/// assert_eq!((member.key(), member.sentry_name()), ("sentry-release", Some("release")));
+/// assert_eq!((member.raw_value(), &*member.value()), ("shop%401.4.0", "shop@1.4.0"));
+/// let properties: Vec<_> = member.properties().collect();
+/// assert_eq!(properties, [("p", Some("1")), ("q", None)]);
 /// # Ok::<(), tracehop::wire::BaggageError>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Baggage {
-    text: String,
-    members: usize,
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct BaggageMember<'a> {
+    /// From the key to the end of the member.
+    text: &'a [u8],
+    key_len: usize,
+    value: &'a [u8],
+    /// Where the properties start in the text, behind the first `;`; 0 if there are none.
+    properties: usize,
+    /// Whether the text can be written as it is: no blanks, nothing to encode, no properties.
+    is_tidy: bool,
 }
 
-impl Baggage {
-    /// Members that a list carries, the
-    /// [W3C limit](https://www.w3.org/TR/baggage/#limits).
-    pub const MAX_MEMBERS: usize = 64;
-
-    /// Bytes that a list carries, the [W3C limit](https://www.w3.org/TR/baggage/#limits).
-    pub const MAX_BYTES: usize = 8192;
-
-    /// An empty list.
-    pub const fn new() -> Self {
-        Self { text: String::new(), members: 0 }
+impl<'a> BaggageMember<'a> {
+    /// Returns the key.
+    pub fn key(&self) -> &'a str {
+        ascii(self.raw_key())
     }
 
-    /// Reads the values of header lines, which are one list, and leaves out what is malformed or over the
-    /// limits.
-    ///
-    /// Nothing behind the first [`MAX_BYTES`](Self::MAX_BYTES) is looked at, and a member that they cut is
-    /// left out. To learn what is wrong with a list, go through its [`BaggageMembers`].
-    pub fn from_lines<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut baggage = Self::new();
-        for member in lines_that_count(lines).flat_map(BaggageMembers::new).flatten() {
-            if baggage.push_member(&member).is_err() {
-                break;
-            }
-        }
-        baggage
+    /// Returns the key without the prefix `sentry-`, or `None` if it has another prefix. Members with this
+    /// prefix are items of the
+    /// [dynamic sampling context](https://develop.sentry.dev/sdk/foundations/trace-propagation/dynamic-sampling-context/).
+    pub fn sentry_name(&self) -> Option<&'a str> {
+        self.raw_key().strip_prefix(SENTRY_PREFIX).map(ascii)
     }
 
-    /// A list with this text, which has so many members and is tidy.
-    pub(crate) fn from_tidy(text: String, members: usize) -> Self {
-        Self { text, members }
+    /// Whether the member is an item of the dynamic sampling context.
+    #[inline]
+    pub(crate) fn is_sentry(&self) -> bool {
+        self.text.starts_with(SENTRY_PREFIX)
     }
 
-    /// An empty list with room for a text of this length.
-    pub(crate) fn with_capacity(bytes: usize) -> Self {
-        Self { text: String::with_capacity(bytes.min(Self::MAX_BYTES)), members: 0 }
+    /// Returns the value as received, still percent-encoded.
+    pub fn raw_value(&self) -> &'a str {
+        ascii(self.value)
     }
 
-    /// Adds a member, encoding its value.
-    ///
-    /// # Errors
-    ///
-    /// What is not a key, and a list that would exceed one of the limits; the list is as it was.
-    pub fn push(&mut self, key: &str, value: &str) -> Result<(), BaggageError> {
-        if !is_key(key.as_bytes()) {
-            return Err(BaggageError { position: self.text.len(), kind: BaggageErrorKind::Key });
-        }
-        self.append(|text| {
-            text.extend([key, "="]);
-            text.extend(utf8_percent_encode(value, WRITTEN));
+    /// Returns the decoded value.
+    pub fn value(&self) -> Cow<'a, str> {
+        decode(self.raw_value())
+    }
+
+    /// Returns the properties: keys, and values as received.
+    pub fn properties(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> + use<'a> {
+        let properties = match self.properties {
+            0 => &self.text[..0],
+            start => &self.text[start..],
+        };
+        let properties = properties.split(|byte| *byte == b';').map(trim_blanks);
+        properties.filter(|property| !property.is_empty()).map(|property| {
+            let (key, value) = split_property(property);
+            (ascii(key), value.map(ascii))
         })
     }
 
-    /// Adds a member that was read from another list.
-    ///
-    /// # Errors
-    ///
-    /// A list that would exceed one of the limits; the list is as it was.
-    pub fn push_member(&mut self, member: &BaggageMember<'_>) -> Result<(), BaggageError> {
-        self.append(|text| member.write(text))
+    #[inline]
+    pub(crate) fn raw_key(&self) -> &'a [u8] {
+        &self.text[..self.key_len]
     }
 
-    fn append(&mut self, write: impl FnOnce(&mut String)) -> Result<(), BaggageError> {
-        let before = self.text.len();
-        if before != 0 {
-            self.text.push(',');
+    /// Appends the member to a tidy list.
+    #[inline]
+    pub(super) fn write(&self, list: &mut Vec<u8>) {
+        if self.is_tidy {
+            list.extend_from_slice(self.text);
+        } else {
+            self.write_tidied(list);
         }
-        write(&mut self.text);
-        if self.text.len() > Self::MAX_BYTES || self.members == Self::MAX_MEMBERS {
-            self.text.truncate(before);
-            return Err(BaggageError { position: before, kind: BaggageErrorKind::Limit });
+    }
+
+    fn write_tidied(&self, list: &mut Vec<u8>) {
+        list.extend_from_slice(self.raw_key());
+        list.push(b'=');
+        for part in utf8_percent_encode(self.raw_value(), MUST_BE_ENCODED) {
+            list.extend_from_slice(part.as_bytes());
         }
-        self.members += 1;
-        Ok(())
-    }
-
-    /// Adds a list, whole.
-    ///
-    /// # Errors
-    ///
-    /// A list that would exceed one of the limits; the list is as it was.
-    pub(crate) fn push_list(&mut self, list: &Self) -> Result<(), BaggageError> {
-        let Some(others) = list.members.checked_sub(1) else { return Ok(()) };
-        if self.members + others >= Self::MAX_MEMBERS {
-            return Err(BaggageError { position: self.text.len(), kind: BaggageErrorKind::Limit });
+        for (key, value) in self.properties() {
+            list.push(b';');
+            list.extend_from_slice(key.as_bytes());
+            if let Some(value) = value {
+                list.push(b'=');
+                list.extend_from_slice(value.as_bytes());
+            }
         }
-        self.append(|text| text.push_str(&list.text))?;
-        self.members += others;
-        Ok(())
-    }
-
-    /// The members with this key, in order.
-    pub(crate) fn find(&self, key: &str) -> impl Iterator<Item = BaggageMember<'_>> {
-        plain_members(&self.text)
-            .filter_map(move |text| BaggageMember::from_tidy_with_key(text, key))
-    }
-
-    /// The members, in order.
-    pub fn members(&self) -> impl Iterator<Item = BaggageMember<'_>> {
-        // What is in the list was checked when it was added.
-        let members = plain_members(&self.text).filter(|member| !member.is_empty());
-        members.map(BaggageMember::from_tidy)
-    }
-
-    /// The decoded value of the last member with this key, which is the one that counts.
-    pub fn get(&self, key: &str) -> Option<Cow<'_, str>> {
-        self.find(key).last().map(|member| member.value())
-    }
-
-    /// How many members there are.
-    pub fn len(&self) -> usize {
-        self.members
-    }
-
-    /// Whether there is no member. An empty list is not a header value: leave the header out.
-    pub fn is_empty(&self) -> bool {
-        self.members == 0
-    }
-
-    /// The list, as one header value.
-    pub fn as_str(&self) -> &str {
-        &self.text
     }
 }
 
-impl fmt::Display for Baggage {
+/// Decodes a value. Most values have nothing to decode.
+pub(crate) fn decode(value: &str) -> Cow<'_, str> {
+    if value.bytes().any(|byte| byte == b'%') {
+        percent_decode_str(value).decode_utf8_lossy()
+    } else {
+        Cow::Borrowed(value)
+    }
+}
+
+impl fmt::Debug for BaggageMember<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.text)
+        f.debug_struct("BaggageMember")
+            .field("key", &self.key())
+            .field("value", &self.value())
+            .field("properties", &self.properties().collect::<Vec<_>>())
+            .finish()
     }
 }
 
-impl FromStr for Baggage {
-    type Err = BaggageError;
+/// The prefix of the members that carry the dynamic sampling context.
+pub(super) const SENTRY_PREFIX: &[u8] = b"sentry-";
 
-    /// Reads one line, of which every member must be well-formed and within the limits.
-    fn from_str(value: &str) -> Result<Self, BaggageError> {
-        let mut baggage = Self::new();
-        let mut members = BaggageMembers::new(value.as_bytes());
-        while let Some(member) = members.next() {
-            let pushed = baggage.push_member(&member?);
-            pushed.map_err(|error| BaggageError { position: members.position, ..error })?;
+/// Iterates over the members of one header line: a [`BaggageMember`] for each well-formed one, an error for
+/// each other. Empty members are skipped.
+///
+/// ```
+/// use tracehop::wire::BaggageMembers;
+///
+/// let mut members = BaggageMembers::new(b"a=1, b, c=%zz");
+/// assert_eq!(members.next().unwrap()?.key(), "a");
+/// assert_eq!(members.next().unwrap().unwrap_err().to_string(), "baggage member at byte 5: it has no `=`");
+/// assert!(members.next().unwrap().is_err());
+/// assert!(members.next().is_none());
+/// # Ok::<(), tracehop::wire::BaggageError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct BaggageMembers<'a> {
+    line: &'a [u8],
+    /// Where the next member may start.
+    next: usize,
+    /// Where the last member started.
+    position: usize,
+}
+
+impl<'a> BaggageMembers<'a> {
+    /// Starts at the first member of a line.
+    pub fn new(line: &'a [u8]) -> Self {
+        Self { line, next: 0, position: 0 }
+    }
+
+    /// Returns where the member that was read last starts, in bytes from 0.
+    pub(super) fn position(&self) -> usize {
+        self.position
+    }
+}
+
+impl<'a> Iterator for BaggageMembers<'a> {
+    type Item = Result<BaggageMember<'a>, BaggageError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        self.position = skip(self.line, self.next, BETWEEN_MEMBERS);
+        let rest = self.line.get(self.position..).filter(|rest| !rest.is_empty())?;
+        let (member, len) = match read_member(rest) {
+            Ok(member) => (Ok(member), member.text.len()),
+            Err(kind) => {
+                let text = rest.split(|byte| *byte == b',').next().unwrap_or(rest);
+                (Err(BaggageError { position: self.position, kind }), text.len())
+            }
+        };
+        self.next = self.position + len;
+        Some(member)
+    }
+}
+
+/// Reads the member at the start of a text.
+#[inline]
+fn read_member(line: &[u8]) -> Result<BaggageMember<'_>, BaggageErrorKind> {
+    let key_len = skip_long(line, 0, TOKEN);
+    let equals = skip(line, key_len, BLANK);
+    if line.get(equals) != Some(&b'=') || key_len == 0 || line[..key_len] == *SENTRY_PREFIX {
+        return Err(key_error(line));
+    }
+    let value_start = skip(line, equals + 1, BLANK);
+    let mut is_tidy = value_start == key_len + 1;
+    let mut end = value_start;
+    let next = loop {
+        end = skip_long(line, end, VALUE);
+        match line.get(end) {
+            Some(b'%') => {
+                end += encoded_character_len(&line[end..]).ok_or(BaggageErrorKind::Encoding)?;
+            }
+            Some(byte) if is(*byte, MENDABLE) => {
+                is_tidy = false;
+                end += 1;
+            }
+            next @ (None | Some(b',' | b';')) => break next,
+            Some(_) => return Err(BaggageErrorKind::Value),
         }
-        Ok(baggage)
+    };
+    let mut value = &line[value_start..end];
+    if !is_tidy {
+        value = trim_blanks(value);
+    }
+    if next != Some(&b';') {
+        return Ok(BaggageMember { text: &line[..end], key_len, value, properties: 0, is_tidy });
+    }
+    let text = line.split(|byte| *byte == b',').next().unwrap_or(line);
+    let properties = end + 1;
+    if !text[properties..].split(|byte| *byte == b';').map(trim_blanks).all(is_property) {
+        return Err(BaggageErrorKind::Property);
+    }
+    Ok(BaggageMember { text, key_len, value, properties, is_tidy: false })
+}
+
+/// Tells a member without `=` from one with a malformed key. A `=` behind a `;` belongs to a property.
+#[cold]
+fn key_error(line: &[u8]) -> BaggageErrorKind {
+    match line.iter().find(|byte| matches!(byte, b'=' | b';' | b',')) {
+        Some(b'=') => BaggageErrorKind::Key,
+        _ => BaggageErrorKind::NoValue,
     }
 }
 
-/// The lines as one, as far as they count, behind so many bytes for something else; nothing at all if there are none.
-pub(crate) fn joined<'a>(before: usize, lines: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
-    let mut lines = lines_that_count(lines);
-    let Some(first) = lines.next() else { return Vec::new() };
-    // Of this very size, if there is one line: then it need not be copied to be shared.
-    let mut all = Vec::with_capacity(before + first.len());
-    all.resize(before, 0);
-    all.extend_from_slice(first);
-    for line in lines {
-        all.push(b',');
-        all.extend_from_slice(line);
+/// Returns the length of the percent-encoded character at the start of a text, `None` if the encoding is
+/// malformed or not UTF-8.
+#[inline]
+fn encoded_character_len(text: &[u8]) -> Option<usize> {
+    let byte_at = |start: usize| match text.get(start..)? {
+        [b'%', high, low, ..] => hex::decode(&[[*high, *low]]).map(|[byte]| byte),
+        _ => None,
+    };
+    let first = byte_at(0)?;
+    if first.is_ascii() {
+        return Some(3);
     }
-    all
+    let bytes = match first {
+        0xc2..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xf4 => 4,
+        _ => return None,
+    };
+    let mut character = [0; 4];
+    for (n, byte) in character[..bytes].iter_mut().enumerate() {
+        *byte = byte_at(3 * n)?;
+    }
+    std::str::from_utf8(&character[..bytes]).ok()?;
+    Some(3 * bytes)
 }
 
-/// The lines, as far as the first [`Baggage::MAX_BYTES`] go.
-fn lines_that_count<'a>(
-    lines: impl IntoIterator<Item = &'a [u8]>,
-) -> impl Iterator<Item = &'a [u8]> {
-    let mut left = Baggage::MAX_BYTES;
-    lines.into_iter().map_while(move |line| {
-        let whole = whole_members(line, left);
-        // A line that is cut is the last.
-        let left_before = std::mem::replace(&mut left, 0);
-        if whole.len() == line.len() {
-            // With the comma between this line and the next.
-            left = left_before.saturating_sub(line.len() + 1);
+/// Whether a text is a key. `sentry-` alone is a prefix without a name.
+pub(super) fn is_key(key: &[u8]) -> bool {
+    !key.is_empty() && key != SENTRY_PREFIX && skip(key, 0, TOKEN) == key.len()
+}
+
+/// Whether a text between two `;` is a property. An empty one is ignored.
+fn is_property(property: &[u8]) -> bool {
+    let (key, value) = split_property(property);
+    property.is_empty() || is_key(key) && is_property_value(value.unwrap_or_default())
+}
+
+/// Whether a text is the value of a property, whose encoding is not checked.
+pub(super) fn is_property_value(value: &[u8]) -> bool {
+    value.iter().all(|byte| is(*byte, VALUE) || *byte == b'%')
+}
+
+fn split_property(property: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match property.iter().position(|byte| *byte == b'=') {
+        Some(at) => (trim_blanks(&property[..at]), Some(trim_blanks(&property[at + 1..]))),
+        None => (property, None),
+    }
+}
+
+/// Part of a key: `tchar` of [RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-tokens).
+const TOKEN: u8 = 1;
+/// Part of a value that stands for itself: all of `baggage-octet` of
+/// [W3C Baggage](https://www.w3.org/TR/baggage/#definition) except `%`.
+const VALUE: u8 = 2;
+/// Must be encoded in a value, and is read without: blank, tab, `"`, `\`.
+const MENDABLE: u8 = 4;
+/// Allowed around `,`, `;` and `=`.
+const BLANK: u8 = 8;
+/// Stands between members: blanks, and the commas of empty members.
+const BETWEEN_MEMBERS: u8 = 16;
+
+/// The classes of each byte.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        let class = &mut classes[byte as usize];
+        if byte.is_ascii_alphanumeric()
+            || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+        {
+            *class |= TOKEN;
         }
-        (left_before != 0).then_some(whole)
-    })
+        if byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\' | b'%') {
+            *class |= VALUE;
+        }
+        if matches!(byte, b' ' | b'\t' | b'"' | b'\\') {
+            *class |= MENDABLE;
+        }
+        if matches!(byte, b' ' | b'\t') {
+            *class |= BLANK | BETWEEN_MEMBERS;
+        }
+        if byte == b',' {
+            *class |= BETWEEN_MEMBERS;
+        }
+        byte += 1;
+    }
+    classes
+};
+
+/// The characters of [`MENDABLE`]. `%` is not among them: encoded characters stay as they are.
+const MUST_BE_ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'\\');
+
+fn is(byte: u8, class: u8) -> bool {
+    CLASSES[usize::from(byte)] & class != 0
 }
 
-/// As many members of a line as `limit` bytes hold.
-fn whole_members(line: &[u8], limit: usize) -> &[u8] {
-    match line.get(..=limit) {
-        None => line,
-        // The byte at the limit is looked at as well: if it is the comma, the last member is whole.
-        Some(start) => &line[..start.iter().rposition(|byte| *byte == b',').unwrap_or(0)],
+/// Returns the position of the first byte from `start` on that is not of a class, or the end of the text.
+#[inline(always)]
+fn skip(text: &[u8], start: usize, class: u8) -> usize {
+    let mut at = start;
+    while let Some(byte) = text.get(at)
+        && is(*byte, class)
+    {
+        at += 1;
+    }
+    at
+}
+
+/// Does the same for keys and values, four bytes at a time: they are most of a list. By instructions, a whole list of
+/// ten members takes 8 % less than byte by byte.
+#[inline(always)]
+fn skip_long(text: &[u8], start: usize, class: u8) -> usize {
+    let mut at = start;
+    for four in text.get(start..).unwrap_or_default().as_chunks::<4>().0 {
+        if four.iter().fold(class, |classes, byte| classes & CLASSES[usize::from(*byte)]) == 0 {
+            break;
+        }
+        at += 4;
+    }
+    skip(text, at, class)
+}
+
+/// A malformed `baggage` member, or one that does not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaggageError {
+    pub(super) position: usize,
+    pub(super) kind: BaggageErrorKind,
+}
+
+/// What is wrong with a `baggage` member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BaggageErrorKind {
+    /// The member has no `=`.
+    NoValue,
+    /// The key is empty, is only `sentry-`, or has a character that a token does not have.
+    Key,
+    /// The value has a control character, or one that is not ASCII.
+    Value,
+    /// The value is not percent-encoded UTF-8.
+    Encoding,
+    /// A property has no key, or a character that properties do not have.
+    Property,
+    /// The list would have more than 64 members or 8192 bytes.
+    Limit,
+}
+
+impl BaggageError {
+    /// Returns where the member starts, in bytes from 0.
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Returns what is wrong with the member.
+    pub fn kind(&self) -> BaggageErrorKind {
+        self.kind
     }
 }
 
-/// What values made here encode: all but the unreserved characters of
-/// [RFC 3986](https://www.rfc-editor.org/rfc/rfc3986#section-2.3).
-const WRITTEN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+impl fmt::Display for BaggageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            BaggageErrorKind::NoValue => "it has no `=`",
+            BaggageErrorKind::Key => "its key is missing, or has a character that keys do not have",
+            BaggageErrorKind::Value => "its value has a character that must be percent-encoded",
+            BaggageErrorKind::Encoding => "its value is not percent-encoded UTF-8",
+            BaggageErrorKind::Property => {
+                "a property has no key, or a character that must be percent-encoded"
+            }
+            BaggageErrorKind::Limit => "the list would have more than 64 members or 8192 bytes",
+        };
+        write!(f, "baggage member at byte {}: {what}", self.position)
+    }
+}
+
+impl Error for BaggageError {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn tidy(lines: &[&str]) -> String {
-        Baggage::from_lines(lines.iter().map(|line| line.as_bytes())).to_string()
-    }
-
     #[test]
-    fn lists_are_tidied_and_their_text_kept() {
-        let table: &[(&[&str], &str)] = &[
-            (&[], ""),
-            (&["", ", ,"], ""),
-            (&["a=1"], "a=1"),
-            (&["a=1,b=2", "c=3"], "a=1,b=2,c=3"),
-            (&[" a = 1 ,\tb\t=\t2 "], "a=1,b=2"),
-            (&["b=2,a=1,B=3"], "b=2,a=1,B=3"),
-            (&["a=1 ; p ;;q = 2;"], "a=1;p;q=2"),
-            (&["a=%2F%2f/"], "a=%2F%2f/"),
-            (&["a=%7F%C3%A9"], "a=%7F%C3%A9"),
-            (&["a=b=c=d"], "a=b=c=d"),
-            (&["a=,b=2"], "a=,b=2"),
-            (&["a=GET /x \"y\" \\"], "a=GET%20/x%20%22y%22%20%5C"),
-            (&["a=x%20y z"], "a=x%20y%20z"),
-        ];
-        for (lines, expected) in table {
-            assert_eq!(tidy(lines), *expected, "{lines:?}");
-        }
-    }
-
-    #[test]
-    fn malformed_members_are_left_out_and_named() {
+    fn malformed_members_are_named_and_skipped() {
         use BaggageErrorKind as K;
         let table: &[(&[u8], usize, BaggageErrorKind)] = &[
             (b"a", 0, K::NoValue),
@@ -293,9 +429,11 @@ mod tests {
             (b"a=%", 0, K::Encoding),
             (b"a=%4", 0, K::Encoding),
             (b"a=%C3", 0, K::Encoding),
+            (b"a=%C3x%A9", 0, K::Encoding),
             (b"a=%80", 0, K::Encoding),
             (b"a=%4z", 0, K::Encoding),
             (b"a=%C3%A9%FF", 0, K::Encoding),
+            (b"a=%ED%A0%80", 0, K::Encoding),
             (b"a=1;p=\"q\"", 0, K::Property),
             (b"a=1;p\tq", 0, K::Property),
             (b"a=1;p=q r", 0, K::Property),
@@ -303,92 +441,34 @@ mod tests {
         ];
         for (line, position, kind) in table {
             let shown = String::from_utf8_lossy(line);
-            let errors: Vec<_> = BaggageMembers::new(line).filter_map(Result::err).collect();
+            let line = [line, &b",z=9"[..]].concat();
+            let errors: Vec<_> = BaggageMembers::new(&line).filter_map(Result::err).collect();
             assert_eq!(errors, [BaggageError { position: *position, kind: *kind }], "{shown}");
-            let kept = Baggage::from_lines([*line, b"z=9"]);
-            assert_eq!(
-                kept.as_str().strip_prefix("x=1,").unwrap_or(kept.as_str()),
-                "z=9",
-                "{shown}"
-            );
+            let last = BaggageMembers::new(&line).flatten().last();
+            assert_eq!(last.map(|member| member.key()), Some("z"), "{shown}");
         }
     }
 
     #[test]
-    fn values_are_decoded_when_read_and_encoded_when_made() {
-        let mut baggage = Baggage::new();
-        for value in ["", "plain", "Amélie", "100 %", "a,b;c=d", "\r\n\0", "日本"] {
-            baggage.push("key", value).unwrap();
-            assert_eq!(baggage.get("key").as_deref(), Some(value));
-        }
-        assert!(baggage.as_str().bytes().all(|byte| byte.is_ascii_graphic()));
-        assert_eq!(baggage.as_str().parse(), Ok(baggage));
-    }
-
-    #[test]
-    fn the_last_of_equal_keys_counts() {
-        let baggage: Baggage = "a=1,b=2,a=3".parse().unwrap();
-        assert_eq!(baggage.get("a").as_deref(), Some("3"));
-        assert_eq!(baggage.get("c"), None);
-    }
-
-    #[test]
-    fn a_property_is_not_part_of_the_value_and_stays_with_it() {
-        let baggage: Baggage = "a=1;p=2;q".parse().unwrap();
-        let member = baggage.members().next().unwrap();
-        assert_eq!((member.raw_value(), member.properties()), ("1", "p=2;q"));
-        assert_eq!(baggage.as_str(), "a=1;p=2;q");
-    }
-
-    #[test]
-    fn the_65th_member_is_left_out() {
-        let members: Vec<String> = (0..65).map(|n| format!("k{n}=v")).collect();
-        let baggage = Baggage::from_lines([members.join(",").as_bytes()]);
-        assert_eq!(baggage.len(), 64);
-        assert_eq!(baggage.as_str(), members[..64].join(","));
-        assert_eq!(baggage.clone().push("k", "v").unwrap_err().kind(), BaggageErrorKind::Limit);
-        assert!(members.join(",").parse::<Baggage>().is_err());
-    }
-
-    #[test]
-    fn bytes_over_the_limit_drop_whole_members() {
-        let filler = |bytes: usize| format!("k={}", "v".repeat(bytes - 2));
-        let table: &[(Vec<String>, usize)] = &[
-            (vec![filler(8192)], 8192),
-            (vec![filler(8193)], 0),
-            (vec![format!("{},a=1", filler(8188))], 8192),
-            (vec![format!("{},a=1", filler(8189))], 8189),
-            (vec![format!("{},a=1", filler(8192))], 8192),
-            (vec![filler(8100), "a=1".to_owned()], 8104),
-            (vec![filler(8190), "a=1".to_owned()], 8190),
-            (vec![filler(4100), filler(4100), "a=1".to_owned()], 4100),
-            (vec![filler(9000), "a=1".to_owned()], 0),
-        ];
-        for (lines, expected) in table {
-            let baggage = Baggage::from_lines(lines.iter().map(|line| line.as_bytes()));
-            assert_eq!(baggage.as_str().len(), *expected);
-            assert!(lines.join(",").starts_with(baggage.as_str()));
+    fn every_character_decodes_from_its_encoding() {
+        for character in ['a', '%', '\u{7f}', 'é', '日', '\u{ffff}', '😀', '\u{10ffff}'] {
+            let mut bytes = [0; 4];
+            let encoded: String = character
+                .encode_utf8(&mut bytes)
+                .bytes()
+                .map(|byte| format!("%{byte:02x}"))
+                .collect();
+            let line = format!("a=x{encoded}y");
+            let member = BaggageMembers::new(line.as_bytes()).next().unwrap().unwrap();
+            assert_eq!(member.value(), format!("x{character}y"));
         }
     }
 
     #[test]
-    fn errors_name_the_place_in_the_text_that_was_given() {
-        let too_long = format!("   a=1   ,   b={}", "x".repeat(8190));
-        let table = [(too_long.as_str(), 13), ("a=1,  ,b", 7), ("\t=1", 1)];
-        for (text, position) in table {
-            assert_eq!(text.parse::<Baggage>().unwrap_err().position(), position, "{text}");
-        }
-        let mut baggage: Baggage = "a=1".parse().unwrap();
-        for key in ["", "b c", "sentry-", "é"] {
-            let error = baggage.push(key, "2").unwrap_err();
-            assert_eq!((error.position(), error.kind()), (3, BaggageErrorKind::Key));
-        }
-        assert_eq!(baggage.as_str(), "a=1");
-    }
-
-    #[test]
-    fn encoding_what_should_have_been_does_not_exceed_the_limit() {
-        let baggage = Baggage::from_lines([format!("k=x{}x", " ".repeat(4000)).as_bytes()]);
-        assert!(baggage.is_empty());
+    fn properties_are_no_part_of_the_value() {
+        let member = BaggageMembers::new(b"a=1 ; p = 2;;q,b=3").next().unwrap().unwrap();
+        assert_eq!(member.raw_value(), "1");
+        let properties: Vec<_> = member.properties().collect();
+        assert_eq!(properties, [("p", Some("2")), ("q", None)]);
     }
 }

@@ -2,15 +2,13 @@ use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
-use super::trim_blanks;
-use crate::hex;
-use crate::id::{IdError, SpanId, TraceId};
+use super::{IdError, SpanId, TraceId, ascii, trim_blanks};
 
 /// `sentry-trace` header value, defined in
 /// [Sentry's SDK specification](https://develop.sentry.dev/sdk/foundations/trace-propagation/)
 ///
-/// Says which trace a request belongs to, which span made it, and whether that span's service decided to
-/// sample the trace. Upper case digits and blanks around the value are read, and never written.
+/// Names the trace that a request belongs to, the span that made the request, and the sampling decision of
+/// that span's service. Upper case digits and blanks around the value are read and never written.
 ///
 /// # Grammar
 ///
@@ -52,12 +50,12 @@ pub struct SentryTrace {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SentryTraceError {
-    /// The value is not as long as one without (49 bytes) or with (51 bytes) a decision.
+    /// The value has neither 49 bytes (deferred) nor 51 bytes (with a decision).
     Length {
-        /// Bytes that were given, without blanks around them.
+        /// Length of the value in bytes, without blanks around it.
         found: usize,
     },
-    /// There is no `-` where one part ends and the next begins.
+    /// Two parts are not separated by `-`.
     Separator {
         /// Offset of the byte, from 0, after leading blanks.
         position: usize,
@@ -103,53 +101,21 @@ impl Error for SentryTraceError {
 }
 
 impl SentryTrace {
-    /// Bytes of the longest value: one with a decision.
+    /// Length in bytes of the longest value, which has a decision.
     pub const MAX_LEN: usize = 51;
 
-    /// The value that says this.
+    /// Makes a value from its parts.
     pub const fn new(trace_id: TraceId, span_id: SpanId, sampled: Option<bool>) -> Self {
         Self { trace_id, span_id, sampled }
     }
 
-    /// Reads a value.
+    /// Reads a value. Blanks around it are ignored.
     ///
     /// # Errors
     ///
-    /// Anything that the grammar does not have. A value that is only a decision, which old SDKs sent, is
+    /// Everything outside of the grammar. A value that is only a decision, which old SDKs sent, is
     /// one of these.
-    #[inline]
     pub fn parse(value: &[u8]) -> Result<Self, SentryTraceError> {
-        Self::parse_exact(value).map_or_else(|| Self::parse_by_parts(value), Ok)
-    }
-
-    /// Reads a value without blanks around it, as almost all are; `None` if it is anything else.
-    #[inline]
-    fn parse_exact(value: &[u8]) -> Option<Self> {
-        let (trace_id, rest) = value.split_first_chunk::<32>()?;
-        let ([b'-'], rest) = rest.split_first_chunk()? else { return None };
-        let (span_id, rest) = rest.split_first_chunk::<16>()?;
-        let sampled = match rest {
-            [] => None,
-            b"-1" => Some(true),
-            b"-0" => Some(false),
-            _ => return None,
-        };
-        // Both ids in one go, as long texts are read much faster than short ones.
-        let mut digits = [[0; 2]; 24];
-        digits[..16].copy_from_slice(trace_id.as_chunks().0);
-        digits[16..].copy_from_slice(span_id.as_chunks().0);
-        let bytes = hex::decode(&digits)?;
-        let (trace_id, span_id) = bytes.split_first_chunk()?;
-        Some(Self {
-            trace_id: TraceId::from_bytes(*trace_id).ok()?,
-            span_id: SpanId::from_bytes(span_id.try_into().ok()?).ok()?,
-            sampled,
-        })
-    }
-
-    /// Reads any value, part by part, to say which part is malformed.
-    #[cold]
-    fn parse_by_parts(value: &[u8]) -> Result<Self, SentryTraceError> {
         let value = trim_blanks(value);
         if value.len() != 49 && value.len() != 51 {
             return Err(SentryTraceError::Length { found: value.len() });
@@ -171,9 +137,9 @@ impl SentryTrace {
         })
     }
 
-    /// Reads the values of several header lines: equal ones are one.
+    /// Reads the values of header lines. Equal lines count as one.
     ///
-    /// `None` if there is no line.
+    /// Returns `None` if there is no line.
     ///
     /// # Errors
     ///
@@ -194,27 +160,19 @@ impl SentryTrace {
         Ok(Some(value))
     }
 
-    /// Writes the value into a buffer of the caller's.
-    #[inline]
+    /// Writes the value into `buffer` and returns the part that it fills.
     pub fn encode<'b>(&self, buffer: &'b mut [u8; Self::MAX_LEN]) -> &'b str {
-        // Only ASCII is written: the default is never taken, and needs no panic.
-        std::str::from_utf8(self.encode_bytes(buffer)).unwrap_or_default()
-    }
-
-    #[inline]
-    pub(crate) fn encode_bytes<'b>(&self, buffer: &'b mut [u8; Self::MAX_LEN]) -> &'b [u8] {
         self.trace_id.encode_into(&mut buffer[..32]);
         buffer[32] = b'-';
         self.span_id.encode_into(&mut buffer[33..49]);
         let len = match self.sampled {
             None => 49,
             Some(sampled) => {
-                buffer[49] = b'-';
-                buffer[50] = if sampled { b'1' } else { b'0' };
+                buffer[49..].copy_from_slice(if sampled { b"-1" } else { b"-0" });
                 51
             }
         };
-        &buffer[..len]
+        ascii(&buffer[..len])
     }
 }
 
@@ -232,20 +190,6 @@ impl fmt::Display for SentryTrace {
     }
 }
 
-#[cfg(feature = "serde")]
-impl serde::Serialize for SentryTrace {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.encode(&mut [0; Self::MAX_LEN]))
-    }
-}
-
-#[cfg(feature = "serde")]
-impl<'de> serde::Deserialize<'de> for SentryTrace {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        crate::text::deserialize(deserializer)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,7 +199,7 @@ mod tests {
     const NOT_SAMPLED: &str = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-0";
 
     #[test]
-    fn each_decision_is_read_and_written_back() {
+    fn every_decision_round_trips() {
         for (end, sampled) in [("", None), ("-1", Some(true)), ("-0", Some(false))] {
             let text = format!("{DEFERRED}{end}");
             let value: SentryTrace = text.parse().unwrap();
@@ -265,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn blanks_and_upper_case_are_read_and_not_written() {
+    fn blanks_and_upper_case_are_read() {
         for value in [
             " \t771a43a4192642f0b136d5159a501700-b72fa28504b07285-1\t ",
             "771A43A4192642F0B136D5159A501700-B72FA28504B07285-1",
@@ -275,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_say_what_is_wrong_and_where() {
+    fn errors_name_the_fault_and_its_place() {
         use SentryTraceError as E;
         let table: &[(&[u8], SentryTraceError)] = &[
             (b"", E::Length { found: 0 }),
@@ -305,23 +249,29 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_in_every_place_is_read_as_part_by_part() {
+    fn every_byte_in_every_place_is_checked() {
         for valid in [SAMPLED, DEFERRED, NOT_SAMPLED] {
             for place in 0..valid.len() {
                 for byte in 0..=u8::MAX {
                     let mut value = valid.as_bytes().to_vec();
                     value[place] = byte;
-                    let by_parts = SentryTrace::parse_by_parts(&value);
-                    let exact = SentryTrace::parse_exact(&value);
-                    // Blanks at the ends leave a value of another length.
-                    assert_eq!(exact, by_parts.ok(), "{byte} at {place}");
+                    let expected = match place {
+                        32 | 49 => byte == b'-',
+                        50 => matches!(byte, b'0' | b'1'),
+                        _ => byte.is_ascii_hexdigit(),
+                    };
+                    let read = SentryTrace::parse(&value);
+                    assert_eq!(read.is_ok(), expected, "{byte} at {place}");
+                    if let Ok(read) = read {
+                        assert_eq!(read.to_string().as_bytes(), value.to_ascii_lowercase());
+                    }
                 }
             }
         }
     }
 
     #[test]
-    fn equal_lines_are_one_and_different_lines_a_conflict() {
+    fn equal_lines_count_once_and_different_lines_conflict() {
         let table: &[(&[&str], Result<Option<&str>, SentryTraceError>)] = &[
             (&[], Ok(None)),
             (&[SAMPLED], Ok(Some(SAMPLED))),

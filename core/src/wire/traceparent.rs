@@ -2,13 +2,13 @@ use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::id::{IdError, SpanId, TraceId};
+use super::{IdError, SpanId, TraceId, ascii};
 
 /// `traceparent` header value, defined in
 /// [W3C Trace Context, level 2](https://www.w3.org/TR/trace-context-2/#traceparent-header)
 ///
-/// Values of every version but `ff` are read, by the rules for version `00` and what a later version may
-/// add behind them; written is always version `00`. Nothing is trimmed: a byte too many is malformed.
+/// Reads every version except `ff`, as level 2 says, and writes version `00`. Blanks around the value make it
+/// malformed.
 ///
 /// # Grammar
 ///
@@ -41,7 +41,7 @@ pub struct Traceparent {
     pub trace_id: TraceId,
     /// The span that made the request: the receiver's parent.
     pub parent_id: SpanId,
-    /// Flag bit 0. SDKs leave it out both for "not sampled" and for "not decided".
+    /// Flag bit 0. SDKs leave it unset both for "not sampled" and for "deferred".
     pub sampled: bool,
 }
 
@@ -49,12 +49,12 @@ pub struct Traceparent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TraceparentError {
-    /// The value does not have the length that its version has.
+    /// The length is wrong for the version.
     Length {
-        /// Bytes that were given.
+        /// Length of the value in bytes.
         found: usize,
     },
-    /// There is no `-` where one part ends and the next begins.
+    /// Two parts are not separated by `-`.
     Separator {
         /// Offset of the byte, from 0.
         position: usize,
@@ -107,10 +107,10 @@ impl Error for TraceparentError {
 }
 
 impl Traceparent {
-    /// Bytes of a value of version `00`.
+    /// Length in bytes of a value of version `00`.
     pub const LEN: usize = 55;
 
-    /// The value that says this.
+    /// Makes a value from its parts.
     pub const fn new(trace_id: TraceId, parent_id: SpanId, sampled: bool) -> Self {
         Self { trace_id, parent_id, sampled }
     }
@@ -119,13 +119,12 @@ impl Traceparent {
     ///
     /// # Errors
     ///
-    /// Anything that the grammar does not have.
-    #[inline]
+    /// Everything outside of the grammar.
     pub fn parse(value: &[u8]) -> Result<Self, TraceparentError> {
         let Some((head, rest)) = value.split_at_checked(Self::LEN) else {
             return Err(TraceparentError::Length { found: value.len() });
         };
-        // Ids are read in upper case as well: here, and only to say where, byte by byte.
+        // Ids of other formats may have upper case digits. Here they are an error with a position.
         let is_lower = head.iter().fold(true, |lower, byte| lower & !byte.is_ascii_uppercase());
         let separators = [head[2], head[35], head[52]] == [b'-'; 3];
         let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
@@ -156,13 +155,13 @@ impl Traceparent {
         })
     }
 
-    /// Reads the value of header lines, of which there must not be more than one.
+    /// Reads the value of header lines. More than one line is an error, also if they are equal.
     ///
-    /// `None` if there is no line.
+    /// Returns `None` if there is no line.
     ///
     /// # Errors
     ///
-    /// [`TraceparentError::Several`] if there are more lines, and those of [`parse`](Self::parse).
+    /// [`TraceparentError::Several`] for more than one line, and the errors of [`parse`](Self::parse).
     pub fn parse_lines<'a>(
         lines: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Option<Self>, TraceparentError> {
@@ -174,20 +173,18 @@ impl Traceparent {
         }
     }
 
-    /// Writes the value, of version `00`, into a buffer of the caller's.
-    #[inline]
+    /// Writes the value, of version `00`, into `buffer`.
     pub fn encode<'b>(&self, buffer: &'b mut [u8; Self::LEN]) -> &'b str {
         buffer[..3].copy_from_slice(b"00-");
         self.trace_id.encode_into(&mut buffer[3..35]);
         buffer[35] = b'-';
         self.parent_id.encode_into(&mut buffer[36..52]);
         buffer[52..].copy_from_slice(if self.sampled { b"-01" } else { b"-00" });
-        // Only ASCII was written: the default is never taken, and needs no panic.
-        std::str::from_utf8(buffer).unwrap_or_default()
+        ascii(buffer)
     }
 }
 
-/// The first byte that is not what the grammar has in its place.
+/// Finds the first byte outside of the grammar.
 fn first_error(head: &[u8]) -> TraceparentError {
     let wrong = |(position, byte): (usize, &u8)| match (position, byte) {
         (2 | 35 | 52, b'-') => None,
@@ -222,7 +219,7 @@ mod tests {
     const IDS: &str = "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331";
 
     #[test]
-    fn version_00_is_read_and_written_back() {
+    fn version_00_round_trips() {
         for (flags, sampled) in [("00", false), ("01", true)] {
             let text = format!("00-{IDS}-{flags}");
             let value: Traceparent = text.parse().unwrap();
@@ -244,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_version_may_be_longer_but_only_behind_a_separator() {
+    fn later_versions_may_be_longer_after_a_separator() {
         assert!(format!("cc-{IDS}-01").parse::<Traceparent>().is_ok());
         assert!(format!("cc-{IDS}-01-what-the-future-holds").parse::<Traceparent>().is_ok());
         assert_eq!(
@@ -254,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_say_what_is_wrong_and_where() {
+    fn errors_name_the_fault_and_its_place() {
         use TraceparentError as E;
         let table: &[(&str, TraceparentError)] = &[
             ("", E::Length { found: 0 }),
@@ -278,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_one_line_is_malformed_even_if_equal() {
+    fn two_lines_are_malformed_even_if_equal() {
         let line = format!("00-{IDS}-01");
         let lines = [line.as_bytes(), line.as_bytes()];
         assert_eq!(Traceparent::parse_lines(lines), Err(TraceparentError::Several));

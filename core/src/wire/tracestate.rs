@@ -7,8 +7,8 @@ use super::trim_blanks;
 /// `tracestate` header value, defined in
 /// [W3C Trace Context, level 2](https://www.w3.org/TR/trace-context-2/#tracestate-header)
 ///
-/// What other vendors want to keep beside a [`Traceparent`](super::Traceparent). Nothing in it is ours: it
-/// is checked, and handed on as it came, as one line and without empty members.
+/// State of other vendors beside a [`Traceparent`](super::Traceparent). The list is checked and handed on
+/// unchanged, as one line without empty members.
 ///
 /// # Grammar
 ///
@@ -46,17 +46,17 @@ pub enum TracestateError {
     TooManyMembers,
     /// A member has no `=`.
     NoValue {
-        /// Which member, from 0, empty ones not counted.
+        /// Index of the member, from 0. Empty members are not counted.
         member: usize,
     },
     /// The key of a member has a character that keys do not have, or is too long.
     Key {
-        /// Which member, from 0, empty ones not counted.
+        /// Index of the member, from 0. Empty members are not counted.
         member: usize,
     },
     /// The value of a member is empty, has a character that values do not have, or is too long.
     Value {
-        /// Which member, from 0, empty ones not counted.
+        /// Index of the member, from 0. Empty members are not counted.
         member: usize,
     },
 }
@@ -83,18 +83,18 @@ impl fmt::Display for TracestateError {
 impl Error for TracestateError {}
 
 impl Tracestate {
-    /// Members that a list may have.
+    /// The largest number of members.
     pub const MAX_MEMBERS: usize = 32;
 
     const MAX_PART: usize = 256;
 
-    /// Reads the values of header lines, which are one list.
+    /// Reads the values of header lines. Several lines are one list.
     ///
-    /// `None` if there is no member.
+    /// Returns `None` if there is no member.
     ///
     /// # Errors
     ///
-    /// Anything that the grammar does not have: one malformed member makes the list useless.
+    /// Everything outside of the grammar: one malformed member makes the whole list invalid.
     pub fn parse_lines<'a>(
         lines: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Option<Self>, TracestateError> {
@@ -125,13 +125,13 @@ impl Tracestate {
         Ok((!text.is_empty()).then(|| Self { text: text.into() }))
     }
 
-    /// The list, as one header value.
+    /// Returns the list as one header value.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 }
 
-/// Level 1 had rules for where the `@` of a tenant's key may stand; level 2 has it as a character like others.
+/// Level 2 allows `@` anywhere but first. Level 1 had a rule for its place.
 fn is_key(key: &[u8]) -> bool {
     let is_key_byte =
         |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@');
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_say_which_member_and_what_of_it() {
+    fn errors_name_the_member_and_its_part() {
         use TracestateError as E;
         let (longest, too_long) = ("z".repeat(256), "z".repeat(257));
         let table: &[(String, TracestateError)] = &[
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn thirty_two_members_are_read_and_one_more_is_an_error() {
+    fn more_than_32_members_are_an_error() {
         let members: Vec<String> = (0..32).map(|n| format!("k{n}=v")).collect();
         let full = members.join(",");
         assert_eq!(read(&[&full, ",,"]), Ok(Some(full.clone())));

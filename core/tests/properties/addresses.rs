@@ -12,7 +12,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn the_parts_of_a_dsn_are_told_apart(
+    fn parts_of_a_dsn_are_found(
         scheme in "https?|HTTPS", key in "[A-Za-z0-9_-]{1,140}", secret in "(:[!$-.0-9:;=A-Z_a-z~]{0,20})?",
         org in "[0-9]{1,20}", rest in "[a-z]{1,9}(\\.[a-z]{2,9}){0,2}", port in "(:[0-9]{1,4})?",
         path in "(/[a-z0-9]{1,5}){0,2}", project in "[0-9]{1,9}",
@@ -31,7 +31,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_a_dsn_that_clients_understand_or_an_error(
+    fn any_text_is_a_dsn_or_an_error(
         text in "\\PC*|https?://[a-z:@/?#\\\\\\[\\]. ]{0,20}",
     ) {
         let dsn = text.parse::<Dsn>();
@@ -44,7 +44,7 @@ proptest! {
     }
 
     #[test]
-    fn a_target_is_whom_a_url_addresses_whatever_else_is_in_it(
+    fn typed_targets_compare_only_the_authority(
         host in "[a-z]{1,3}(\\.[a-z]{2,3}){1,3}", cut in any::<prop::sample::Index>(),
         userinfo in "([a-z.@]{1,9}(:[a-z.@]{0,5})?@)?", port in 1_u16..,
         behind in "([/?#][a-z./?#@:]{0,20})?", sub in "([a-z]{1,5}\\.){0,2}",
@@ -55,7 +55,7 @@ proptest! {
         assert!(matches(Target::domain(host.as_str()), &url));
         assert!(matches(Target::origin(format!("https://{sub}{host}:{port}")), &url));
         assert!(!matches(Target::origin(format!("http://{sub}{host}:{port}")), &url));
-        // What a host ends with is a domain that it is in only from a label on.
+        // The end of a host is a domain of it only if it starts at a label.
         let whole = format!("{sub}{host}");
         let (before, end) = whole.split_at(cut.index(whole.len()));
         assert_eq!(matches(Target::host(end), &url), before.is_empty());
@@ -63,7 +63,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_a_target_or_an_error_and_any_url_is_matched_or_not(
+    fn any_text_is_a_target_or_an_error(
         target in "\\PC{0,12}|[a-z0-9.:/\\[\\]-]{0,12}", url in "\\PC*|https?://[a-z0-9:@/?#\\\\\\[\\]. ]{0,20}",
     ) {
         let found = matches(Target::contains(target.as_str()), &url);

@@ -8,7 +8,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn sentry_trace_comes_back(
+    fn sentry_trace_round_trips(
         value in sentry_trace(), before in "[ \t]{0,3}", after in "[ \t]{0,3}", count in 1_usize..4,
     ) {
         let text = value.to_string();
@@ -22,7 +22,7 @@ proptest! {
     }
 
     #[test]
-    fn sentry_trace_with_one_byte_changed_is_another_or_none(
+    fn sentry_trace_with_a_changed_byte_differs(
         value in sentry_trace(), at in any::<prop::sample::Index>(), byte: u8,
     ) {
         let mut bytes = value.to_string().into_bytes();
@@ -41,8 +41,32 @@ proptest! {
         }
     }
 
+    #[cfg(feature = "serde")]
     #[test]
-    fn any_lines_are_headers_or_errors(lines in vec(any_line(), 0..3)) {
+    fn header_values_and_rates_round_trip_through_json(
+        value in sentry_trace(), line in any_line(), millionths in 0_u32..1_000_000,
+    ) {
+        fn assert_round_trip<T>(value: T)
+        where
+            T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug,
+        {
+            let json = serde_json::to_string(&value).unwrap();
+            assert_eq!(serde_json::from_str::<T>(&json).unwrap(), value);
+        }
+
+        assert_round_trip(value);
+        assert_round_trip(value.trace_id);
+        assert_round_trip(value.span_id);
+        assert_round_trip(Traceparent::new(value.trace_id, value.span_id, value.sampled == Some(true)));
+        assert_round_trip(tracehop::wire::Baggage::from_header(&line));
+        // By default `serde_json` reads a number of more digits as one that is next to it.
+        let number = f64::from(millionths) / 1e6;
+        assert_round_trip(tracehop::SampleRate::new(number).unwrap());
+        assert_round_trip(tracehop::SampleRand::new(number).unwrap());
+    }
+
+    #[test]
+    fn any_lines_are_header_values_or_errors(lines in vec(any_line(), 0..3)) {
         assert!(!matches!(SentryTrace::parse_lines(slices(&lines)), Ok(Some(_))));
         assert!(!matches!(Traceparent::parse_lines(slices(&lines)), Ok(Some(_))));
         if let Ok(Some(list)) = Tracestate::parse_lines(slices(&lines)) {
@@ -51,7 +75,7 @@ proptest! {
     }
 
     #[test]
-    fn traceparent_comes_back(trace_id in trace_id(), parent_id in span_id(), sampled: bool) {
+    fn traceparent_round_trips(trace_id in trace_id(), parent_id in span_id(), sampled: bool) {
         let value = Traceparent::new(trace_id, parent_id, sampled);
         let text = value.to_string();
         assert!(is_header_value(&text));
@@ -62,7 +86,7 @@ proptest! {
     }
 
     #[test]
-    fn traceparent_of_another_version_may_be_longer(
+    fn traceparent_of_later_versions_may_be_longer(
         trace_id in trace_id(), parent_id in span_id(), version: u8, flags: u8, more in "(-.{0,20})?",
     ) {
         let text = format!("{version:02x}-{trace_id}-{parent_id}-{flags:02x}{more}");
@@ -72,7 +96,7 @@ proptest! {
     }
 
     #[test]
-    fn tracestate_comes_back_as_one_line(
+    fn tracestate_lines_round_trip_as_one(
         lines in vec(vec("[a-z0-9][-a-z0-9_*/@]{0,20}=[!-+\\--<>-~ ]{0,20}[!-+\\--<>-~]", 0..14), 0..4),
         blanks in "[ \t]{0,2}",
     ) {
@@ -93,7 +117,7 @@ proptest! {
     }
 
     #[test]
-    fn tracestate_with_a_byte_more_is_another_or_none(at in 0_usize..9, byte: u8) {
+    fn tracestate_refuses_other_bytes(at in 0_usize..9, byte: u8) {
         let mut bytes = b"a@b=c d,e=f".to_vec();
         bytes.insert(at, byte);
         let is_key = |key: &str| {

@@ -1,7 +1,7 @@
-//! What holds for every input, tried with many at random.
+//! Properties that hold for every input, tested with random ones.
 //!
-//! A test that fails prints the smallest input that it found, and notes the seed of it in `regressions.txt`, from
-//! which it begins the next time: commit that line. `PROPTEST_CASES` tries more.
+//! A test that fails prints the smallest input that it found, and writes its seed into `regressions.txt`. The next run
+//! starts with that seed, so commit the line. `PROPTEST_CASES` sets the number of inputs.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -36,7 +36,7 @@ fn sentry_trace() -> impl Strategy<Value = SentryTrace> {
         .prop_map(|(trace_id, span_id, sampled)| SentryTrace::new(trace_id, span_id, sampled))
 }
 
-/// What baggage is made of, and what it must not be made of.
+/// Parts of well-formed and malformed baggage.
 const PIECES: &[&str] = &[
     "sentry-",
     "sentry-org_id",
@@ -76,7 +76,7 @@ const PIECES: &[&str] = &[
     ":",
 ];
 
-/// A line that may be anything.
+/// A line of any content.
 fn any_line() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         4 => vec(select(PIECES), 0..40).prop_map(|pieces| pieces.concat().into_bytes()),
@@ -84,7 +84,7 @@ fn any_line() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Nothing but well-formed members, with names that often come again.
+/// A line of well-formed members, whose names are often equal.
 fn tidy_line() -> impl Strategy<Value = Vec<u8>> {
     let names = ["org_id", "release", "a", "b", "ab", "ba", "trace_id", "a1", "b1"];
     let prefix = select(&["sentry-", "sentry-", "sentry-", "other-"][..]);
@@ -94,7 +94,7 @@ fn tidy_line() -> impl Strategy<Value = Vec<u8>> {
     vec(member, 0..20).prop_map(|members| members.join(",").into_bytes())
 }
 
-/// Lines of baggage, of both sorts.
+/// Lines of baggage, tidy ones and any others.
 fn baggage_lines() -> impl Strategy<Value = Vec<Vec<u8>>> {
     vec(prop_oneof![any_line(), tidy_line()], 0..4)
 }
@@ -103,7 +103,7 @@ fn slices(lines: &[Vec<u8>]) -> impl Iterator<Item = &[u8]> {
     lines.iter().map(Vec::as_slice)
 }
 
-/// Whether a text can stand in a header.
+/// Whether a text can be a header value.
 fn is_header_value(text: &str) -> bool {
     !text.is_empty()
         && text.trim() == text

@@ -7,7 +7,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn ids_come_back(trace_id in trace_id(), span_id in span_id()) {
+    fn ids_round_trip(trace_id in trace_id(), span_id in span_id()) {
         let texts = [trace_id.to_string(), span_id.to_string()];
         assert_eq!(texts[0].parse(), Ok(trace_id));
         assert_eq!(texts[0].to_ascii_uppercase().parse(), Ok(trace_id));
@@ -20,7 +20,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_but_so_many_digits_is_an_id(text in "[0-9a-fA-F]{14,34}|[0-9a-f]{15}[^0-9a-f]|0{16}|0{32}|\\PC*") {
+    fn ids_are_16_or_32_hex_digits(text in "[0-9a-fA-F]{14,34}|[0-9a-f]{15}[^0-9a-f]|0{16}|0{32}|\\PC*") {
         let is_id = |digits| {
             text.len() == digits
                 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -31,7 +31,7 @@ proptest! {
     }
 
     #[test]
-    fn rates_are_from_0_to_1_and_come_back(number in prop_oneof![any::<f64>(), -0.1..1.1]) {
+    fn rates_are_from_0_to_1_and_round_trip(number in prop_oneof![any::<f64>(), -0.1..1.1]) {
         let rate = SampleRate::new(number);
         assert_eq!(rate.is_ok(), (0.0..=1.0).contains(&number));
         if let Ok(rate) = rate {
@@ -41,7 +41,7 @@ proptest! {
     }
 
     #[test]
-    fn random_numbers_are_less_than_1_and_come_back(number in prop_oneof![any::<f64>(), -0.1..1.1]) {
+    fn random_numbers_are_below_1_and_round_trip(number in prop_oneof![any::<f64>(), -0.1..1.1]) {
         let rand = SampleRand::new(number);
         assert_eq!(rand.is_ok(), (0.0..1.0).contains(&number));
         if let Ok(rand) = rand {
@@ -62,7 +62,7 @@ proptest! {
     }
 
     #[test]
-    fn a_number_follows_from_the_trace_and_agrees_with_its_decision(
+    fn random_numbers_agree_with_the_decision(
         trace_id in trace_id(),
         rate in prop_oneof![0.0..=1.0, Just(0.0), Just(1.0), 0.0..1e-6, 0.999_999..=1.0],
         sampled: bool,
@@ -78,7 +78,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_sampled_at_a_rate_is_sampled_at_a_higher_one(
+    fn higher_rates_sample_at_least_the_same_traces(
         trace_id in trace_id(), one in 0.0..=1.0, other in 0.0..=1.0,
     ) {
         let rand = SampleRand::from_trace_id(trace_id);

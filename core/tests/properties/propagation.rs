@@ -4,7 +4,7 @@ use std::process::Command;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use tracehop::{Injector, PropagationContext, Propagator};
+use tracehop::{Extractor, Injector, PropagationContext, Propagator};
 
 use crate::{any_line, baggage_lines, config, is_header_value, is_tidy, sentry_trace, tidy_line};
 
@@ -12,7 +12,7 @@ const URL: &str = "https://api.example.com/";
 
 type Lines = Vec<(String, Vec<u8>)>;
 
-/// Services of all sorts.
+/// Services with all kinds of options.
 fn propagator() -> impl Strategy<Value = Propagator> {
     let options = (any::<[bool; 5]>(), prop::option::of(0.0..=1.0), any::<Option<f64>>());
     options.prop_map(|([has_org, is_strict, reads, writes, has_dsn], rate, sampler)| {
@@ -36,7 +36,7 @@ fn propagator() -> impl Strategy<Value = Propagator> {
     })
 }
 
-/// Header lines that nobody has looked at.
+/// Header lines of any content.
 fn any_headers() -> impl Strategy<Value = Lines> {
     let name =
         select(&["sentry-trace", "Sentry-Trace", "baggage", "traceparent", "tracestate"][..]);
@@ -50,7 +50,7 @@ fn any_headers() -> impl Strategy<Value = Lines> {
     vec((name.prop_map(str::to_owned), value), 0..6)
 }
 
-/// A trace that every service continues.
+/// Headers of a trace that every service without an organisation continues.
 fn trace() -> impl Strategy<Value = Lines> {
     (sentry_trace(), baggage_lines()).prop_map(|(value, lines)| {
         let trace = ("sentry-trace".to_owned(), value.to_string().into_bytes());
@@ -61,17 +61,17 @@ fn trace() -> impl Strategy<Value = Lines> {
 
 fn sent(context: &PropagationContext) -> Lines {
     let mut lines = Lines::new();
-    context.inject(URL, &mut lines);
+    context.inject_to(URL, &mut lines);
     lines
 }
 
-/// A context after a way out by a carrier, and in again.
-fn through<I: Injector>(
+/// Injects a context into a carrier, and returns the context of the service that extracts it.
+fn through<C: Injector + Extractor>(
     context: &PropagationContext,
     propagator: &Propagator,
-    mut carrier: I,
+    mut carrier: C,
 ) -> PropagationContext {
-    context.inject_always(&mut carrier);
+    context.inject(&mut carrier);
     propagator.continue_trace(&carrier)
 }
 
@@ -79,7 +79,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn whatever_comes_in_what_leaves_is_valid(
+    fn any_input_gives_valid_output(
         propagator in propagator(), headers in any_headers(), transaction in ".{0,20}|.{3000}",
     ) {
         let context = propagator.continue_trace(&headers);
@@ -88,9 +88,9 @@ proptest! {
         assert!(context.dsc().as_baggage().members().all(|it| it.sentry_name().is_some()));
         let pairs = sent(&context);
         let data = context.trace_data();
-        let told: Lines =
+        let listed: Lines =
             data.iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
-        assert_eq!(&pairs, &told);
+        assert_eq!(&pairs, &listed);
         for (name, value) in data.iter() {
             assert!(is_header_value(value), "{}: {}", name, value);
         }
@@ -105,11 +105,11 @@ proptest! {
     }
 
     #[test]
-    fn the_next_service_is_in_the_same_trace_by_every_carrier(
+    fn every_carrier_hands_on_the_same_trace(
         propagator in propagator(), headers in prop_oneof![trace(), any_headers()],
     ) {
         let context = propagator.continue_trace(&headers);
-        let mut arrivals = vec![
+        let mut next_services = vec![
             through(&context, &propagator, Lines::new()),
             through(&context, &propagator, Vec::<(String, String)>::new()),
             through(&context, &propagator, HashMap::<String, String>::new()),
@@ -117,9 +117,11 @@ proptest! {
             through(&context, &propagator, Command::new("job")),
         ];
         #[cfg(feature = "http")]
-        arrivals.push(through(&context, &propagator, http::HeaderMap::new()));
-        arrivals.push(propagator.continue_trace(&sent(&arrivals[0])));
-        for next in arrivals {
+        next_services.push(through(&context, &propagator, http::HeaderMap::new()));
+        #[cfg(feature = "actix-http")]
+        next_services.push(through(&context, &propagator, actix_http::header::HeaderMap::new()));
+        next_services.push(propagator.continue_trace(&sent(&next_services[0])));
+        for next in next_services {
             assert_eq!(next.not_continued(), None);
             assert_eq!(next.trace_id(), context.trace_id());
             assert_eq!(next.dsc(), context.dsc());
@@ -128,12 +130,12 @@ proptest! {
     }
 
     #[test]
-    fn what_the_application_wrote_stays_first_and_as_it_is(
+    fn application_baggage_stays_first_and_unchanged(
         headers in trace(), own in vec("[a-z]{1,9}=[a-z%0-9]{0,90}", 0..90),
     ) {
         let context = Propagator::builder().build().unwrap().continue_trace(&headers);
         let mut request = vec![("baggage".to_owned(), own.join(", "))];
-        context.inject(URL, &mut request);
+        context.inject_to(URL, &mut request);
         let written = &request.iter().find(|(name, _)| name == "baggage").unwrap().1;
         if context.dsc().is_empty() {
             assert_eq!(written, &own.join(", "));

@@ -1,15 +1,13 @@
-//! Headers that no client should send. None may hurt, and whatever leaves is a valid header.
+//! Headers that no client should send. They never fail a request, and outgoing headers are always valid.
 
 use tracehop::{PropagationContext, Propagator};
 
-use crate::{SPAN_ID, TRACE_ID};
+use crate::{SPAN_ID, TRACE_ID, outgoing};
 
 type Lines<'a> = Vec<(&'a str, &'a [u8])>;
 
-fn leaves_valid_headers(context: &PropagationContext) {
-    let mut sent = Vec::<(String, String)>::new();
-    context.inject("https://api.example.com/", &mut sent);
-    for (name, value) in sent {
+fn assert_sends_valid_headers(context: &PropagationContext) {
+    for (name, value) in outgoing(context) {
         assert!(value.len() <= 8192, "{name}");
         let is_valid =
             |byte: u8| byte == b' ' || byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
@@ -18,7 +16,7 @@ fn leaves_valid_headers(context: &PropagationContext) {
 }
 
 #[test]
-fn malformed_sentry_trace_starts_a_new_trace_and_uses_nothing() {
+fn malformed_sentry_trace_starts_a_new_trace() {
     let good = format!("{TRACE_ID}-{SPAN_ID}-1");
     let table: &[&[&[u8]]] = &[
         &[b""],
@@ -38,12 +36,12 @@ fn malformed_sentry_trace_starts_a_new_trace_and_uses_nothing() {
         let context = propagator.continue_trace(&headers);
         assert!(!context.is_continued());
         assert_eq!(context.dsc().release(), None);
-        leaves_valid_headers(&context);
+        assert_sends_valid_headers(&context);
     }
 }
 
 #[test]
-fn malformed_members_are_dropped_and_the_trace_continued() {
+fn malformed_members_are_dropped_and_the_trace_continues() {
     let mut huge = b"sentry-a=1,sentry-b=".to_vec();
     huge.resize(1 << 20, b'x');
     let mut many = b"sentry-a=1".to_vec();
@@ -72,12 +70,12 @@ fn malformed_members_are_dropped_and_the_trace_continued() {
             context.dsc().iter().filter(|(name, _)| !name.starts_with("sample_")).count();
         let shown = String::from_utf8_lossy(&baggage[..baggage.len().min(100)]).into_owned();
         assert_eq!(received, *members, "{shown}");
-        leaves_valid_headers(&context);
+        assert_sends_valid_headers(&context);
     }
 }
 
 #[test]
-fn a_thousand_lines_are_read_as_far_as_the_limits() {
+fn a_thousand_lines_are_read_up_to_the_limits() {
     let sentry_trace = format!("{TRACE_ID}-{SPAN_ID}");
     let mut headers: Lines = vec![("sentry-trace", sentry_trace.as_bytes()); 1_000];
     let members: Vec<String> = (0..1_000).map(|n| format!("sentry-k{n}=v")).collect();
@@ -85,5 +83,5 @@ fn a_thousand_lines_are_read_as_far_as_the_limits() {
     let context = Propagator::builder().build().unwrap().continue_trace(&headers);
     assert!(context.is_continued());
     assert_eq!(context.dsc().iter().count(), 64);
-    leaves_valid_headers(&context);
+    assert_sends_valid_headers(&context);
 }

@@ -11,7 +11,7 @@ struct Row {
     result: String,
 }
 
-/// Every row, with the organisation as the option and in the DSN.
+/// Each row is checked with the organisation in the option and in the DSN.
 #[test]
 fn every_row_of_the_continuation_table_holds() {
     let table = include_str!("../data/continuation.csv");
@@ -52,14 +52,14 @@ fn check(row: &Row, builder: PropagatorBuilder) {
         }
         "new_trace" => {
             assert!(context.not_continued().is_some(), "{row:?}");
-            is_head_of_a_new_trace(&context);
+            assert_is_head_of_new_trace(&context);
         }
         other => panic!("{other:?}"),
     }
 }
 
-/// Nothing of the trace that came in is left.
-fn is_head_of_a_new_trace(context: &PropagationContext) {
+/// Checks that no value of the incoming trace is used.
+fn assert_is_head_of_new_trace(context: &PropagationContext) {
     assert!(!context.is_continued());
     assert_ne!(context.trace_id().to_string(), TRACE_ID);
     assert_eq!(context.parent_span_id(), None);
@@ -72,7 +72,7 @@ fn is_head_of_a_new_trace(context: &PropagationContext) {
 }
 
 #[test]
-fn the_context_says_why_it_was_not_continued() {
+fn contexts_name_the_reason_for_a_new_trace() {
     let ours = Propagator::builder().org_id(1).strict_trace_continuation(true).build().unwrap();
     let table = [
         (incoming("-1", "sentry-org_id=1"), None),
@@ -105,7 +105,7 @@ fn the_context_says_why_it_was_not_continued() {
 }
 
 #[test]
-fn every_continued_trace_gets_a_span_of_this_service() {
+fn every_continued_trace_gets_a_new_span_id() {
     let propagator = Propagator::builder().build().unwrap();
     let first = propagator.continue_trace(&incoming("-1", ""));
     let second = propagator.continue_trace(&incoming("-1", ""));
@@ -116,7 +116,7 @@ fn every_continued_trace_gets_a_span_of_this_service() {
 }
 
 #[test]
-fn a_child_is_below_its_parent_in_the_same_trace() {
+fn children_have_the_trace_and_name_the_parent() {
     let context = Propagator::builder().build().unwrap().start_new_trace();
     let child = context.child();
     assert_eq!(child.trace_id(), context.trace_id());

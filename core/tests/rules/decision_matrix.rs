@@ -22,7 +22,7 @@ fn every_row_of_the_decision_matrix_holds() {
     assert_eq!(rows.len(), 24);
     for row in &rows {
         check(row, "");
-        // Any random number agrees with the rates of the table, which are 0 and 1.
+        // The rates of the table are 0 and 1, and agree with any random number.
         check(row, "sentry-sample_rand=0.5");
     }
 }
@@ -58,6 +58,6 @@ fn check(row: &Row, baggage: &str) {
         "" => {}
         other => panic!("{other:?}"),
     }
-    // Without headers to look at, the trace is continued here all the same.
+    // The trace is continued also where no headers are sent.
     assert_eq!(context.trace_id().to_string() == TRACE_ID, row.incoming_trace == "yes", "{row:?}");
 }

@@ -1,28 +1,28 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tracehop::{Propagator, Target};
+use tracehop::{Propagator, RequestUrl, Target};
 
-use crate::{TRACE_ID, headers, incoming, outgoing, value};
+use crate::{Headers, TRACE_ID, headers, incoming, outgoing, value};
 
 fn propagator() -> Propagator {
     Propagator::builder().build().unwrap()
 }
 
 #[test]
-fn the_applications_own_baggage_is_kept_first() {
+fn application_baggage_stays_first() {
     let context = propagator().continue_trace(&incoming("-1", "sentry-sample_rand=0.5,foreign=1"));
     let mut request = headers([("baggage", "mine = 1;p, sentry-release=old"), ("baggage", "b=2")]);
-    context.inject("https://api.example.com/", &mut request);
+    context.inject_to("https://api.example.com/", &mut request);
     assert_eq!(value(&request, "baggage"), Some("mine = 1;p,b=2,sentry-sample_rand=0.5"));
     assert_eq!(request.len(), 2);
 }
 
 #[test]
-fn the_applications_own_baggage_is_untouched_if_there_is_nothing_to_add() {
+fn application_baggage_stays_if_no_dsc_is_sent() {
     let context = propagator().continue_trace(&incoming("-1", ""));
     let mut request = headers([("baggage", "mine=1,sentry-release=mine"), ("baggage", "b=2")]);
-    context.inject("https://api.example.com/", &mut request);
+    context.inject_to("https://api.example.com/", &mut request);
     assert_eq!(
         request[..2],
         headers([("baggage", "mine=1,sentry-release=mine"), ("baggage", "b=2")])
@@ -30,26 +30,26 @@ fn the_applications_own_baggage_is_untouched_if_there_is_nothing_to_add() {
 }
 
 #[test]
-fn a_trace_that_the_application_set_by_hand_is_left_alone_with_its_baggage() {
+fn sentry_trace_set_by_hand_stays_with_its_baggage() {
     let context =
         Propagator::builder().propagate_traceparent(true).build().unwrap().start_new_trace();
     let by_hand = headers([("Sentry-Trace", "whatever"), ("baggage", "sentry-release=mine")]);
     let mut request = by_hand.clone();
-    context.inject("https://api.example.com/", &mut request);
+    context.inject_to("https://api.example.com/", &mut request);
     assert_eq!(request, by_hand);
 }
 
 #[test]
-fn injecting_twice_is_injecting_once() {
+fn second_injection_changes_nothing() {
     let context = propagator().start_new_trace();
     let once = outgoing(&context);
     let mut twice = once.clone();
-    context.child().inject("https://api.example.com/", &mut twice);
+    context.child().inject_to("https://api.example.com/", &mut twice);
     assert_eq!(twice, once);
 }
 
 #[test]
-fn requests_to_others_get_nothing() {
+fn requests_off_the_targets_get_no_headers() {
     let targets = |targets: Vec<Target>| {
         let builder = Propagator::builder().propagate_traceparent(true);
         builder.trace_propagation_targets(targets).build().unwrap()
@@ -63,54 +63,53 @@ fn requests_to_others_get_nothing() {
     }
 }
 
-#[cfg(feature = "http")]
 #[test]
-fn every_carrier_of_headers_keeps_the_applications_own() {
-    let context = propagator().continue_trace(&incoming("-1", "sentry-sample_rand=0.5"));
-    let mut map = http::HeaderMap::new();
-    map.append("baggage", http::HeaderValue::from_bytes("mine=é".as_bytes()).unwrap());
-    map.append("baggage", http::HeaderValue::from_static("b=2"));
-    context.inject("https://api.example.com/", &mut map);
-    let lines: Vec<_> = map.get_all("baggage").iter().map(http::HeaderValue::as_bytes).collect();
-    assert_eq!(lines, ["mine=é,b=2,sentry-sample_rand=0.5".as_bytes()]);
-    assert_eq!(map["sentry-trace"], context.trace_data().sentry_trace());
-}
-
-#[test]
-fn a_client_with_a_propagator_of_its_own_keeps_to_its_targets() {
-    let with = |targets: Vec<Target>| {
-        Propagator::builder().trace_propagation_targets(targets).build().unwrap()
-    };
-    let (api, stock) = (Target::host("api.example.com"), Target::contains("/stock"));
-    let ours = with(vec![api.clone()]);
-    assert!(ours.clone().is_propagator_of(&ours.start_new_trace().child()));
-    for (client, sent) in [(ours.clone(), 2), (with(vec![stock]), 2), (with(vec![]), 0)] {
-        let context = ours.start_new_trace();
-        let mut request = Vec::<(String, String)>::new();
-        client.inject(&context, "https://api.example.com/stock", &mut request);
-        assert_eq!(request.len(), sent);
-        assert!(!client.propagates_everywhere(&context));
-        assert!(!propagator().propagates_everywhere(&context));
-        assert!(!client.propagates_everywhere(&propagator().start_new_trace()));
+fn every_type_of_url_is_matched_alike() {
+    fn assert_sent<U: RequestUrl + ?Sized>(propagator: &Propagator, url: &U, is_sent: bool) {
+        let context = propagator.start_new_trace();
+        let mut request = Headers::new();
+        context.inject_to(url, &mut request);
+        assert_eq!(request.is_empty(), !is_sent, "{}", url.as_url());
+        assert_eq!(context.propagates_to(url), is_sent, "{}", url.as_url());
     }
-    assert!(propagator().propagates_everywhere(&propagator().start_new_trace()));
-    let mut request = Vec::<(String, String)>::new();
-    let nowhere = with(vec![]).start_new_trace();
-    ours.inject(&nowhere, "https://api.example.com/stock", &mut request);
-    assert_eq!(request.len(), 0);
+
+    let stock = Target::origin("https://api.example.com:8443");
+    let propagator = Propagator::builder().trace_propagation_targets([stock]).build().unwrap();
+    for (text, is_sent) in [
+        ("https://api.example.com:8443/stock?q=1", true),
+        ("https://API.example.com:8443", true),
+        ("https://user:hush@api.example.com:8443/", true),
+        ("https://api.example.com/stock", false),
+        ("http://api.example.com:8443/stock", false),
+        ("https://evil.example/?https://api.example.com:8443/", false),
+        // The URL must be absolute.
+        ("/stock", false),
+    ] {
+        assert_sent(&propagator, text, is_sent);
+        assert_sent(&propagator, &text, is_sent);
+        assert_sent(&propagator, &text.to_owned(), is_sent);
+        #[cfg(feature = "http")]
+        assert_sent(&propagator, &text.parse::<http::Uri>().unwrap(), is_sent);
+        #[cfg(feature = "url")]
+        if let Ok(url) = text.parse::<url::Url>() {
+            assert_sent(&propagator, &url, is_sent);
+        }
+        // Without targets the trace is sent with every request.
+        assert_sent(&Propagator::builder().build().unwrap(), text, true);
+    }
 }
 
 #[test]
-fn what_has_no_url_has_no_target() {
+fn inject_ignores_the_targets() {
     let builder =
         Propagator::builder().trace_propagation_targets([Target::host("api.example.com")]);
     let mut message = Vec::<(String, String)>::new();
-    builder.build().unwrap().start_new_trace().inject_always(&mut message);
+    builder.build().unwrap().start_new_trace().inject(&mut message);
     assert_eq!(message.len(), 2);
 }
 
 #[test]
-fn the_sampler_is_told_what_is_known_and_asked_once() {
+fn sampler_sees_the_trace_and_runs_once() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&calls);
     let propagator = Propagator::builder()
@@ -133,7 +132,7 @@ fn the_sampler_is_told_what_is_known_and_asked_once() {
 }
 
 #[test]
-fn trace_data_has_what_headers_have() {
+fn trace_data_equals_the_injected_headers() {
     let builder = Propagator::builder().propagate_traceparent(true);
     let context =
         builder.build().unwrap().continue_trace(&incoming("-1", "sentry-sample_rand=0.5"));

@@ -1,4 +1,4 @@
-//! Many threads at once on one trace, whose first departure settles it for all.
+//! Several threads hand on one trace at the same time. The first one freezes the DSC for all.
 
 use std::collections::BTreeSet;
 use std::sync::Barrier;
@@ -10,7 +10,7 @@ use crate::{incoming, outgoing};
 
 const THREADS: usize = 8;
 
-/// What each of the threads, which all start at the same time, says of the trace: its decision, and what leaves.
+/// Starts all threads at the same time, and returns the decision and the outgoing baggage of each.
 fn race(context: &PropagationContext) -> BTreeSet<(Option<bool>, String)> {
     let barrier = Barrier::new(THREADS);
     std::thread::scope(|scope| {
@@ -21,9 +21,9 @@ fn race(context: &PropagationContext) -> BTreeSet<(Option<bool>, String)> {
                     barrier.wait();
                     context.set_transaction(format!("GET /{n}"));
                     let context = if n % 2 == 0 { context.child() } else { context };
-                    // Half of them before anything leaves.
+                    // Half of the threads ask for the decision before they hand the trace on.
                     let early = (n < THREADS / 2).then(|| context.sampled());
-                    let left = match n % 4 {
+                    let baggage = match n % 4 {
                         0 => context.dsc().to_string(),
                         1 => outgoing(&context).swap_remove(1).1,
                         2 => context.trace_data().baggage().unwrap().to_string(),
@@ -33,7 +33,7 @@ fn race(context: &PropagationContext) -> BTreeSet<(Option<bool>, String)> {
                             baggage.trim_end_matches('"').to_owned()
                         }
                     };
-                    (early.unwrap_or_else(|| context.sampled()), left)
+                    (early.unwrap_or_else(|| context.sampled()), baggage)
                 })
             })
             .collect();
@@ -42,13 +42,13 @@ fn race(context: &PropagationContext) -> BTreeSet<(Option<bool>, String)> {
 }
 
 #[test]
-fn all_see_the_same_dynamic_sampling_context_and_the_sampler_is_asked_once() {
-    static ASKED: AtomicUsize = AtomicUsize::new(0);
+fn racing_threads_see_one_decision_and_one_dsc() {
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
     const ROUNDS: usize = 1_000;
     let propagator = Propagator::builder()
         .release("shop@1.4.0")
-        // A rate that differs each time it is asked for.
-        .traces_sampler(|_| 1.0 / (1 + ASKED.fetch_add(1, Ordering::Relaxed)) as f64)
+        // The rate differs each time that the sampler is called.
+        .traces_sampler(|_| 1.0 / (1 + CALLS.fetch_add(1, Ordering::Relaxed)) as f64)
         .build()
         .unwrap();
     for round in 0..ROUNDS {
@@ -61,5 +61,5 @@ fn all_see_the_same_dynamic_sampling_context_and_the_sampler_is_asked_once() {
         let seen = race(&context);
         assert_eq!(seen, BTreeSet::from([(context.sampled(), context.dsc().to_string())]));
     }
-    assert_eq!(ASKED.load(Ordering::Relaxed), ROUNDS);
+    assert_eq!(CALLS.load(Ordering::Relaxed), ROUNDS);
 }

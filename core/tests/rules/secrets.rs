@@ -1,4 +1,4 @@
-//! The secret key of a DSN: kept nowhere, so that it can be shown nowhere.
+//! The secret key of a DSN is not kept, so that no text can show it.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -9,8 +9,8 @@ use crate::{incoming, outgoing};
 
 const SECRET: &str = "hush5ecret";
 
-/// All that there is to be seen of a DSN with the secret in it, whether it is well-formed or not.
-fn all_that_shows(dsn: &str) -> String {
+/// Returns all texts that are made from options with this DSN, well-formed or not.
+fn all_texts(dsn: &str) -> String {
     let mut shown = String::new();
     write!(shown, "{:?}", dsn.parse::<Dsn>()).unwrap();
     if let Err(error) = dsn.parse::<Dsn>() {
@@ -29,13 +29,13 @@ fn all_that_shows(dsn: &str) -> String {
             return shown;
         }
     };
-    let of_another = incoming("-1", "sentry-org_id=1");
-    for context in [propagator.start_new_trace(), propagator.continue_trace(&of_another)] {
+    let refused = incoming("-1", "sentry-org_id=1");
+    for context in [propagator.start_new_trace(), propagator.continue_trace(&refused)] {
         let (dsc, data) = (context.dsc(), context.trace_data());
         write!(shown, "{context:?} {:?} {dsc} {dsc:?} {data:?}", context.not_continued()).unwrap();
         write!(shown, "{} {:?}", data.server_timing(), outgoing(&context)).unwrap();
         let mut command = std::process::Command::new("job");
-        context.inject_always(&mut command);
+        context.inject(&mut command);
         write!(shown, "{command:?}").unwrap();
     }
     write!(shown, "{propagator:?}").unwrap();
@@ -66,9 +66,9 @@ fn the_secret_of_a_dsn_appears_nowhere() {
         "{}",
     ];
     for dsn in dsns {
-        let shown = all_that_shows(&dsn.replace("{}", SECRET));
+        let shown = all_texts(&dsn.replace("{}", SECRET));
         assert!(!shown.contains(SECRET), "{dsn}: {shown}");
     }
-    let shown = all_that_shows("https://key:secret@o42.ingest.sentry.io/1");
+    let shown = all_texts("https://key:secret@o42.ingest.sentry.io/1");
     assert!(shown.contains("sentry-public_key=key"), "{shown}");
 }

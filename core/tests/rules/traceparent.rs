@@ -1,16 +1,16 @@
 use tracehop::{NotContinued, Propagator};
 
-use crate::{Headers, SPAN_ID, TRACE_ID, headers, incoming, outgoing, value};
+use crate::{Headers, SPAN_ID, TRACE_ID, URL, headers, incoming, outgoing, value};
 
 const SAMPLED: &str = "00-771a43a4192642f0b136d5159a501700-b72fa28504b07285-01";
 const NOT_SAMPLED: &str = "00-771a43a4192642f0b136d5159a501700-b72fa28504b07285-00";
 
-fn both_ways() -> Propagator {
+fn both_directions() -> Propagator {
     Propagator::builder().continue_traceparent(true).propagate_traceparent(true).build().unwrap()
 }
 
 #[test]
-fn it_is_sent_only_if_asked_for_and_says_sampled_only_if_sampled() {
+fn traceparent_is_opt_in_and_has_the_decision() {
     for (decision, flags) in [("-1", "01"), ("-0", "00"), ("", "00")] {
         let headers = incoming(decision, "");
         let off = Propagator::builder().build().unwrap().continue_trace(&headers);
@@ -23,12 +23,12 @@ fn it_is_sent_only_if_asked_for_and_says_sampled_only_if_sampled() {
 }
 
 #[test]
-fn a_trace_is_continued_from_it_only_if_asked_for() {
+fn traces_continue_from_traceparent_only_if_turned_on() {
     let off = Propagator::builder().build().unwrap();
     assert!(!off.continue_trace(&headers([("traceparent", SAMPLED)])).is_continued());
 
     for (line, sampled) in [(SAMPLED, Some(true)), (NOT_SAMPLED, None)] {
-        let context = both_ways().continue_trace(&headers([("traceparent", line)]));
+        let context = both_directions().continue_trace(&headers([("traceparent", line)]));
         assert!(context.is_continued());
         assert_eq!(context.trace_id().to_string(), TRACE_ID);
         assert_eq!(context.parent_span_id().unwrap().to_string(), SPAN_ID);
@@ -38,11 +38,11 @@ fn a_trace_is_continued_from_it_only_if_asked_for() {
 }
 
 #[test]
-fn sentry_trace_wins() {
+fn sentry_trace_has_priority_over_traceparent() {
     let other = "00-11111111111111111111111111111111-2222222222222222-01";
     let mut lines = incoming("-0", "");
     lines.extend(headers([("traceparent", other), ("tracestate", "a=1")]));
-    let context = both_ways().continue_trace(&lines);
+    let context = both_directions().continue_trace(&lines);
     assert_eq!(
         (context.trace_id().to_string().as_str(), context.sampled()),
         (TRACE_ID, Some(false))
@@ -51,13 +51,13 @@ fn sentry_trace_wins() {
 
     let malformed = headers([("sentry-trace", "1"), ("traceparent", other)]);
     assert!(matches!(
-        both_ways().continue_trace(&malformed).not_continued(),
+        both_directions().continue_trace(&malformed).not_continued(),
         Some(NotContinued::SentryTrace(_))
     ));
 }
 
 #[test]
-fn a_malformed_one_starts_a_new_trace_without_tracestate() {
+fn malformed_traceparent_starts_a_new_trace() {
     for lines in [
         headers([
             ("traceparent", "00-771a43a4192642f0b136d5159a501700-b72fa28504b07285"),
@@ -65,14 +65,14 @@ fn a_malformed_one_starts_a_new_trace_without_tracestate() {
         ]),
         headers([("traceparent", SAMPLED), ("traceparent", SAMPLED), ("tracestate", "a=1")]),
     ] {
-        let context = both_ways().continue_trace(&lines);
+        let context = both_directions().continue_trace(&lines);
         assert!(matches!(context.not_continued(), Some(NotContinued::Traceparent(_))));
         assert_eq!(value(&outgoing(&context), "tracestate"), None);
     }
 }
 
 #[test]
-fn its_tracestate_is_passed_on_as_one_line_and_dropped_if_malformed() {
+fn tracestate_is_handed_on_as_one_line() {
     let table: [(Headers, Option<&str>); 3] = [
         (headers([("tracestate", "a=1, b=2"), ("tracestate", "c=3")]), Some("a=1,b=2,c=3")),
         (headers([("tracestate", "a=1,B=2")]), None),
@@ -81,21 +81,21 @@ fn its_tracestate_is_passed_on_as_one_line_and_dropped_if_malformed() {
     for (tracestate, expected) in table {
         let mut lines = headers([("traceparent", SAMPLED)]);
         lines.extend(tracestate);
-        let context = both_ways().continue_trace(&lines);
+        let context = both_directions().continue_trace(&lines);
         assert!(context.is_continued());
         assert_eq!(value(&outgoing(&context), "tracestate"), expected);
 
-        // Alone it would mean nothing.
+        // A tracestate without a traceparent means nothing.
         let read_only = Propagator::builder().continue_traceparent(true).build().unwrap();
         assert_eq!(value(&outgoing(&read_only.continue_trace(&lines)), "tracestate"), None);
     }
 }
 
 #[test]
-fn baggage_and_organisation_count_as_with_sentry_trace() {
+fn baggage_and_organisation_count_with_a_traceparent() {
     let lines =
         headers([("traceparent", SAMPLED), ("baggage", "sentry-sample_rand=0.5,sentry-org_id=2")]);
-    let context = both_ways().continue_trace(&lines);
+    let context = both_directions().continue_trace(&lines);
     assert_eq!(context.dsc().as_str(), "sentry-sample_rand=0.5,sentry-org_id=2");
 
     let ours = Propagator::builder().continue_traceparent(true).org_id(1).build().unwrap();
@@ -103,17 +103,17 @@ fn baggage_and_organisation_count_as_with_sentry_trace() {
 }
 
 #[test]
-fn one_that_the_application_set_by_hand_is_left_alone() {
+fn traceparent_set_by_hand_stays() {
     let mut stray = headers([("tracestate", "mine=1")]);
-    both_ways()
+    both_directions()
         .continue_trace(&headers([("traceparent", SAMPLED), ("tracestate", "a=1")]))
-        .inject("https://api.example.com/", &mut stray);
+        .inject_to(URL, &mut stray);
     assert_eq!(value(&stray, "tracestate"), Some("a=1"));
 
     let mut request = headers([("traceparent", NOT_SAMPLED)]);
-    both_ways()
+    both_directions()
         .continue_trace(&headers([("traceparent", SAMPLED), ("tracestate", "a=1")]))
-        .inject("https://api.example.com/", &mut request);
+        .inject_to(URL, &mut request);
     assert_eq!(value(&request, "traceparent"), Some(NOT_SAMPLED));
     assert_eq!(value(&request, "tracestate"), None);
     assert!(value(&request, "sentry-trace").is_some());

@@ -1,4 +1,4 @@
-//! Asks a service, with a trace of its own.
+//! Sends a service a request with a new trace, and checks the response.
 
 mod page;
 mod preflight;
@@ -19,18 +19,18 @@ use self::seen::Seen;
 use self::sent::Sent;
 use crate::Report;
 
-/// What is asked of whom.
+/// The request to make.
 #[derive(Debug, Clone)]
 pub struct Question {
-    /// The page, or whatever is there.
+    /// The URL of a page or of another resource.
     pub url: Url,
-    /// The origin of the pages that call it from a browser.
+    /// The origin of the pages that call it from a browser, for the check of the preflight.
     pub origin: Option<Url>,
-    /// The Sentry organisation that the trace is said to belong to.
+    /// The Sentry organisation of the trace.
     pub org_id: Option<String>,
 }
 
-/// What the service answered.
+/// The response of the service.
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,
@@ -38,7 +38,7 @@ struct Answer {
 }
 
 impl Answer {
-    /// The text of all lines of a header.
+    /// The values of all lines of a header.
     fn lines(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         self.headers.get_all(name).into_iter().map(|value| value.as_bytes())
     }
@@ -55,11 +55,11 @@ impl Answer {
     }
 }
 
-/// Asks, and says what was seen.
+/// Makes the request and reports on the response.
 ///
 /// # Errors
 ///
-/// A service that does not answer.
+/// The service does not answer.
 pub fn ask(question: &Question) -> anyhow::Result<Report> {
     let client = Client::new(question)?;
     let sent = Sent::new(question.org_id.as_deref())?;
@@ -72,7 +72,7 @@ pub fn ask(question: &Question) -> anyhow::Result<Report> {
         nothing_seen(&answer, &mut report);
     }
     for seen in &seen {
-        // Who gives the same trace to the next visitor has it from a cache.
+        // A page that gives another visitor the same trace comes from a cache.
         let again = || trace_id_given_to_another(&client, question, seen);
         seen.check(&sent, again, &mut report);
     }
@@ -98,13 +98,13 @@ fn status(answer: &Answer, report: &mut Report) {
         report.wrong(
             ABOUT,
             format!("it is a redirect to {}", answer.text("location")),
-            "Ask for the page that it leads to.",
+            "Run doctor with the URL that it leads to.",
         );
     } else if !status.is_success() {
         report.wrong(
             ABOUT,
             format!("the service answered {status}"),
-            "Ask for a page that is there, and that everybody may see.",
+            "Use the URL of a page that exists and needs no login.",
         );
     }
 }
@@ -121,23 +121,23 @@ fn nothing_seen(answer: &Answer, report: &mut Report) {
     } else {
         report.unseen(
             ABOUT,
-            "the answer is no page, and no Server-Timing header tells of a trace",
-            "From outside nobody can see whether it was continued. Run `doctor listen`, have the service call it, and \
-             read there what arrives.",
+            "the response is not a page, and has no Server-Timing header with a trace",
+            "It is not visible from outside whether the trace was continued. Run `doctor listen`, let the service call \
+             it, and read the report there.",
         );
     }
 }
 
-/// Asks without following redirects: the headers are for the service that was named.
+/// Makes requests without following redirects: the headers are for the given URL only.
 struct Client<'a> {
     agent: Agent,
     question: &'a Question,
 }
 
-/// How long the service may take.
+/// The longest time that the service may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// More than a page has, up to the tags in its head.
+/// The bytes that are read of a page. The tags are in its head, far before this.
 const MAX_BODY: u64 = 8 << 20;
 
 impl<'a> Client<'a> {
@@ -148,7 +148,7 @@ impl<'a> Client<'a> {
             Some(Host::Ipv6(address)) => address.is_loopback(),
             None => false,
         };
-        // A service that the machine's own authorities vouch for, as in a company, is asked as well.
+        // Certificates of a company's own authority are accepted if the machine trusts it.
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -185,7 +185,7 @@ impl<'a> Client<'a> {
     }
 }
 
-/// An error, and what to do about it.
+/// Adds what to do about an error.
 fn advised(error: ureq::Error) -> anyhow::Error {
     use ureq::Error;
     let advice = match &error {
@@ -194,9 +194,9 @@ fn advised(error: ureq::Error) -> anyhow::Error {
         Error::Io(cause) if cause.kind() == ErrorKind::ConnectionRefused => {
             "is the service running?"
         }
-        // What rustls finds wrong during the handshake comes as an error of the connection.
+        // Rustls reports a failed handshake as an error of the connection.
         Error::Io(cause) if cause.kind() == ErrorKind::InvalidData => {
-            "if an authority of your own vouches for the service, name its certificate in SSL_CERT_FILE"
+            "if the certificate is from an authority of your own, set SSL_CERT_FILE to its certificate"
         }
         Error::Timeout(_) => "the service takes too long",
         _ => return error.into(),

@@ -1,4 +1,4 @@
-//! What the headers of a request say, part by part, and what is wrong with them.
+//! Explains the headers of a request part by part, and finds what is wrong with them.
 
 mod baggage;
 mod items;
@@ -11,7 +11,7 @@ use tracehop::{Extractor, Field};
 
 use crate::Report;
 
-/// Explains the headers of a request, or of anything else that a trace travels in.
+/// Explains the headers of a request, or the values of any other carrier.
 pub fn explain(subject: impl Into<String>, headers: &impl Extractor) -> Report {
     let mut report = Report::new(subject);
     let lines = |field| headers.extract(field).collect::<Vec<_>>();
@@ -21,12 +21,12 @@ pub fn explain(subject: impl Into<String>, headers: &impl Extractor) -> Report {
     report
 }
 
-/// What arrived, as a text.
+/// Returns received bytes as text.
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// An error and what caused it, in one line.
+/// Returns an error and its causes in one line.
 fn with_causes(error: &dyn Error) -> String {
     match error.source() {
         Some(cause) => format!("{error}: {}", with_causes(cause)),
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn good_headers_have_nothing_to_mend() {
+    fn good_headers_pass_all_checks() {
         let items = "sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-public_key=key,\
                      sentry-sample_rate=0.5,sentry-sample_rand=0.25,sentry-sampled=true";
         let report = explain(
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn each_mistake_is_found_and_named() {
+    fn each_mistake_is_reported() {
         let trace = |end: &str| format!("{ID}-b72fa28504b07285{end}");
         let items = |more: &str| {
             format!("sentry-trace_id={ID},sentry-public_key=key,sentry-sample_rand=0.25{more}")
@@ -88,7 +88,7 @@ mod tests {
         let upper = one.to_uppercase();
         let many: String = (0..65).map(|n| format!(",sentry-k{n}=1")).collect();
         let long = format!(",sentry-long={}", "x".repeat(8_100));
-        // Sentry-trace, baggage, about, a part of what is said
+        // The lines of sentry-trace and of baggage, the subject of the check, and a part of its text.
         let table: &[(&[&str], &[&str], &str, &str)] = &[
             (&[], &[&sampled], "sentry-trace", "no sentry-trace"),
             (&["1"], &[&sampled], "sentry-trace", "49 or 51 characters, 1 were found"),
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_headers_of_the_w3c_are_held_against_sentrys() {
+    fn w3c_headers_are_compared_with_sentry_headers() {
         let sentry = [
             ("sentry-trace", "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1"),
             ("baggage", "sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-sample_rand=0.25"),
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_that_was_replaced_on_the_way_is_no_mistake() {
+    fn replaced_sample_rate_is_only_a_note() {
         let report = explain(
             "",
             &vec![

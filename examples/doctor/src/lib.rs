@@ -1,7 +1,7 @@
-//! Finds out whether a service hands its traces on, and what is wrong if it does not.
+//! Checks whether a service continues traces and hands them on, and reports what is wrong.
 //!
-//! [`ask`] is for a service that can be called: it sends a request with a trace of its own and looks at what comes
-//! back. [`serve`] is for one that calls others: it is an endpoint that explains the headers which arrive.
+//! * [`ask`] checks a service that can be called: it sends a request with a new trace and reads the response.
+//! * [`serve`] checks a service that calls others: it is an endpoint that explains the headers of incoming requests.
 
 mod ask;
 mod headers;

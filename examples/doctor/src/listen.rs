@@ -1,4 +1,4 @@
-//! An endpoint that explains to its callers the headers that they sent.
+//! An endpoint that explains the headers of incoming requests.
 
 use std::net::TcpListener;
 
@@ -8,17 +8,17 @@ use actix_web::http::header::{ACCEPT, ContentType};
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use tokio::sync::mpsc::UnboundedSender;
-use tracehop::Field;
 
 use crate::{Report, explain};
 
-/// Answers every request with what its headers say, and tells it as well. Browsers of any page may call.
+/// Serves an endpoint on a socket that answers each request with a report on its headers, and sends the report to the
+/// channel as well. Pages of any origin may call.
 ///
-/// The answer is a text, or JSON for callers that accept it by name.
+/// The response is text, or JSON if the caller's `Accept` names it.
 ///
 /// # Errors
 ///
-/// A socket that cannot be listened on.
+/// The socket cannot be listened on.
 pub fn serve(listener: TcpListener, reports: UnboundedSender<Report>) -> anyhow::Result<Server> {
     let server = HttpServer::new(move || {
         App::new()
@@ -30,8 +30,8 @@ pub fn serve(listener: TcpListener, reports: UnboundedSender<Report>) -> anyhow:
 }
 
 async fn answer(request: HttpRequest, reports: Data<UnboundedSender<Report>>) -> HttpResponse {
-    let report =
-        explain(format!("{} {}", request.method(), request.path()), &trace_headers(&request));
+    let subject = format!("{} {}", request.method(), request.path());
+    let report = explain(subject, request.headers());
     let accept = request.headers().get_all(ACCEPT).filter_map(|line| line.to_str().ok());
     let is_script = accept.into_iter().any(|line| line.contains("application/json"));
     let response = if is_script {
@@ -44,15 +44,7 @@ async fn answer(request: HttpRequest, reports: Data<UnboundedSender<Report>>) ->
             .insert_header(("x-content-type-options", "nosniff"))
             .body(text)
     };
-    // If nobody reads along any more, the caller still gets its answer.
+    // The receiver may be gone. The caller gets its response all the same.
     let _ = reports.send(report);
     response
-}
-
-fn trace_headers(request: &HttpRequest) -> Vec<(&'static str, Vec<u8>)> {
-    let lines = |field: &Field| {
-        let lines = request.headers().get_all(field.name());
-        lines.map(|line| (field.name(), line.as_bytes().to_vec())).collect::<Vec<_>>()
-    };
-    Field::ALL.iter().flat_map(lines).collect()
 }

@@ -13,19 +13,19 @@ use url::Url;
 
 /// Checks that a service continues its traces, and hands them on
 ///
-/// Exits with 0 if nothing is to be mended, with 1 if something is, and with 2 if that could not be found out.
+/// Exit status: 0 healthy, 1 problems found, 2 service unreachable or bad arguments.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// The page to ask for, with a trace of its own
+    /// The URL of the page to request, with a new trace
     #[arg(required = true, value_parser = web_url)]
     url: Option<Url>,
     /// The origin of pages that call the service from a browser, such as `https://shop.example.com`
     #[arg(long, value_parser = web_url)]
     origin: Option<Url>,
-    /// The Sentry organisation that the trace is to belong to, for a service with strict continuation
+    /// The Sentry organisation of the trace, for a service with strict continuation
     #[arg(long, value_name = "NUMBER")]
     org_id: Option<String>,
     /// Print JSON
@@ -35,13 +35,13 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Be an endpoint to call, which explains the headers that arrive
+    /// Serve an endpoint that explains the headers of incoming requests
     Listen(Listen),
 }
 
 #[derive(Args)]
 struct Listen {
-    /// Where to listen; port 0 takes a free one
+    /// The address to listen on; port 0 takes a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
     /// Stop after the first call
@@ -49,8 +49,8 @@ struct Listen {
     once: bool,
 }
 
-/// Neither fine nor found wrong.
-const COULD_NOT: u8 = 2;
+/// The exit status if nothing could be checked.
+const UNREACHABLE: u8 = 2;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
                 report.is_fine()
             })
         }
-        // Clap has refused this.
+        // Clap refuses this.
         (None, None) => Ok(false),
     };
     match is_fine {
@@ -71,12 +71,12 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             anstream::eprintln!("doctor: {error:#}");
-            ExitCode::from(COULD_NOT)
+            ExitCode::from(UNREACHABLE)
         }
     }
 }
 
-/// Listens until it is stopped, or to the first call.
+/// Listens until the process is stopped, or to the first call. Returns whether all calls were fine.
 fn listen(options: &Listen, json: bool) -> anyhow::Result<bool> {
     rt::System::new().block_on(async {
         let listener = TcpListener::bind(options.listen)?;
@@ -104,7 +104,7 @@ fn listen(options: &Listen, json: bool) -> anyhow::Result<bool> {
     })
 }
 
-/// A line of JSON, or a text.
+/// Prints a report as a line of JSON or as text.
 fn show(report: &Report, json: bool) {
     if json {
         print(&report.to_json().to_string());
@@ -113,9 +113,9 @@ fn show(report: &Report, json: bool) {
     }
 }
 
-/// With its colours, if it goes to a terminal that has them and nobody said NO_COLOR.
+/// Prints text. Colours are removed unless standard output is a terminal with colours and NO_COLOR is not set.
 fn print(text: &str) {
-    // Whoever reads along may stop to, as `head` does: the exit status still counts.
+    // The reader may have closed the pipe, as `head` does. The exit status still counts.
     let _ = writeln!(anstream::stdout(), "{text}");
 }
 

@@ -1,4 +1,4 @@
-//! What was found, as a person reads it and as a script does.
+//! The result of the checks, as text and as JSON.
 
 use std::fmt::Write as _;
 
@@ -7,54 +7,54 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// What a check came to.
+/// The result of one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// As it should be.
+    /// Correct.
     Good,
-    /// To be known, and not wrong.
+    /// Worth knowing, but not wrong.
     Note,
-    /// Nobody can tell from here.
+    /// Not visible from outside.
     Unseen,
-    /// To be mended.
+    /// A problem.
     Wrong,
 }
 
-/// One thing that was looked at.
+/// One check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What was looked at, in a word or two.
+    /// The subject of the check, in a word or two.
     pub about: &'static str,
-    /// What it came to.
+    /// The result.
     pub verdict: Verdict,
-    /// What was seen.
+    /// What was found.
     pub what: String,
-    /// What to do.
+    /// What to do about it.
     pub advice: Option<String>,
 }
 
 /// One part of a header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Part {
-    /// The header that it is in.
+    /// The name of the header.
     pub header: &'static str,
-    /// What it is called there.
+    /// The name of the part.
     pub name: String,
-    /// What it says, decoded.
+    /// The value, decoded.
     pub value: String,
-    /// What that means.
+    /// What the value means.
     pub meaning: String,
 }
 
-/// All that was found.
+/// The results of all checks of one service or request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// What was looked at.
+    /// The request that was checked.
     pub subject: String,
     /// The headers, part by part.
     pub parts: Vec<Part>,
-    /// What was looked for, and found.
+    /// The checks.
     pub checks: Vec<Check>,
 }
 
@@ -105,12 +105,12 @@ impl Report {
         self.checks.iter().filter(|check| check.verdict == verdict).count()
     }
 
-    /// Whether nothing is to be mended.
+    /// Whether no problem was found.
     pub fn is_fine(&self) -> bool {
         self.count(Verdict::Wrong) == 0
     }
 
-    /// For a script.
+    /// Returns the report as JSON.
     pub fn to_json(&self) -> Value {
         json!({
             "subject": self.subject,
@@ -120,7 +120,7 @@ impl Report {
         })
     }
 
-    /// For a person, with the colours of a terminal, which `anstream` takes out where they do not belong.
+    /// Returns the report as text with terminal colours. `anstream` removes them where there is no terminal.
     pub fn to_text(&self) -> String {
         let bold = Style::new().bold();
         let mut text = format!("{bold}{}{bold:#}\n\n", printable(&self.subject));
@@ -142,10 +142,10 @@ impl Report {
             }
         }
         let end = match (self.count(Verdict::Wrong), self.count(Verdict::Unseen)) {
-            (0, 0) => "All is as it should be.".to_owned(),
-            (0, _) => "Nothing wrong was found in what can be seen from here.".to_owned(),
-            (1, _) => "One thing is to be mended.".to_owned(),
-            (wrong, _) => format!("{wrong} things are to be mended."),
+            (0, 0) => "No problems found.".to_owned(),
+            (0, _) => "No problems found in what is visible from outside.".to_owned(),
+            (1, _) => "1 problem found.".to_owned(),
+            (wrong, _) => format!("{wrong} problems found."),
         };
         text + "\n" + &end + "\n"
     }
@@ -163,7 +163,7 @@ impl Verdict {
     }
 }
 
-/// What came from outside must not pass for the terminal's own control sequences, or for another line.
+/// Escapes control characters. Text of the service must not control the terminal or start a line.
 fn printable(text: &str) -> String {
     let escaped = |char: char| match char {
         '"' | '\'' => char.to_string(),
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_came_from_outside_cannot_steer_a_terminal() {
+    fn control_characters_are_escaped() {
         let mut report = Report::new("GET /\x1b[2J");
         report.part("baggage", "sentry-a\u{9b}", "b\r\nc\u{202e}\"", "");
         report.wrong("x", "\x07é\\", "");
@@ -188,12 +188,12 @@ mod tests {
         assert!(lines[2].contains("sentry-a\\u{9b}"), "{plain}");
         assert!(lines[2].ends_with("b\\r\\nc\\u{202e}\""), "{plain}");
         assert_eq!(lines[3], "✗ x: \\u{7}é\\\\");
-        assert_eq!(lines[4], "One thing is to be mended.");
+        assert_eq!(lines[4], "1 problem found.");
         assert_eq!(lines.len(), 5);
     }
 
     #[test]
-    fn only_what_is_to_be_mended_is_not_fine() {
+    fn only_problems_fail_a_report() {
         let mut report = Report::new("");
         report.good("a", "");
         report.note("b", "", "do");

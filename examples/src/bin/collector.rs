@@ -1,4 +1,4 @@
-//! A collector of envelopes. Prints where it listens when it is ready.
+//! A collector of envelopes. Prints its URL when it is ready.
 
 use clap::Parser;
 use tracehop_examples::collector;

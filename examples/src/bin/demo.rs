@@ -1,4 +1,4 @@
-//! Both services and the collector in one process. Prints where they listen when they are ready.
+//! Both services and the collector in one process. Prints their URLs when they are ready.
 
 use std::net::{SocketAddr, TcpListener};
 
@@ -12,13 +12,13 @@ use url::Url;
     about = "The example services storefront and inventory, and a collector, in one process"
 )]
 struct Arguments {
-    /// Where the storefront listens; port 0 takes a free one
+    /// The address of the storefront; port 0 takes a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// Where inventory listens
+    /// The address of inventory
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen_inventory: SocketAddr,
-    /// Where the collector listens, which is sent to unless another one is named
+    /// The address of the collector, which gets the envelopes unless `--collector` names another one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen_collector: SocketAddr,
     #[command(flatten)]

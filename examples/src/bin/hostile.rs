@@ -1,11 +1,11 @@
-//! Serves pages for callers who mean harm. Prints where it listens when it is ready.
+//! Serves pages for hostile callers. Prints its URL when it is ready.
 
 use clap::Parser;
 use tracehop_examples::hostile;
 use tracehop_examples::standalone::Listen;
 
 #[derive(Parser)]
-#[command(version, about = "Pages for callers who mean harm, for a browser to look at")]
+#[command(version, about = "Pages for hostile callers, to be opened in a browser")]
 struct Arguments {
     #[command(flatten)]
     listen: Listen,

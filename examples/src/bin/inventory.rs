@@ -1,4 +1,4 @@
-//! The service `inventory` alone. Prints where it listens when it is ready.
+//! The service `inventory` alone. Prints its URL when it is ready.
 
 use clap::Parser;
 use tracehop_examples::inventory;

@@ -1,4 +1,4 @@
-//! The service `storefront` alone. Prints where it listens when it is ready.
+//! The service `storefront` alone. Prints its URL when it is ready.
 
 use clap::Parser;
 use tracehop_examples::standalone::Listen;

@@ -1,7 +1,7 @@
-//! [Envelopes](https://develop.sentry.dev/sdk/foundations/envelopes/), as far as traces go.
+//! Reads [envelopes](https://develop.sentry.dev/sdk/foundations/envelopes/): their spans, errors and messages.
 //!
-//! Not with the crate `sentry-types`: its reader refuses an envelope over an item of a type that it does not know,
-//! and spans as the JavaScript SDKs send them by themselves, without a transaction, are one.
+//! The reader of the crate `sentry-types` cannot be used. It refuses an envelope with an item of an unknown type, and
+//! the spans that the JavaScript SDKs send without a transaction are such items.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::payload::{SentEvent, SentSpan, SentTransaction, Source, SpanContainer};
 use super::record::{Dsc, Event, Span};
 
-/// What was sent at once.
+/// The spans and events of one envelope.
 #[derive(Debug)]
 pub(super) struct Envelope {
     pub(super) event_id: Option<String>,
@@ -36,11 +36,11 @@ struct ItemHeader {
     #[serde(rename = "type")]
     kind: String,
     length: Option<usize>,
-    /// Only containers say how many items they hold.
+    /// Only containers have this field.
     item_count: Option<usize>,
 }
 
-/// Bytes that are no envelope.
+/// The error for bytes that are not an envelope.
 #[derive(Debug)]
 pub(super) struct EnvelopeError {
     what: &'static str,
@@ -72,7 +72,7 @@ impl Envelope {
         Ok(envelope)
     }
 
-    /// Reads one item, and returns what follows it.
+    /// Reads one item, and returns the bytes after it.
     fn read_item<'a>(
         &mut self,
         source: &Source,
@@ -113,7 +113,7 @@ impl Envelope {
     }
 }
 
-/// The first line, and what follows its end.
+/// Splits bytes into the first line and the rest.
 fn line(bytes: &[u8]) -> (&[u8], &[u8]) {
     let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
     let (line, rest) = bytes.split_at(end);
@@ -131,7 +131,7 @@ mod tests {
     const SPAN: &str = r#"{"trace_id":"771a43a4192642f0b136d5159a501700","span_id":"1234567890abcdef",
         "start_timestamp":1,"timestamp":2}"#;
 
-    /// An item of this type, with a length or alone on its line.
+    /// Makes an item of this type, with a length in its header or without.
     fn item(kind: &str, payload: &str, with_length: bool) -> String {
         let payload = payload.replace('\n', "");
         let length =
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn items_may_have_a_length_and_the_last_one_no_end() {
+    fn item_length_and_final_newline_are_optional() {
         for with_length in [true, false] {
             for end in ["", "\n"] {
                 let item = item("span", SPAN, with_length);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn items_of_other_types_are_passed_over() {
+    fn items_of_other_types_are_skipped() {
         let span = item("span", SPAN, false);
         let envelope = format!(
             "{{}}\n{{\"type\":\"new\"}}\nnot JSON\n{{\"type\":\"attachment\",\"length\":3}}\na\nb\n{span}\n"
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_trace_of_the_header_is_the_dsc_of_all_that_is_in_the_envelope() {
+    fn trace_header_is_the_dsc_of_all_items() {
         let event = r#"{"contexts":{"trace":{"trace_id":"771a43a4192642f0b136d5159a501700",
             "span_id":"1234567890abcdef"}}}"#;
         let (span, event) = (item("span", SPAN, false), item("event", event, false));
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_envelope_is_refused_with_the_reason() {
+    fn malformed_envelopes_are_refused_with_the_reason() {
         let table = [
             ("", "not an envelope: the header: "),
             ("{}\nx", "not an envelope: the header of an item: "),

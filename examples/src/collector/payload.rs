@@ -1,4 +1,4 @@
-//! The items of envelopes that have a place in a trace:
+//! The envelope items that belong to a trace:
 //! [transactions](https://develop.sentry.dev/sdk/data-model/event-payloads/transaction/),
 //! [spans](https://develop.sentry.dev/sdk/telemetry/spans/span-protocol/) and
 //! [events](https://develop.sentry.dev/sdk/data-model/event-payloads/).
@@ -12,7 +12,7 @@ use tracehop::{SpanId, TraceId};
 use super::record::{Dsc, Event, Span};
 use super::timestamp::Timestamp;
 
-/// What the header of an envelope says of all that is in it.
+/// The part of an envelope's header that applies to all its items.
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) sdk: Option<String>,
@@ -20,7 +20,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// What to call the service that sent an item.
+    /// Returns the name of the service that sent an item.
     fn service(&self, release: Option<&str>, sdk: Option<&str>) -> String {
         let name_and_version = release.and_then(|release| release.split_once('@'));
         let of_release = name_and_version.map(|(name, _)| name).filter(|name| !name.is_empty());
@@ -28,7 +28,7 @@ impl Source {
     }
 }
 
-/// A span and all below it, sent when it ends.
+/// A transaction: a span with the spans below it, sent when it ends.
 #[derive(Debug, Deserialize)]
 pub(super) struct SentTransaction {
     contexts: Contexts<SentTrace>,
@@ -87,13 +87,13 @@ impl SentTransaction {
     }
 }
 
-/// Spans of the same trace, sent as they end.
+/// A list of spans of one trace, each sent when it ends.
 #[derive(Debug, Deserialize)]
 pub(super) struct SpanContainer {
     pub(super) items: Vec<SentSpan>,
 }
 
-/// A span in a transaction, or alone, or in a container, where three of its fields have other names.
+/// A span in a transaction, alone, or in a container. In a container, three of its fields have other names.
 #[derive(Debug, Deserialize)]
 pub(super) struct SentSpan {
     trace_id: TraceId,
@@ -145,7 +145,7 @@ pub(super) struct SentEvent {
     sdk: Option<Named>,
 }
 
-/// From the cause to what it led to. The list may be wrapped or not.
+/// The chain of errors: the first is the cause, the last the result. The list may be wrapped or not.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Exceptions {
@@ -174,7 +174,7 @@ struct LogEntry {
 }
 
 impl SentEvent {
-    /// `None` if it is part of no trace.
+    /// Returns the event; `None` if it is in no trace.
     pub(super) fn into_event(self, source: &Source) -> Option<Event> {
         let SentTrace { trace_id, span_id, .. } = self.contexts?.trace?;
         let exceptions = match self.exception {
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_is_a_segment_with_spans_below() {
+    fn transactions_become_a_segment_with_child_spans() {
         let spans = transaction(json!("shop@1"));
         let whole = Span {
             service: "shop".to_owned(),
@@ -265,7 +265,7 @@ mod tests {
             status: Some("not_found".to_owned()),
             is_segment: false,
             start_ms: 2000.0,
-            // Clocks that are set back are no reason to draw backwards.
+            // The end is before the start, as if a clock was set back.
             duration_ms: 0.0,
             ..whole.clone()
         };
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_is_called_as_its_release_is_or_else_as_its_sdk() {
+    fn services_are_named_by_release_or_sdk() {
         let table = [
             (json!("shop@1"), "shop"),
             (json!("@1"), "sentry.test"),
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_in_a_container_says_all_by_itself() {
+    fn spans_in_containers_are_read_by_attributes() {
         let sent: SpanContainer = read(json!({ "version": 2, "items": [{
             "trace_id": TRACE_ID, "span_id": id(2), "parent_span_id": id(1), "is_segment": true,
             "name": "GET /stock", "status": "ok", "start_timestamp": 1, "end_timestamp": 1.25,
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_has_the_title_of_its_error_or_message() {
+    fn events_are_titled_by_error_or_message() {
         let cause = json!({ "type": "Io", "value": "gone" });
         let error = json!({ "type": "SoldOut", "value": "no kettles" });
         let table = [
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_of_no_trace_is_left_out() {
+    fn events_without_a_trace_are_ignored() {
         for contexts in [json!(null), json!({ "os": {} })] {
             let sent: SentEvent = read(json!({ "contexts": contexts }));
             assert_eq!(sent.into_event(&source()), None);

@@ -1,4 +1,4 @@
-//! What the collector keeps of envelopes.
+//! The spans and events that the collector keeps.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,49 +7,49 @@ use serde::Serialize;
 use tracehop::{SpanId, TraceId};
 
 /// A [dynamic sampling context](https://develop.sentry.dev/sdk/foundations/trace-propagation/dynamic-sampling-context/)
-/// as an envelope has it: names without their prefix, values decoded.
+/// as in the header of an envelope: names without the prefix, values decoded.
 pub type Dsc = BTreeMap<String, String>;
 
-/// One span of one service, however it was sent.
+/// One span of one service, from any kind of envelope item.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Span {
-    /// Who sent it: the part of the release before the `@`, or else the name of the SDK.
+    /// The name of the sender: the part of its release before the `@`, else the name of its SDK.
     pub service: String,
-    /// The trace that it belongs to.
+    /// The id of the trace.
     pub trace_id: TraceId,
-    /// Its own id.
+    /// The id of this span.
     pub span_id: SpanId,
-    /// The id of the span above it.
+    /// The id of the parent span.
     pub parent_span_id: Option<SpanId>,
     /// The sort of work, such as `http.server`.
     pub op: Option<String>,
-    /// What was done: a transaction's name, or another span's description.
+    /// The name of a transaction, or the description of another span.
     pub name: Option<String>,
-    /// How it ended, such as `ok` or `not_found`.
+    /// The status, such as `ok` or `not_found`.
     pub status: Option<String>,
-    /// Whether it stands for the whole of its service's part, as a transaction does.
+    /// Whether it is the top span of its service, as a transaction is.
     pub is_segment: bool,
-    /// When it began, in milliseconds since 1970.
+    /// The start, in milliseconds since 1970.
     pub start_ms: f64,
-    /// How long it took, in milliseconds.
+    /// The duration, in milliseconds.
     pub duration_ms: f64,
-    /// The dynamic sampling context in the header of the envelope that it came in.
+    /// The dynamic sampling context in the header of its envelope.
     pub dsc: Option<Arc<Dsc>>,
 }
 
 /// An error or a message that a service captured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Event {
-    /// Who sent it, as for [`Span::service`].
+    /// The name of the sender, as for [`Span::service`].
     pub service: String,
-    /// The trace in which it was captured.
+    /// The id of the trace in which it was captured.
     pub trace_id: TraceId,
-    /// The span in which it was captured.
+    /// The id of the span in which it was captured.
     pub span_id: SpanId,
-    /// How bad it is, such as `error` or `warning`.
+    /// The level, such as `error` or `warning`.
     pub level: String,
     /// The type and the text of an error, or the text of a message.
     pub title: String,
-    /// The dynamic sampling context in the header of the envelope that it came in.
+    /// The dynamic sampling context in the header of its envelope.
     pub dsc: Option<Arc<Dsc>>,
 }

@@ -11,7 +11,7 @@ use super::envelope::Envelope;
 use super::record::{Event, Span};
 use super::tree::TraceTree;
 
-/// What the collector remembers. The oldest envelopes are forgotten first.
+/// The envelopes that the collector keeps. The oldest are dropped first.
 #[derive(Debug)]
 pub(super) struct Store {
     envelopes: Mutex<Envelopes>,
@@ -20,12 +20,12 @@ pub(super) struct Store {
 
 #[derive(Debug, Default)]
 struct Envelopes {
-    /// With what each takes, in bytes.
+    /// Each with the memory that it takes, in bytes.
     kept: VecDeque<(Envelope, usize)>,
     size: usize,
 }
 
-/// A trace in the list of all, and how much came of it.
+/// A trace in the list of all traces, and how many spans and events have arrived.
 #[derive(Debug, PartialEq, Serialize)]
 pub(super) struct Summary {
     trace_id: TraceId,
@@ -34,14 +34,14 @@ pub(super) struct Summary {
 }
 
 impl Store {
-    /// Keeps as many of the newest envelopes as take this many bytes, and the very newest in any case.
+    /// Makes a store that keeps the newest envelopes, up to this many bytes, and at least one.
     pub(super) fn new(capacity: usize) -> Self {
         Self { envelopes: Mutex::default(), capacity }
     }
 
-    /// Adds an envelope that came in so many bytes.
+    /// Adds an envelope whose text had this length.
     pub(super) fn add(&self, envelope: Envelope, length: usize) {
-        // All texts are parts of what came; what is around them may take more than they do.
+        // The strings are parts of the text. The structs around them may take more memory than the text.
         let size = length
             + envelope.spans.len() * size_of::<Span>()
             + envelope.events.len() * size_of::<Event>()
@@ -56,12 +56,12 @@ impl Store {
         });
     }
 
-    /// All spans, oldest first.
+    /// Returns all spans, oldest first.
     pub(super) fn spans(&self) -> Vec<Span> {
         self.with(|envelopes| envelopes.all(|envelope| &envelope.spans).cloned().collect())
     }
 
-    /// All traces, the one that was heard of last first.
+    /// Returns all traces, ordered by their newest envelope, newest first.
     pub(super) fn traces(&self) -> Vec<Summary> {
         let mut traces = self.with(|envelopes| {
             let mut traces: HashMap<TraceId, (usize, usize, usize)> = HashMap::new();
@@ -82,7 +82,7 @@ impl Store {
         traces.into_iter().map(summary).collect()
     }
 
-    /// All that came of a trace; `None` if nothing did.
+    /// Returns the tree of a trace; `None` if no envelope of it has arrived.
     pub(super) fn tree(&self, trace_id: TraceId) -> Option<TraceTree> {
         self.with(|envelopes| {
             let spans = envelopes.all(|it| &it.spans).filter(|span| span.trace_id == trace_id);
@@ -91,13 +91,13 @@ impl Store {
         })
     }
 
-    fn with<T>(&self, look: impl FnOnce(&mut Envelopes) -> T) -> T {
-        look(&mut self.envelopes.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<T>(&self, work: impl FnOnce(&mut Envelopes) -> T) -> T {
+        work(&mut self.envelopes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Envelopes {
-    /// The items of all envelopes, oldest first.
+    /// Iterates over the items of all envelopes, oldest first.
     fn all<'a, T: 'a>(&'a self, items: impl Fn(&Envelope) -> &[T]) -> impl Iterator<Item = &'a T> {
         self.kept.iter().flat_map(move |(envelope, _)| items(envelope))
     }
@@ -111,7 +111,7 @@ mod tests {
         format!("{digit:032}").parse().unwrap()
     }
 
-    /// An envelope of some spans and an event, all of this trace.
+    /// Makes an envelope with this number of spans and one event, all of one trace.
     fn envelope(trace: u8, spans: usize) -> Envelope {
         let text = |what: &str, kind| format!("{{\"type\":\"{kind}\"}}\n{what}\n");
         let ids = format!(r#""trace_id":"{}","span_id":"1234567890abcdef""#, trace_id(trace));
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn traces_are_listed_by_when_they_were_last_heard_of() {
+    fn traces_are_listed_newest_first() {
         let store = Store::new(usize::MAX);
         for (trace, spans) in [(1, 1), (2, 0), (1, 2), (3, 1), (1, 0)] {
             store.add(envelope(trace, spans), 0);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_envelopes_are_forgotten_when_all_would_take_too_much() {
+    fn oldest_envelopes_are_dropped_over_capacity() {
         let traces = |capacity, length| {
             let store = Store::new(capacity);
             (1..=5).for_each(|trace| store.add(envelope(trace, 1), length));
@@ -143,12 +143,12 @@ mod tests {
         let all = [5, 4, 3, 2, 1].map(trace_id);
         assert_eq!(traces(1_000_000, 1_000), (true, all.to_vec()));
         assert_eq!(traces(1_000_000, 300_000), (true, all[..3].to_vec()));
-        // Nothing is so long that it is not shown at all.
+        // The newest envelope is kept, even if it is larger than the capacity.
         assert_eq!(traces(1_000_000, 2_000_000), (false, all[..1].to_vec()));
     }
 
     #[test]
-    fn spans_take_room_even_if_they_came_in_few_bytes() {
+    fn short_envelopes_count_with_their_memory() {
         let store = Store::new(1_000 * size_of::<Span>());
         (0..20).for_each(|_| store.add(envelope(1, 100), 0));
         assert!((800..1_000).contains(&store.spans().len()), "{}", store.spans().len());

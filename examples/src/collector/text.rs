@@ -3,17 +3,17 @@
 use super::record::{Event, Span};
 use super::tree::{Row, TraceTree};
 
-/// How many characters a bar of the whole trace has.
+/// The number of characters of a bar that stands for the whole trace.
 const BAR: usize = 30;
 
-/// What is beside a bar, in lines that have none.
+/// The space of a bar, for lines without one.
 const NO_BAR: &str = "                                ";
 
-/// A chain of all spans that are kept would be indented by megabytes.
+/// The deepest indentation. Without a limit, a long chain of spans would be indented by megabytes.
 const MAX_INDENT: usize = 40;
 
 impl TraceTree {
-    /// The tree as text, behind a waterfall.
+    /// Returns the tree as text: one line of waterfall and one of details for each span.
     pub(super) fn to_text(&self) -> String {
         let mut text = format!("trace {}, {:.1} ms\n", self.trace_id(), self.duration_ms());
         for line in self.about_dscs() {
@@ -30,7 +30,7 @@ impl TraceTree {
         for event in self.events_elsewhere() {
             text.extend([NO_BAR, " └─ ", &plain(&event.line()), "\n"]);
             let span_id = event.span_id.to_string();
-            text.extend([NO_BAR, "    in span ", &span_id, ", which nobody sent\n"]);
+            text.extend([NO_BAR, "    in span ", &span_id, ", which has not arrived\n"]);
         }
         text
     }
@@ -50,7 +50,7 @@ impl Row<'_> {
     fn details(&self) -> String {
         let Span { span_id, parent_span_id, duration_ms, .. } = self.span;
         let parent = parent_span_id.map_or("none".to_owned(), |id| id.to_string());
-        let absent = if self.is_orphan { ", which nobody sent" } else { "" };
+        let absent = if self.is_orphan { ", which has not arrived" } else { "" };
         let offset_ms = self.offset_ms;
         format!(
             "{duration_ms:.1} ms from {offset_ms:.1} ms on, span {span_id}, parent {parent}{absent}"
@@ -72,7 +72,8 @@ impl Event {
     }
 }
 
-/// Anybody may send: nothing of it may begin a line or speak to a terminal.
+/// Replaces control characters. The collector accepts envelopes of any sender, whose text must not start a line or
+/// control a terminal.
 fn plain(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
@@ -86,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_was_sent_speaks_to_a_terminal_or_draws_a_line() {
+    fn control_characters_are_replaced() {
         let hostile = "\x1b[2J\u{9b}x\r\n└─ storefront".to_owned();
         let dsc = Some(Arc::new(Dsc::from([(hostile.clone(), hostile.clone())])));
         let text = Some(hostile.clone());
@@ -108,14 +109,14 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_has_its_place_and_is_never_invisible() {
+    fn bars_are_in_place_and_never_empty() {
         let table = [
             (0.0, 100.0, 0..30),
             (0.0, 50.0, 0..15),
             (50.0, 50.0, 15..30),
             (0.0, 0.0, 0..1),
             (100.0, 0.0, 29..30),
-            // As floating point numbers are.
+            // A rounding error of floating point numbers.
             (90.0, 10.1, 27..30),
         ];
         for (left, width, cells) in table {
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_has_each_span_at_its_place_and_errors_at_their_span() {
+    fn text_shows_errors_below_their_spans() {
         let spans = vec![span(1, 0, 0.0), span(2, 1, 5.0), span(3, 9, 6.0)];
         let tree = tree(spans, vec![event(2), event(7)]);
         let expected = [
@@ -142,15 +143,15 @@ mod tests {
             "                                       ! error of s2: SoldOut: no kettles",
             "[           ===================] └─ s3 GET / (http.server, ok)",
             "                                    10.0 ms from 6.0 ms on, span 0000000000000003, parent \
-             0000000000000009, which nobody sent",
+             0000000000000009, which has not arrived",
             "                                 └─ ! error of s7: SoldOut: no kettles",
-            "                                    in span 0000000000000007, which nobody sent",
+            "                                    in span 0000000000000007, which has not arrived",
         ];
         assert_eq!(tree.to_text().lines().collect::<Vec<_>>(), expected);
     }
 
     #[test]
-    fn a_long_chain_is_not_indented_for_ever() {
+    fn indentation_is_limited() {
         let spans = (1..=1_000).map(|n| span(n, n - 1, n as f64)).collect();
         let text = tree(spans, vec![]).to_text();
         assert_eq!(text.lines().count(), 2 + 2 * 1_000);

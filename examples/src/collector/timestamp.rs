@@ -5,11 +5,11 @@ use serde::{Deserialize, Deserializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// A moment, in milliseconds since 1970. It is sent in seconds, or as text by RFC 3339.
+/// A time in milliseconds since 1970. SDKs send it in seconds, or as text by RFC 3339.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timestamp(f64);
 
-/// Up to the year 2286: of others no picture can be drawn.
+/// The accepted times, up to the year 2286. A waterfall cannot show others.
 const PLAUSIBLE_MS: RangeInclusive<f64> = 0.0..=1e13;
 
 impl Timestamp {
@@ -17,7 +17,7 @@ impl Timestamp {
         self.0
     }
 
-    /// How much later it is; 0 if it is earlier, as when a clock was set back.
+    /// Returns the milliseconds from `start` to this time; 0 if it is earlier, as after a clock was set back.
     pub(super) fn since(self, start: Self) -> f64 {
         (self.0 - start.0).max(0.0)
     }
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_sent_as_a_number_or_as_text() {
+    fn timestamps_are_numbers_or_text() {
         let table = [
             (json!(1.5), 1500.0),
             (json!(2), 2000.0),
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn times_that_cannot_be_drawn_are_refused() {
+    fn implausible_timestamps_are_refused() {
         for sent in [
             json!(-1),
             json!(1e300),

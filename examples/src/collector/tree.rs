@@ -6,11 +6,11 @@ use tracehop::{SpanId, TraceId};
 
 use super::record::{Dsc, Event, Span};
 
-/// The spans of one trace, each behind its parent, and what was captured in them.
+/// The spans of one trace, each after its parent, and the events of the trace.
 #[derive(Debug)]
 pub(super) struct TraceTree {
     trace_id: TraceId,
-    /// With how many spans are above each.
+    /// Each with its depth: the number of spans above it.
     spans: Vec<(Span, usize)>,
     events: Vec<Event>,
     start_ms: f64,
@@ -20,24 +20,24 @@ pub(super) struct TraceTree {
 /// A span as a line of a waterfall.
 #[derive(Debug)]
 pub(super) struct Row<'a> {
-    /// What was sent.
+    /// The span.
     pub(super) span: &'a Span,
-    /// What was captured in it.
+    /// The events that were captured in it.
     pub(super) events: Vec<&'a Event>,
-    /// How many spans are above it.
+    /// The number of spans above it.
     pub(super) depth: usize,
-    /// Whether nobody sent the span that it says is above it.
+    /// Whether its parent span has not arrived.
     pub(super) is_orphan: bool,
-    /// When it began, in milliseconds since the first span did.
+    /// Its start, in milliseconds since the start of the first span.
     pub(super) offset_ms: f64,
-    /// Where its bar begins, in per cent of the trace's duration.
+    /// The start of its bar, in per cent of the trace's duration.
     pub(super) left: f64,
-    /// How long its bar is, in per cent of the trace's duration.
+    /// The length of its bar, in per cent of the trace's duration.
     pub(super) width: f64,
 }
 
 impl TraceTree {
-    /// The tree of what came of a trace, all of which must be of that trace; `None` if nothing did.
+    /// Makes the tree of a trace from its spans and events; `None` if there are none.
     pub(super) fn new(
         trace_id: TraceId,
         spans: impl Iterator<Item = Span>,
@@ -52,20 +52,20 @@ impl TraceTree {
         let start_ms = spans.first().map_or(0.0, |first| first.start_ms);
         let end_ms = spans.iter().map(|span| span.start_ms + span.duration_ms).fold(0.0, f64::max);
         let duration_ms = (end_ms - start_ms).max(0.0);
-        Some(Self { trace_id, spans: behind_their_parents(spans), events, start_ms, duration_ms })
+        Some(Self { trace_id, spans: after_their_parents(spans), events, start_ms, duration_ms })
     }
 
-    /// The trace.
+    /// Returns the id of the trace.
     pub(super) fn trace_id(&self) -> TraceId {
         self.trace_id
     }
 
-    /// From the first span's begin to the last one's end, in milliseconds.
+    /// Returns the time from the first start to the last end of a span, in milliseconds.
     pub(super) fn duration_ms(&self) -> f64 {
         self.duration_ms
     }
 
-    /// The spans, each behind its parent, and sisters by time.
+    /// Returns the spans, each after its parent, siblings in the order of time.
     pub(super) fn rows(&self) -> Vec<Row<'_>> {
         let scale = 100.0 / self.duration_ms.max(f64::EPSILON);
         let known: BTreeSet<SpanId> = self.spans.iter().map(|(span, _)| span.span_id).collect();
@@ -88,20 +88,20 @@ impl TraceTree {
         rows.collect()
     }
 
-    /// What was captured in spans that nobody sent, as those of a trace that is not sampled.
+    /// Returns the events of spans that have not arrived, such as those of a trace that is not sampled.
     pub(super) fn events_elsewhere(&self) -> Vec<&Event> {
         let known: BTreeSet<SpanId> = self.spans.iter().map(|(span, _)| span.span_id).collect();
         self.events.iter().filter(|event| !known.contains(&event.span_id)).collect()
     }
 
-    /// The dynamic sampling contexts in the headers of the envelopes, each once. There should be one.
+    /// Returns the different dynamic sampling contexts in the headers of the envelopes. There should be only one.
     pub(super) fn dscs(&self) -> Vec<Option<&Dsc>> {
         let of_spans = self.spans.iter().map(|(span, _)| span.dsc.as_deref());
         let all = of_spans.chain(self.events.iter().map(|event| event.dsc.as_deref()));
         BTreeSet::from_iter(all).into_iter().collect()
     }
 
-    /// What there is to say of the dynamic sampling contexts, a line each.
+    /// Returns lines that show the dynamic sampling contexts, and whether they differ.
     pub(super) fn about_dscs(&self) -> Vec<String> {
         let in_words = |dsc: &Option<&Dsc>| match dsc {
             Some(dsc) => {
@@ -120,9 +120,9 @@ impl TraceTree {
     }
 }
 
-/// Puts spans, which are in the order of time, behind their parents. Those whose parent nobody sent are at
-/// the top, and so is one span of every ring, which only false ids can make.
-fn behind_their_parents(spans: Vec<Span>) -> Vec<(Span, usize)> {
+/// Moves spans, which are in the order of time, after their parents. A span whose parent has not arrived is at the
+/// top. So is one span of every ring: false ids can form a ring.
+fn after_their_parents(spans: Vec<Span>) -> Vec<(Span, usize)> {
     let by_span: BTreeMap<SpanId, usize> =
         spans.iter().enumerate().rev().map(|(at, span)| (span.span_id, at)).collect();
     let parent_of = |at: usize| spans[at].parent_span_id.and_then(|id| by_span.get(&id).copied());
@@ -135,7 +135,8 @@ fn behind_their_parents(spans: Vec<Span>) -> Vec<(Span, usize)> {
         }
     }
 
-    // What no top leads to is in a ring or behind one: up from there, the first met again is in the ring.
+    // A span that no top span leads to is in a ring or below one. On the way up from it, the first span that is met
+    // twice is in the ring.
     let ring_above = |at: usize| {
         let mut met = BTreeSet::new();
         let mut top = at;
@@ -170,7 +171,7 @@ pub(super) mod tests {
         format!("{n:016}").parse().unwrap()
     }
 
-    /// Span and parent by a number, where 0 is none.
+    /// Makes a span with a number for the span and one for its parent; 0 means no parent.
     pub(in super::super) fn span(n: usize, parent: usize, start_ms: f64) -> Span {
         Span {
             service: format!("s{n}"),
@@ -213,13 +214,13 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn spans_are_behind_their_parents_and_sisters_by_time() {
+    fn spans_follow_their_parents_in_time_order() {
         let spans = vec![span(4, 3, 30.0), span(3, 1, 20.0), span(2, 1, 5.0), span(1, 0, 0.0)];
         assert_eq!(shape(spans), rows(&[("s1", 0), ("s2", 1), ("s3", 1), ("s4", 2)]));
     }
 
     #[test]
-    fn every_span_is_shown_even_if_others_are_missing_or_false() {
+    fn orphans_and_rings_are_shown() {
         assert_eq!(shape(vec![span(2, 9, 1.0), span(1, 0, 0.0)]), rows(&[("s1", 0), ("s2", 0)]));
         assert_eq!(shape(vec![span(1, 2, 0.0), span(2, 1, 1.0)]).len(), 2);
         assert_eq!(shape(vec![span(1, 1, 0.0)]).len(), 1);
@@ -229,7 +230,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_long_chain_is_no_problem() {
+    fn long_chains_are_not_too_deep() {
         let spans = (1..=1_000).map(|n| span(n, n - 1, n as f64)).collect();
         let tree = tree(spans, vec![]);
         assert_eq!(tree.rows().last().map(|row| row.depth), Some(999));
@@ -245,14 +246,14 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn errors_of_a_trace_without_spans_are_shown() {
+    fn errors_without_spans_are_shown() {
         let tree = tree(vec![], vec![event(1)]);
         assert_eq!((tree.rows().len(), tree.events_elsewhere().len()), (0, 1));
         assert_eq!(tree.duration_ms(), 0.0);
     }
 
     #[test]
-    fn envelopes_agree_on_the_dynamic_sampling_context_or_all_that_they_say_is_shown() {
+    fn differing_dynamic_sampling_contexts_are_all_shown() {
         let dsc =
             |rate: &str| Some(Arc::new(Dsc::from([("sample_rate".to_owned(), rate.to_owned())])));
         let text = |first, second, of_event| {

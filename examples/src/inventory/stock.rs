@@ -5,10 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 
-/// Why the stock cannot be read.
+/// The error of a stock that cannot be read.
 pub type StockError = rusqlite::Error;
 
-/// An article that nobody has ordered in time.
+/// The error for an article that is out of stock.
 #[derive(Debug)]
 pub(super) struct SoldOut {
     pub(super) sku: String,
@@ -76,11 +76,11 @@ impl Stock {
         Ok(Self { connection: Mutex::new(connection) })
     }
 
-    /// All articles, by name.
+    /// Returns all articles, ordered by name.
     ///
     /// # Errors
     ///
-    /// A database that has become unreadable.
+    /// The database has become unreadable.
     pub fn all(&self) -> Result<Vec<Item>, StockError> {
         let connection = self.connection();
         let mut query =
@@ -88,11 +88,11 @@ impl Stock {
         query.query_map([], item)?.collect()
     }
 
-    /// The article with this number.
+    /// Returns the article with this number.
     ///
     /// # Errors
     ///
-    /// A database that has become unreadable.
+    /// The database has become unreadable.
     pub fn find(&self, sku: &str) -> Result<Option<Item>, StockError> {
         let connection = self.connection();
         let mut query =

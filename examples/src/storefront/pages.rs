@@ -10,17 +10,17 @@ use crate::inventory::Item;
 #[template(path = "shop.html")]
 pub(super) struct Shop<'a> {
     pub(super) trace: Trace,
-    /// The origin that the page's script asks.
+    /// The origin of inventory, for the script of the page.
     pub(super) inventory: String,
     pub(super) featured: &'a str,
     pub(super) items: &'a [Item],
-    /// Why there are no items.
+    /// The reason why there are no items.
     pub(super) problem: Option<String>,
-    /// What the page's script calls itself in Sentry.
+    /// The release of the page's script.
     pub(super) release: String,
     pub(super) environment: &'a str,
-    /// The URLs that the page's script posts its envelope to.
+    /// The URLs that the script of the page posts its envelope to.
     pub(super) envelopes: String,
-    /// Where the trace is drawn.
-    pub(super) picture: Option<Url>,
+    /// The page of the collector that draws the trace.
+    pub(super) trace_url: Option<Url>,
 }

@@ -1,4 +1,4 @@
-//! A transport that sends to several.
+//! A transport that sends each envelope to several destinations.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use url::Url;
 use super::{Destinations, PATIENCE};
 use crate::loopback::is_on_this_machine;
 
-/// Makes transports that send to a project, and copies elsewhere.
+/// Makes transports that send to a project and send copies to other URLs.
 pub(super) struct WithCopies {
     has_project: bool,
     copies: Vec<Url>,
@@ -28,7 +28,7 @@ impl TransportFactory for WithCopies {
     fn create_transport_with_options(&self, mut options: TransportOptions) -> Arc<dyn Transport> {
         let host = Url::parse(&options.dsn.to_string()).ok();
         if host.is_some_and(|url| is_on_this_machine(&url)) {
-            // A proxy would not reach this machine's loopback addresses.
+            // A proxy cannot reach the loopback addresses of this machine.
             (options.http_proxy, options.https_proxy) = (None, None);
         }
         let project = || DefaultTransportFactory.create_transport_with_options(options);
@@ -45,7 +45,7 @@ struct Several {
 impl Transport for Several {
     fn send_envelope(&self, envelope: Envelope) {
         for copy in &self.copies {
-            // Neither waits nor fails: what is too much for its queue is dropped.
+            // Does not block: an envelope that the queue has no room for is dropped.
             copy.send(envelope.clone());
         }
         if let Some(project) = &self.project {
@@ -53,7 +53,7 @@ impl Transport for Several {
         }
     }
 
-    /// Whether the project got all: for the copies that it takes the time it needs, but no more.
+    /// Returns whether the project got all envelopes. The copies share the timeout, but their result does not count.
     fn flush(&self, timeout: Duration) -> bool {
         let start = Instant::now();
         let flushed = self.project.as_ref().is_none_or(|project| project.flush(timeout));
@@ -68,11 +68,11 @@ impl Transport for Several {
     }
 }
 
-/// How many envelopes may wait for their turn, a few kilobytes each. Two dozen visitors at once make more than the 30
-/// that the SDK lets wait.
+/// The number of envelopes that may wait, a few kilobytes each. The SDK's default is 30. Two dozen visitors at once
+/// make more.
 const QUEUE: usize = 1_000;
 
-/// A thread that posts envelopes to a URL.
+/// Starts a thread that posts envelopes to a URL.
 fn copier(url: Url) -> StdTransportThread {
     let proxy = if is_on_this_machine(&url) { None } else { ureq::Proxy::try_from_env() };
     let config = Agent::config_builder().timeout_global(Some(PATIENCE)).proxy(proxy).build();
@@ -83,12 +83,13 @@ fn copier(url: Url) -> StdTransportThread {
         if backoff.is_over(Instant::now()) && envelope.to_writer(&mut body).is_ok() {
             let request = agent.post(url.as_str());
             let request = request.header("content-type", "application/x-sentry-envelope");
-            // The answer is read so that the connection can be used again.
-            let sent = request.send(&body).and_then(|mut answer| answer.body_mut().read_to_vec());
+            // The response is read to its end, so that the connection can be reused.
+            let sent =
+                request.send(&body).and_then(|mut response| response.body_mut().read_to_vec());
             match sent {
                 Ok(_) => backoff = Backoff::default(),
                 Err(error) if backoff.fail(Instant::now()) => {
-                    eprintln!("cannot send to {url}, which is tried again now and then: {error}");
+                    eprintln!("cannot send envelopes to {url}, will retry later: {error}");
                 }
                 Err(_) => (),
             }
@@ -97,7 +98,7 @@ fn copier(url: Url) -> StdTransportThread {
     StdTransportThreadOptions::new(send).with_channel_capacity(QUEUE).spawn_thread()
 }
 
-/// When to try again.
+/// The pause after a failed request.
 #[derive(Debug, Default)]
 struct Backoff {
     until: Option<(Instant, Duration)>,
@@ -111,7 +112,7 @@ impl Backoff {
         self.until.is_none_or(|(until, _)| now >= until)
     }
 
-    /// Waits twice as long as the last time. Whether this is the first time.
+    /// Doubles the pause. Returns whether this was the first failure.
     fn fail(&mut self, now: Instant) -> bool {
         let delay = self.until.map_or(Self::FIRST, |(_, last)| (last * 2).min(Self::LONGEST));
         self.until.replace((now + delay, delay)).is_none()
@@ -123,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_does_not_answer_is_asked_ever_less_often() {
+    fn pauses_double_up_to_a_minute() {
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
         let mut backoff = Backoff::default();

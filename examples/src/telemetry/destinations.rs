@@ -4,24 +4,25 @@ use url::Url;
 
 use super::Options;
 
-/// Who gets envelopes.
+/// The destinations of the envelopes of a service.
 #[derive(Debug, Clone)]
 pub struct Destinations {
-    /// The project that is sent to. Without one, of the first that gets a copy: the SDK does nothing without.
+    /// The DSN of the project. Without a project, a DSN for the first copy, because the SDK sends nothing without a
+    /// DSN.
     dsn: Option<Dsn>,
-    /// Whether `dsn` is a project that was asked for.
+    /// Whether `dsn` is that of a project.
     has_project: bool,
-    /// Those that get copies, by the URL that an envelope is posted to.
+    /// The URLs that copies of the envelopes are posted to.
     copies: Vec<Url>,
     collector: Option<Url>,
 }
 
-/// Where [Spotlight](https://develop.sentry.dev/sdk/expected-features/spotlight/) listens unless it is told otherwise.
+/// The default URL of [Spotlight](https://develop.sentry.dev/sdk/expected-features/spotlight/).
 const SPOTLIGHT: &str = "http://localhost:8969/stream";
 
 impl Destinations {
     pub(super) fn new(options: &Options) -> anyhow::Result<Self> {
-        // As everywhere, an empty variable is none.
+        // An empty variable counts as not set.
         let dsn = options.dsn.as_deref().filter(|dsn| !dsn.trim().is_empty());
         let dsn = dsn.map(|dsn| dsn.trim().parse::<Dsn>().context("SENTRY_DSN is not a DSN"));
         let dsn = dsn.transpose()?;
@@ -49,7 +50,8 @@ impl Destinations {
         &self.copies
     }
 
-    /// Where a page posts its envelopes. It has no headers for the key, as it could not send them everywhere.
+    /// Returns the URLs that a page posts its envelopes to. The key is part of the query, because pages cannot send
+    /// its header to every origin.
     pub(crate) fn for_pages(&self) -> Vec<String> {
         let project = self.dsn.as_ref().filter(|_| self.has_project).map(|dsn| {
             let (url, key) = (dsn.envelope_api_url(), dsn.public_key());
@@ -58,13 +60,13 @@ impl Destinations {
         project.into_iter().chain(self.copies.iter().map(Url::to_string)).collect()
     }
 
-    /// Where a trace can be looked at.
-    pub(crate) fn picture(&self, trace_id: tracehop::TraceId) -> Option<Url> {
+    /// Returns the page of the collector that draws a trace.
+    pub(crate) fn trace_url(&self, trace_id: tracehop::TraceId) -> Option<Url> {
         self.collector.as_ref()?.join(&format!("/traces/{trace_id}")).ok()
     }
 }
 
-/// What `SENTRY_SPOTLIGHT` says, as the SDKs read it.
+/// Reads `SENTRY_SPOTLIGHT` as the SDKs do.
 fn spotlight(value: &str) -> anyhow::Result<Option<Url>> {
     let value = value.trim();
     match value.to_ascii_lowercase().as_str() {
@@ -72,14 +74,13 @@ fn spotlight(value: &str) -> anyhow::Result<Option<Url>> {
         "true" | "t" | "y" | "yes" | "on" | "1" => Ok(Some(Url::parse(SPOTLIGHT)?)),
         _ => {
             let url = Url::parse(value).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-            let what_is_wrong =
-                || format!("SENTRY_SPOTLIGHT is neither a URL nor yes or no: {value:?}");
-            url.with_context(what_is_wrong).map(Some)
+            let message = || format!("SENTRY_SPOTLIGHT is neither a URL nor yes or no: {value:?}");
+            url.with_context(message).map(Some)
         }
     }
 }
 
-/// A project where there is none.
+/// Makes a DSN for a URL that is not that of a project.
 fn dsn_of(url: &Url) -> anyhow::Result<Dsn> {
     let origin = url.origin().ascii_serialization();
     let dsn = origin.replacen("://", "://public@", 1) + "/1";
@@ -108,7 +109,7 @@ mod tests {
     const COLLECTOR: &str = "http://127.0.0.1:4000";
 
     #[test]
-    fn all_that_are_named_get_the_envelopes() {
+    fn all_named_destinations_get_the_envelopes() {
         let project = "https://o1.ingest.example/api/42/envelope/?sentry_version=7&sentry_key=key";
         let (collector, spotlight) = ("http://127.0.0.1:4000/stream", "http://[::1]:5000/x");
         let dsn_of_collector = "http://public@127.0.0.1:4000/1";
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn spotlight_is_named_as_for_the_sdks() {
+    fn spotlight_option_is_read_as_by_sdks() {
         for yes in ["true", "T", "y", "Yes", "on", "1", " 1 "] {
             assert_eq!(spotlight(yes).unwrap(), Some(SPOTLIGHT.parse().unwrap()), "{yes:?}");
         }
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_dsn_is_an_error_that_does_not_show_it() {
+    fn dsn_errors_do_not_show_the_dsn() {
         let options = Options { dsn: Some("https://secret".to_owned()), ..Options::default() };
         let error = format!("{:#}", Destinations::new(&options).unwrap_err());
         assert!(error.starts_with("SENTRY_DSN is not a DSN"), "{error}");
@@ -153,10 +154,10 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_where_the_collector_is() {
+    fn trace_urls_lead_to_the_collector() {
         let trace_id = "771a43a4192642f0b136d5159a501700".parse().unwrap();
-        assert_eq!(destinations(Some(DSN), None, Some("1")).picture(trace_id), None);
-        let url = destinations(None, Some(COLLECTOR), None).picture(trace_id).unwrap();
+        assert_eq!(destinations(Some(DSN), None, Some("1")).trace_url(trace_id), None);
+        let url = destinations(None, Some(COLLECTOR), None).trace_url(trace_id).unwrap();
         assert_eq!(url.as_str(), format!("{COLLECTOR}/traces/{trace_id}"));
     }
 }

@@ -1,11 +1,11 @@
-//! Who gets what the services record.
+//! The destinations that envelopes are sent to.
 
 use crate::wire::Wire;
 use crate::{Collector, Shop, data, meta, until};
 
 #[actix_web::test]
-async fn a_project_and_spotlight_get_the_same_as_the_collector() {
-    let (project, spotlight) = (Wire::to_nobody(), Wire::to_nobody());
+async fn project_and_spotlight_get_the_same_envelopes() {
+    let (project, spotlight) = (Wire::stand_in(), Wire::stand_in());
     let shop = Shop::with_telemetry(|telemetry| {
         telemetry.dsn = Some(format!("{}/42", project.url().replace("://", "://key@")));
         telemetry.spotlight = Some(format!("{}/stream", spotlight.url()));
@@ -37,7 +37,7 @@ async fn a_project_and_spotlight_get_the_same_as_the_collector() {
 }
 
 #[actix_web::test]
-async fn spotlight_is_enough() {
+async fn spotlight_works_without_a_collector() {
     let spotlight = Collector::start();
     let shop = Shop::with_telemetry(|telemetry| {
         telemetry.collector = None;
@@ -49,13 +49,13 @@ async fn spotlight_is_enough() {
 }
 
 #[actix_web::test]
-async fn a_spotlight_that_is_not_there_harms_nobody() {
-    // Bound and not listened on: nobody answers there, and nobody else can take the port.
-    let nobody = tokio::net::TcpSocket::new_v4().unwrap();
-    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    // Listens, and never answers.
+async fn unreachable_spotlight_does_not_disturb_the_shop() {
+    // Bound, but not listened on: connections are refused, and no other process can take the port.
+    let closed = tokio::net::TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    // Accepts connections, and never answers.
     let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    for address in [nobody.local_addr().unwrap(), mute.local_addr().unwrap()] {
+    for address in [closed.local_addr().unwrap(), mute.local_addr().unwrap()] {
         let shop = Shop::with_telemetry(|telemetry| {
             telemetry.spotlight = Some(format!("http://{address}/stream"));
         });
@@ -67,7 +67,7 @@ async fn a_spotlight_that_is_not_there_harms_nobody() {
 }
 
 #[actix_web::test]
-async fn without_anybody_to_send_to_the_shop_is_the_same() {
+async fn shop_works_without_any_destination() {
     let shop = Shop::with_telemetry(|telemetry| telemetry.collector = None);
     let html = shop.page(&[]).await;
     assert!(meta(&html, "sentry-trace").is_some());

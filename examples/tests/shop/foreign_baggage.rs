@@ -1,10 +1,10 @@
-//! What is not ours stays where it is.
+//! Traces and baggage of other senders.
 
 use crate::wire::Wire;
 use crate::{CALLER, Shop, TRACE_ID, client, meta, storefront_of, telemetry, until};
 
 #[actix_web::test]
-async fn the_shop_continues_the_trace_of_whoever_calls_it() {
+async fn shop_continues_incoming_traces() {
     let shop = Shop::start();
     let baggage = format!("sentry-trace_id={TRACE_ID},sentry-sample_rand=0.25,sentry-x=%2f");
     let with_others = format!("userId=alice, {baggage}");
@@ -17,7 +17,7 @@ async fn the_shop_continues_the_trace_of_whoever_calls_it() {
 }
 
 #[actix_web::test]
-async fn another_organisations_trace_is_not_continued() {
+async fn traces_of_other_organisations_are_not_continued() {
     let shop = Shop::with_telemetry(|telemetry| telemetry.org_id = Some(1));
     let sentry_trace = format!("{TRACE_ID}-{CALLER}-1");
     let html = shop.page(&[("sentry-trace", &sentry_trace), ("baggage", "sentry-org_id=2")]).await;
@@ -31,9 +31,9 @@ async fn another_organisations_trace_is_not_continued() {
 }
 
 #[actix_web::test]
-async fn baggage_of_others_is_never_sent_on() {
-    // What the storefront asks goes here, as if here were inventory, and what all of them record.
-    let (inventory, spotlight) = (Wire::to_nobody(), Wire::to_nobody());
+async fn foreign_baggage_is_never_handed_on() {
+    // One stands in for inventory, the other records all envelopes.
+    let (inventory, spotlight) = (Wire::stand_in(), Wire::stand_in());
     let telemetry = telemetry::Options {
         spotlight: Some(format!("{}/stream", spotlight.url())),
         org_id: Some(0),
@@ -62,12 +62,12 @@ async fn baggage_of_others_is_never_sent_on() {
         assert!(!format!("{call:?}").contains("hush"), "{foreign}");
         let baggage = call.header("baggage");
         match sent {
-            // A trace of its own, of which the storefront says all.
+            // A trace that the storefront started, with its own dynamic sampling context.
             Some("") => assert!(baggage.unwrap().contains("sentry-release=storefront%40")),
             sent => assert_eq!(baggage, sent, "{foreign}"),
         }
     }
-    // A transaction of each of the four requests of each round, and an error of inventory's two.
+    // In each round: a transaction for each of four requests, and an error for each of two requests to inventory.
     let mut seen = Vec::new();
     let envelopes = until(async || {
         seen.extend(spotlight.seen());

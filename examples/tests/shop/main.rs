@@ -1,4 +1,4 @@
-//! Both services, as a browser and other services see them, and the collector that their SDKs send to.
+//! Both services over HTTP, and the envelopes that their SDKs send to the collector.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -19,7 +19,7 @@ use tracehop_examples::{collector, inventory, storefront, telemetry};
 
 use self::wire::Wire;
 
-/// How long something may take that happens soon. SDKs send behind the back of the request.
+/// The longest time to wait for envelopes. SDKs send them after the response.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const TRACE_ID: &str = "771a43a4192642f0b136d5159a501700";
@@ -69,7 +69,7 @@ impl Collector {
         (answer.status() == 200).then_some(answer)?.json().await.unwrap()
     }
 
-    /// What came of a trace, once there is as much as that.
+    /// Returns a trace, once at least these numbers of spans and events have arrived.
     async fn trace(&self, trace_id: &str, spans: usize, events: usize) -> Trace {
         until(async || {
             let whole = self.json(&format!("/traces/{trace_id}/json")).await?;
@@ -88,24 +88,24 @@ struct Trace {
 }
 
 impl Trace {
-    /// What each span is called, and the one above it, in alphabetical order.
+    /// The label of each span and that of its parent, in alphabetical order.
     fn edges(&self) -> Vec<(String, String)> {
         let mut edges: Vec<_> = self
             .spans
             .iter()
-            .map(|span| (label(span), self.above(&span["parent_span_id"])))
+            .map(|span| (label(span), self.label_of(&span["parent_span_id"])))
             .collect();
         edges.sort();
         edges
     }
 
-    /// What the span with this id is called.
-    fn above(&self, span_id: &Value) -> String {
+    /// The label of the span with this id; the id if it has not arrived, `none` if there is no id.
+    fn label_of(&self, span_id: &Value) -> String {
         let span = self.spans.iter().find(|span| span["span_id"] == *span_id);
-        span.map_or_else(|| span_id.as_str().unwrap_or("nobody").to_owned(), label)
+        span.map_or_else(|| span_id.as_str().unwrap_or("none").to_owned(), label)
     }
 
-    /// The `trace` headers of the envelopes that all of it came in.
+    /// The `trace` headers of all envelopes.
     fn trace_headers(&self) -> impl Iterator<Item = &Value> {
         self.spans.iter().chain(&self.events).map(|sent| &sent["dsc"])
     }
@@ -116,10 +116,10 @@ fn label(span: &Value) -> String {
     format!("{} {}", text("service"), text("op"))
 }
 
-/// Both services, what is on the wire between them, and what they send.
+/// Both services, a recording proxy between them, and the collector that their SDKs send to.
 struct Shop {
     storefront: Running,
-    /// In front of inventory.
+    /// The proxy in front of inventory.
     wire: Wire,
     collector: Collector,
     _inventory: Running,
@@ -142,15 +142,15 @@ impl Shop {
         Self { storefront, wire, collector, _inventory: inventory }
     }
 
-    /// Asks for the page with these headers, and returns it.
+    /// Requests the page with these headers, and returns it.
     async fn page(&self, headers: &[(&str, &str)]) -> String {
         let mut request = client().get(self.storefront.url());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let answer = request.send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-        answer.text().await.unwrap()
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        response.text().await.unwrap()
     }
 }
 
@@ -159,7 +159,7 @@ fn storefront_of(inventory: String, telemetry: telemetry::Options) -> Running {
     Running::start(|listener| storefront::serve(listener, &options).unwrap())
 }
 
-/// Without the proxy that the environment may name.
+/// A client that ignores proxies in the environment.
 fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
@@ -177,21 +177,21 @@ fn meta(html: &str, name: &str) -> Option<String> {
     tag.attr("content").map(str::to_owned)
 }
 
-/// What the page tells its script.
+/// A `data-` attribute of the page, which its script reads.
 fn data(html: &str, name: &str) -> String {
     let document = Html::parse_document(html);
     let shop = document.select(&Selector::parse("#shop").unwrap()).next().unwrap();
     shop.attr(&format!("data-{name}")).unwrap().to_owned()
 }
 
-/// Looks until there is something.
+/// Calls a function until it returns a value.
 async fn until<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = look().await {
             return found;
         }
-        assert!(start.elapsed() < PATIENCE, "nothing came");
+        assert!(start.elapsed() < PATIENCE, "nothing arrived in time");
         tokio::task::yield_now().await;
     }
 }

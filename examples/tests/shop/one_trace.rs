@@ -1,4 +1,4 @@
-//! A visit is one tree, whoever its head is, and every envelope says of it what the wire says.
+//! A visit is one tree for every head of trace. Envelopes and headers carry the same dynamic sampling context.
 
 use std::rc::Rc;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{CALLER, Shop, TRACE_ID, meta};
 
-/// The tree of a visit, without the page's own part, where `head` is above the storefront.
+/// The tree of a visit without the spans of the page. `head` is the parent of the storefront's span.
 fn tree_below(head: &str) -> Vec<(String, String)> {
     let edges = [
         ("inventory http.server", "storefront http.client"),
@@ -17,7 +17,7 @@ fn tree_below(head: &str) -> Vec<(String, String)> {
     edges.map(|(span, above)| (span.to_owned(), above.to_owned())).to_vec()
 }
 
-/// Visits the page, and checks the whole of its trace. Returns what the wire and all envelopes say of it.
+/// Visits the page and checks its trace. Returns the dynamic sampling context of the headers and of all envelopes.
 async fn visit(shop: &Shop, head: &str, headers: &[(&str, &str)]) -> Value {
     let html = shop.page(headers).await;
     let calls = shop.wire.seen();
@@ -26,13 +26,13 @@ async fn visit(shop: &Shop, head: &str, headers: &[(&str, &str)]) -> Value {
     let span_id = span_id.trim_start_matches('-').trim_end_matches("-1");
 
     let trace = shop.collector.trace(trace_id, 3, 1).await;
-    let above = if headers.is_empty() { "nobody" } else { CALLER };
+    let above = if headers.is_empty() { "none" } else { CALLER };
     assert_eq!(trace.edges(), tree_below(above), "{head}: {trace:#?}");
     let with_op = |op: &str| trace.spans.iter().find(|span| span["op"] == op).unwrap();
     assert_eq!(with_op("http.client")["span_id"], span_id, "{head}");
     assert_eq!(with_op("http.client")["name"], format!("GET {}/stock", shop.wire.url()));
     let [error] = trace.events.as_slice() else { panic!("{head}: {trace:#?}") };
-    assert_eq!(trace.above(&error["span_id"]), "inventory http.server", "{head}");
+    assert_eq!(trace.label_of(&error["span_id"]), "inventory http.server", "{head}");
     assert_eq!(error["title"], "SoldOut: there is no kettle left");
 
     let on_the_wire = call.dsc();
@@ -44,7 +44,7 @@ async fn visit(shop: &Shop, head: &str, headers: &[(&str, &str)]) -> Value {
 }
 
 #[actix_web::test]
-async fn a_visit_that_begins_at_the_storefront() {
+async fn visits_without_a_trace_start_one() {
     let shop = Shop::start();
     let dsc = visit(&shop, "storefront", &[]).await;
     assert_eq!(dsc["release"], concat!("storefront@", env!("CARGO_PKG_VERSION")));
@@ -52,7 +52,7 @@ async fn a_visit_that_begins_at_the_storefront() {
     assert_eq!(dsc["public_key"], "public");
 }
 
-/// Those who begin traces, with the baggage that they send, and what is to arrive of it.
+/// Heads of trace, the baggage that they send, and the part of it that inventory must get; empty if it is all of it.
 const HEADS: [(&str, &str, &str); 5] = [
     (
         "@sentry/browser, with a replay",
@@ -62,7 +62,7 @@ const HEADS: [(&str, &str, &str); 5] = [
         "",
     ),
     (
-        "@sentry/node, among the baggage of others",
+        "@sentry/node, among baggage of other vendors",
         "user-id=7;level=3, sentry-environment=production,sentry-release=node%401.0.0,sentry-public_key=abc,\
          sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-transaction=GET%20%2Fcart%2F%3Aid,\
          sentry-sampled=true,sentry-sample_rand=0.1,sentry-sample_rate=1, other=x",
@@ -71,26 +71,26 @@ const HEADS: [(&str, &str, &str); 5] = [
          sentry-sampled=true,sentry-sample_rand=0.1,sentry-sample_rate=1",
     ),
     (
-        "sentry-sdk for Python, whose numbers have another form",
+        "sentry-sdk for Python, with numbers in another form",
         "sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-sample_rand=0.100000,\
          sentry-environment=production,sentry-release=py%401.0.0,sentry-public_key=abc,\
          sentry-transaction=/caf%C3%A9/%F0%9F%AB%96,sentry-sample_rate=1.0,sentry-sampled=true",
         "",
     ),
     (
-        "one that knows members that nobody else does",
+        "a head with unknown members",
         "sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-public_key=abc,sentry-sample_rate=0.10,\
          sentry-sample_rand=0.05000000,sentry-user_segment=vip,sentry-later=%7B%221%22%3A%20true%7D",
         "",
     ),
-    ("an old one, without baggage", "", ""),
+    ("an old SDK, without baggage", "", ""),
 ];
 
 #[actix_web::test]
-async fn a_visit_whose_head_is_a_browser_or_another_sdk() {
+async fn traces_of_browsers_and_sdks_are_continued() {
     let sentry_trace = format!("{TRACE_ID}-{CALLER}-1");
     for (head, baggage, arrives) in HEADS {
-        // Each has the same ids, as none has any others.
+        // A new shop for each head, because all heads use the same ids.
         let shop = Shop::start();
         let headers = [("sentry-trace", sentry_trace.as_str()), ("baggage", baggage)];
         let headers = if baggage.is_empty() { &headers[..1] } else { &headers };
@@ -98,25 +98,25 @@ async fn a_visit_whose_head_is_a_browser_or_another_sdk() {
         let expected = if arrives.is_empty() { baggage } else { arrives };
         assert_eq!(dsc.as_object().map_or(0, |dsc| dsc.len()), expected.matches("sentry-").count());
         match head {
-            "one that knows members that nobody else does" => {
+            "a head with unknown members" => {
                 assert_eq!(dsc["sample_rate"], "0.10");
                 assert_eq!(dsc["later"], "{\"1\": true}");
             }
-            "an old one, without baggage" => assert_eq!(dsc, Value::Null),
+            "an old SDK, without baggage" => assert_eq!(dsc, Value::Null),
             _ => assert_eq!(dsc["trace_id"], TRACE_ID),
         }
     }
 }
 
 #[actix_web::test]
-async fn of_a_visit_that_is_not_sampled_only_errors_are_sent() {
+async fn unsampled_visits_send_only_errors() {
     let shop = Shop::start();
     let baggage = format!("sentry-trace_id={TRACE_ID},sentry-sampled=false,sentry-replay_id=1");
     let sentry_trace = format!("{TRACE_ID}-{CALLER}-0");
     shop.page(&[("sentry-trace", &sentry_trace), ("baggage", &baggage)]).await;
     let [call] = shop.wire.seen().try_into().unwrap();
     assert!(call.header("sentry-trace").unwrap().ends_with("-0"));
-    // What is sent is sent in turn: after the next visit, all of this one is there.
+    // Envelopes are sent in order: with those of a second visit, all of the first have arrived.
     visit(&shop, "storefront", &[]).await;
     let trace = shop.collector.trace(TRACE_ID, 0, 1).await;
     assert_eq!(trace.spans, Vec::<Value>::new());
@@ -127,7 +127,7 @@ async fn of_a_visit_that_is_not_sampled_only_errors_are_sent() {
 }
 
 #[actix_web::test]
-async fn many_visits_at_once_are_a_tree_each() {
+async fn concurrent_visits_are_separate_trees() {
     let shop = Rc::new(Shop::start());
     let visits = (1..=24).map(|n| {
         let (shop, trace_id) = (Rc::clone(&shop), format!("{n:032x}"));

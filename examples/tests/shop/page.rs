@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{Collector, Shop, client, data, get, meta, storefront_of};
 
 #[actix_web::test]
-async fn a_page_and_its_script_are_one_tree_with_one_dynamic_sampling_context() {
+async fn page_and_script_share_one_tree_and_dsc() {
     let shop = Shop::start();
     let html = shop.page(&[]).await;
     assert!(html.contains("Tea strainer"));
@@ -16,7 +16,7 @@ async fn a_page_and_its_script_are_one_tree_with_one_dynamic_sampling_context() 
         (meta(&html, "sentry-trace").unwrap(), meta(&html, "baggage").unwrap());
     let (trace_id, page_parent) = (&sentry_trace[..32], &sentry_trace[33..49]);
 
-    // What the page's script does.
+    // The same requests as those of the page's script.
     let (load, call) = ("1234567890abcdef", "fedcba0987654321");
     let origin = shop.storefront.url();
     let answer = client()
@@ -55,25 +55,25 @@ async fn a_page_and_its_script_are_one_tree_with_one_dynamic_sampling_context() 
         ("inventory http.server", "browser http.client"),
         ("inventory http.server", "storefront http.client"),
         ("storefront http.client", "storefront http.server"),
-        ("storefront http.server", "nobody"),
+        ("storefront http.server", "none"),
     ];
-    let expected = expected.map(|(span, above)| (span.to_owned(), above.to_owned()));
+    let expected = expected.map(|(span, parent)| (span.to_owned(), parent.to_owned()));
     assert_eq!(trace.edges(), expected);
     for header in trace.trace_headers() {
         assert_eq!(*header, seen[0].dsc());
     }
-    let picture = format!("{}/traces/{trace_id}", shop.collector.0.url());
-    assert!(html.contains(&format!("href=\"{picture}\"")));
-    assert_eq!(get(&picture).await.unwrap().status(), 200);
+    let trace_url = format!("{}/traces/{trace_id}", shop.collector.0.url());
+    assert!(html.contains(&format!("href=\"{trace_url}\"")));
+    assert_eq!(get(&trace_url).await.unwrap().status(), 200);
 }
 
 #[actix_web::test]
-async fn a_page_without_inventory_is_still_a_page_with_a_trace() {
-    // Bound and not listened on: nobody answers there, and nobody else can take the port.
-    let nobody = tokio::net::TcpSocket::new_v4().unwrap();
-    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+async fn page_has_a_trace_without_inventory() {
+    // Bound, but not listened on: connections are refused, and no other process can take the port.
+    let closed = tokio::net::TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let collector = Collector::start();
-    let url = format!("http://{}", nobody.local_addr().unwrap());
+    let url = format!("http://{}", closed.local_addr().unwrap());
     let storefront = storefront_of(url, collector.telemetry());
     let answer = get(&storefront.url()).await.unwrap();
     assert_eq!(answer.status(), 200);
@@ -96,7 +96,7 @@ impl Drop for Demo {
 }
 
 #[actix_web::test]
-async fn all_run_in_one_process_and_are_told_apart() {
+async fn demo_runs_all_services_in_one_process() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
     command.env_remove("SENTRY_DSN").env_remove("SENTRY_SPOTLIGHT").stdout(Stdio::piped());
     let mut demo = Demo(command.spawn().unwrap());

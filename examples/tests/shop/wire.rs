@@ -1,4 +1,4 @@
-//! What is on the wire.
+//! A server that records the requests that it gets.
 
 use std::sync::Mutex;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::{Running, client};
 
-/// A request as it was sent.
+/// A request as it arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) path: String,
@@ -18,7 +18,7 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// The header's only line.
+    /// The only line of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.headers.iter().filter(|(given, _)| given == name);
         let (_, line) = lines.next()?;
@@ -26,8 +26,8 @@ impl Seen {
         Some(line)
     }
 
-    /// The dynamic sampling context as an envelope has it. Not read with this library: it is what that is compared
-    /// with.
+    /// The dynamic sampling context, in the form of an envelope's header. Not read by this library, because it is what
+    /// the library's results are compared with.
     pub(crate) fn dsc(&self) -> Value {
         let members = self.header("baggage").unwrap_or_default().split(',');
         let own =
@@ -41,20 +41,20 @@ impl Seen {
 
 type Log = Data<Mutex<Vec<Seen>>>;
 
-/// Stands before a service, or instead of one, and remembers what it is asked.
+/// A proxy in front of a service, or a stand-in for one, that records its requests.
 pub(crate) struct Wire {
     running: Running,
     log: Log,
 }
 
 impl Wire {
-    /// Hands everything on to a service.
+    /// Forwards all requests to a service.
     pub(crate) fn to(service: String) -> Self {
         Self::start(Some(service))
     }
 
-    /// Answers everything with an empty list.
-    pub(crate) fn to_nobody() -> Self {
+    /// Answers all requests with an empty list.
+    pub(crate) fn stand_in() -> Self {
         Self::start(None)
     }
 
@@ -67,7 +67,7 @@ impl Wire {
                     .app_data(Data::clone(&seen))
                     .app_data(Data::clone(&service))
                     .app_data(Data::new(client()))
-                    .default_service(web::to(hand_on))
+                    .default_service(web::to(forward))
             });
             server.workers(1).listen(listener).unwrap().run()
         });
@@ -78,13 +78,13 @@ impl Wire {
         self.running.url()
     }
 
-    /// What was asked since this was last called.
+    /// The requests since the last call of this function.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         std::mem::take(&mut *self.log.lock().unwrap())
     }
 }
 
-async fn hand_on(
+async fn forward(
     request: HttpRequest,
     body: Bytes,
     log: Log,
@@ -104,11 +104,11 @@ async fn hand_on(
         return HttpResponse::Ok().content_type("application/json").body("[]");
     };
     let method = request.method().as_str().parse().unwrap();
-    let mut onward = client.request(method, format!("{service}{}", seen.path)).body(body);
+    let mut forwarded = client.request(method, format!("{service}{}", seen.path)).body(body);
     for (name, value) in seen.headers.iter().filter(|(name, _)| name != "host") {
-        onward = onward.header(name, value);
+        forwarded = forwarded.header(name, value);
     }
-    let answer = onward.send().await.unwrap();
+    let answer = forwarded.send().await.unwrap();
     let mut response = HttpResponse::build(answer.status().as_u16().try_into().unwrap());
     for (name, value) in answer.headers().iter().filter(|(name, _)| *name != "transfer-encoding") {
         response.append_header((name.as_str(), value.as_bytes()));

@@ -151,7 +151,7 @@ impl Clients {
 }
 
 #[tokio::test]
-async fn every_failure_is_the_one_that_it_would_be_without() {
+async fn every_failure_is_the_usual_one() {
     let mut tasks = JoinSet::new();
     for failure in FAILURES {
         tasks.spawn(async move {
@@ -184,7 +184,7 @@ const CHILD: &str = "TRACEHOP_TEST_CHILD";
 /// Not a test, but a server in a process of its own: it says where it listens, then that it has sent half an
 /// answer, and then waits to be killed.
 #[test]
-fn a_child_that_answers_by_half() {
+fn a_child_process_that_answers_by_half() {
     if std::env::var_os(CHILD).is_none() {
         return;
     }
@@ -212,7 +212,7 @@ struct Server {
 impl Server {
     fn start() -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "--nocapture", "failures::a_child_that_answers_by_half"]);
+        command.args(["--exact", "--nocapture", "failures::a_child_process_that_answers_by_half"]);
         let mut child = command.env(CHILD, "1").stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
@@ -233,7 +233,7 @@ impl Drop for Server {
 }
 
 #[tokio::test]
-async fn a_server_that_is_killed_in_mid_flight_is_the_callers_error_and_no_other() {
+async fn a_killed_server_is_an_error_of_its_callers() {
     // Waits as long as it takes.
     let plain = super::plain_client();
     let ours = super::client(super::propagator());

@@ -1,17 +1,16 @@
 //! What a client logs.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use serde_json::Value;
-use tracing::Level;
 use tracing::subscriber::{DefaultGuard, set_default};
+use tracing::{Dispatch, Level};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::{self, format::FmtSpan};
 use tracing_subscriber::layer::SubscriberExt as _;
 
-/// Everything that the crates under test and these tests log in this thread while it is kept, as JSON, with a line
-/// for each span that ends.
+/// The log of the crates under test and of these tests in one thread, as JSON, with a line for each span that ends.
 pub(crate) struct Log {
     written: Written,
     _guard: DefaultGuard,
@@ -19,6 +18,11 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn of_this_thread() -> Self {
+        // With a single subscriber in the process, `tracing` asks only that of the thread which reaches an event
+        // first, and another test's thread has none.
+        static SECOND: LazyLock<Dispatch> =
+            LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
+        LazyLock::force(&SECOND);
         let written = Written::default();
         let writer = written.clone();
         let format = fmt::layer().json().with_span_events(FmtSpan::CLOSE);

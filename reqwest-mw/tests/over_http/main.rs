@@ -6,7 +6,6 @@ mod failures;
 #[cfg(feature = "tracing")]
 mod log;
 mod redirects;
-#[cfg(feature = "sentry")]
 mod sentry;
 #[cfg(feature = "tracing")]
 mod spans;
@@ -21,7 +20,9 @@ use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use reqwest_retry::RetryTransientMiddleware;
 use reqwest_retry::policies::ExponentialBackoff;
 use tokio::net::TcpListener;
-use tracehop_reqwest::tracehop::{InTrace as _, PropagationContext, Propagator, Target};
+use tracehop_reqwest::tracehop::{
+    InTrace as _, PropagationContext, Propagator, PropagatorBuilder, Target,
+};
 use tracehop_reqwest::{RequestBuilderExt as _, TracePropagation};
 
 /// A server that keeps what it was asked, and answers the first requests with a failure.
@@ -61,8 +62,12 @@ async fn answer(State(server): State<Server>, uri: Uri, headers: HeaderMap) -> S
     if received.len() <= server.failures { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
 }
 
+fn options() -> PropagatorBuilder {
+    Propagator::builder().traces_sample_rate(1.0)
+}
+
 fn propagator() -> Propagator {
-    Propagator::builder().traces_sample_rate(1.0).build().unwrap()
+    options().build().unwrap()
 }
 
 /// Without the proxy that the environment may name.
@@ -90,7 +95,7 @@ fn baggage(context: &PropagationContext) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_request_carries_the_trace_that_it_is_made_in() {
+async fn requests_carry_the_current_trace() {
     let server = Server::start(0).await;
     let client = client(propagator());
     let context = propagator().start_new_trace();
@@ -100,7 +105,7 @@ async fn a_request_carries_the_trace_that_it_is_made_in() {
 }
 
 #[tokio::test]
-async fn a_request_outside_of_any_trace_begins_one() {
+async fn requests_outside_of_a_trace_begin_one() {
     let server = Server::start(0).await;
     let client = client(propagator());
     for _ in 0..2 {
@@ -112,7 +117,7 @@ async fn a_request_outside_of_any_trace_begins_one() {
 }
 
 #[tokio::test]
-async fn a_trace_begun_for_one_request_is_not_that_of_the_next() {
+async fn each_request_outside_begins_its_own_trace() {
     let server = Server::start(0).await;
     let client = client(propagator());
     let mut extensions = axum::http::Extensions::new();
@@ -126,7 +131,7 @@ async fn a_trace_begun_for_one_request_is_not_that_of_the_next() {
 }
 
 #[tokio::test]
-async fn a_request_can_be_told_its_trace_or_to_have_none() {
+async fn requests_can_have_a_given_trace_or_none() {
     let server = Server::start(0).await;
     let client = client(propagator());
     let (current, told) = (propagator().start_new_trace(), propagator().start_new_trace());
@@ -153,7 +158,7 @@ async fn targets_are_compared_with_the_final_url() {
 }
 
 #[tokio::test]
-async fn the_targets_of_the_client_and_of_the_trace_both_count() {
+async fn targets_of_client_and_trace_both_count() {
     let with = |targets: &[&str]| {
         let targets = targets.iter().copied().map(Target::contains);
         let builder = Propagator::builder().trace_propagation_targets(targets);
@@ -176,7 +181,7 @@ async fn the_targets_of_the_client_and_of_the_trace_both_count() {
 }
 
 #[tokio::test]
-async fn what_the_application_set_is_kept() {
+async fn headers_of_the_application_are_kept() {
     let server = Server::start(0).await;
     let client = client(propagator());
     let context = propagator().start_new_trace();
@@ -196,7 +201,7 @@ async fn what_the_application_set_is_kept() {
 }
 
 #[tokio::test]
-async fn every_attempt_carries_the_headers_once_whichever_middleware_is_first() {
+async fn every_retry_carries_the_headers_once() {
     let ours = || TracePropagation::new(propagator());
     let new = || ClientBuilder::new(plain_client());
     for client in
@@ -218,7 +223,7 @@ async fn every_attempt_carries_the_headers_once_whichever_middleware_is_first() 
 }
 
 #[tokio::test]
-async fn a_plain_request_carries_what_it_was_given() {
+async fn plain_requests_carry_an_injected_trace() {
     let server = Server::start(0).await;
     let context = propagator().start_new_trace();
     let client = plain_client();

@@ -137,7 +137,7 @@ fn request(line: &str, body: &str, fields: &[&'static str]) -> Request {
 const NONE: [&str; 0] = [];
 
 #[tokio::test]
-async fn a_redirect_away_from_the_targets_is_handed_back() {
+async fn redirects_off_the_targets_are_returned() {
     let (ours, other) = (Host::start().await, Host::start().await);
     let client = Client::with_targets([Target::origin(&ours.url)]);
     for status in [301, 302, 303, 307, 308] {
@@ -151,7 +151,7 @@ async fn a_redirect_away_from_the_targets_is_handed_back() {
 }
 
 #[tokio::test]
-async fn no_way_to_write_a_url_leads_away_from_the_targets() {
+async fn no_spelling_of_a_url_leads_off_the_targets() {
     let (ours, other) = (Host::start().await, Host::start().await);
     let client = Client::with_targets([Target::origin(&ours.url)]);
     let [ours_at, other_at] = [&ours, &other].map(|host| host.url.trim_start_matches("http://"));
@@ -196,7 +196,7 @@ async fn redirects_among_targets_are_followed_with_the_headers() {
 }
 
 #[tokio::test]
-async fn a_chain_ends_where_it_leaves_the_targets_even_if_it_would_come_back() {
+async fn redirect_chains_end_where_they_leave_the_targets() {
     let (ours, other) = (Host::start().await, Host::start().await);
     let client = Client::with_targets([Target::origin(&ours.url)]);
     ours.redirect("/", 302, "/a");
@@ -209,7 +209,7 @@ async fn a_chain_ends_where_it_leaves_the_targets_even_if_it_would_come_back() {
 }
 
 #[tokio::test]
-async fn a_path_that_is_no_target_gets_no_headers_though_its_origin_is_known() {
+async fn paths_off_the_targets_get_no_headers() {
     let ours = Host::start().await;
     let client = Client::with_targets([Target::contains("/api")]);
     ours.redirect("/api", 302, "/login");
@@ -218,7 +218,7 @@ async fn a_path_that_is_no_target_gets_no_headers_though_its_origin_is_known() {
 }
 
 #[tokio::test]
-async fn requests_without_headers_are_redirected_as_ever() {
+async fn requests_without_headers_are_redirected_as_usual() {
     let (ours, other) = (Host::start().await, Host::start().await);
     let client = Client::with_targets([Target::origin(&ours.url)]);
     ours.redirect("/out", 307, other.url("/out"));
@@ -232,7 +232,7 @@ async fn requests_without_headers_are_redirected_as_ever() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_kept_to_the_targets_of_the_client_and_of_the_trace() {
+async fn redirects_keep_to_targets_of_client_and_trace() {
     let (ours, other) = (Host::start().await, Host::start().await);
     ours.redirect("/", 302, other.url("/"));
     let both = [Target::origin(&ours.url), Target::origin(&other.url)];
@@ -268,7 +268,7 @@ impl Middleware for AsksBefore {
 }
 
 #[tokio::test]
-async fn a_request_that_another_one_makes_is_redirected_by_its_own_targets() {
+async fn nested_requests_are_redirected_by_their_own_targets() {
     let (ours, other) = (Host::start().await, Host::start().await);
     other.redirect("/", 302, other.url("/token"));
     let policy = || redirect_policy(Policy::default());
@@ -288,7 +288,7 @@ async fn a_request_that_another_one_makes_is_redirected_by_its_own_targets() {
 }
 
 #[tokio::test]
-async fn all_else_is_left_to_the_policy_below() {
+async fn the_given_policy_decides_other_redirects() {
     let ours = Host::start().await;
     let client = Client::with_targets([Target::origin(&ours.url)]);
     ours.redirect("/", 302, "/");
@@ -299,7 +299,7 @@ async fn all_else_is_left_to_the_policy_below() {
 
 #[cfg(feature = "tracing")]
 #[tokio::test]
-async fn a_client_without_the_policy_is_warned_of_once_and_without_what_the_url_says() {
+async fn clients_without_the_policy_are_warned_of_once() {
     let (ours, other) = (Host::start().await, Host::start().await);
     ours.redirect("/", 302, other.url("/?token=hush"));
     let targets = [Target::origin(&ours.url)];
@@ -312,6 +312,6 @@ async fn a_client_without_the_policy_is_warned_of_once_and_without_what_the_url_
         client.get(ours.url("/")).send().await.unwrap();
     }
     let log = log.text();
-    assert_eq!(log.matches("is no target").count(), 1, "{log}");
+    assert_eq!(log.matches("is not a target").count(), 1, "{log}");
     assert!(log.contains("WARN") && log.contains(&other.url) && !log.contains("hush"), "{log}");
 }

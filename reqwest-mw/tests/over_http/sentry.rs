@@ -1,31 +1,36 @@
 //! Requests as spans of Sentry's SDK, as it sends them.
 
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use sentry_core::ClientOptions;
 use sentry_core::protocol::SpanStatus;
-use sentry_core::{ClientOptions, SentryFutureExt as _};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket};
-use tracehop_envelopes::Recorder;
-use tracehop_reqwest::tracehop::sentry::Transaction;
+use tracehop_envelopes::Capture;
 use tracehop_reqwest::tracehop::{InTrace as _, PropagationContext, Propagator, Target};
 use tracehop_reqwest::{RequestBuilderExt as _, TracePropagation};
+use tracehop_sentry::SentryRecorder;
 
-use crate::{Server, client, plain_client, propagator, retry, sentry_trace};
+use crate::{Server, client, options, plain_client, retry, sentry_trace};
+
+/// Makes a propagator that records with Sentry's SDK. Clients record also in traces of other propagators.
+fn propagator() -> Propagator {
+    options().recorder(SentryRecorder::new()).build().unwrap()
+}
 
 /// Runs a future as the work of a request, and returns the spans of its transaction.
 async fn spans_of(context: &PropagationContext, work: impl Future<Output = ()>) -> Vec<Value> {
-    let recorder = Recorder::default();
+    let envelopes = Capture::default();
     let options = ClientOptions::new().traces_sample_rate(1.0);
-    let hub = recorder.hub(options, |recorder| recorder);
-    let transaction = Transaction::http_server(context, hub, "GET", Some("/"));
-    work.in_trace(context.clone()).bind_hub(Arc::clone(transaction.hub())).await;
+    let hub = envelopes.hub(options, |transport| transport);
+    let recorder = SentryRecorder::new();
+    let transaction = recorder.start_transaction(context, hub, "GET /", "http.server");
+    work.in_trace(transaction.context().clone()).await;
     transaction.finish(SpanStatus::Ok);
-    recorder.take().iter().flat_map(|sent| sent.spans().to_vec()).collect()
+    envelopes.take().iter().flat_map(|sent| sent.spans().to_vec()).collect()
 }
 
 fn spans_sent(server: &Server) -> Vec<String> {
@@ -38,7 +43,7 @@ async fn send(client: &ClientWithMiddleware, url: String) {
 }
 
 #[tokio::test]
-async fn each_request_is_a_span_whose_id_goes_out() {
+async fn each_request_is_a_span_with_the_sent_id() {
     let server = Server::start(1).await;
     let client = client(propagator());
     let context = propagator().start_new_trace();
@@ -74,10 +79,10 @@ async fn each_request_is_a_span_whose_id_goes_out() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_no_target_is_a_span_without_headers() {
+async fn requests_off_the_targets_are_spans_without_headers() {
     let server = Server::start(0).await;
     let targets = [Target::host("api.example.com")];
-    let targets = Propagator::builder().traces_sample_rate(1.0).trace_propagation_targets(targets);
+    let targets = options().recorder(SentryRecorder::new()).trace_propagation_targets(targets);
     let client = client(targets.build().unwrap());
     let spans = spans_of(&propagator().start_new_trace(), send(&client, server.url("/"))).await;
     assert_eq!(spans.len(), 1);
@@ -85,7 +90,7 @@ async fn a_request_that_is_no_target_is_a_span_without_headers() {
 }
 
 #[tokio::test]
-async fn a_request_that_nobody_records_hands_on_the_position_of_the_service() {
+async fn unrecorded_requests_carry_the_position_of_the_service() {
     let client = client(propagator());
     let unsampled = Propagator::builder().traces_sample_rate(0.0).build().unwrap();
     let deferring = Propagator::builder().build().unwrap();
@@ -110,25 +115,28 @@ async fn a_request_that_nobody_records_hands_on_the_position_of_the_service() {
 }
 
 #[tokio::test]
-async fn a_request_of_a_job_that_outlives_the_transaction_is_below_that() {
+async fn requests_after_the_transaction_carry_its_position() {
     let server = Server::start(0).await;
-    let client = client(propagator());
     let context = propagator().start_new_trace();
-    let hub = Recorder::default().hub(ClientOptions::new().traces_sample_rate(1.0), |r| r);
-    let transaction = Transaction::http_server(&context, Arc::clone(&hub), "GET", None);
+    let options = ClientOptions::new().traces_sample_rate(1.0);
+    let hub = Capture::default().hub(options, |transport| transport);
+    let recorder = SentryRecorder::new();
+    let client = client(crate::options().recorder(recorder.clone()).build().unwrap());
+    let transaction = recorder.start_transaction(&context, hub, "GET", "http.server");
+    let in_transaction = transaction.context().clone();
     transaction.finish(SpanStatus::Ok);
-    send(&client, server.url("/")).in_trace(context.clone()).bind_hub(hub).await;
+    send(&client, server.url("/")).in_trace(in_transaction).await;
     assert_eq!(server.lines("sentry-trace"), [sentry_trace(&context)]);
 }
 
 #[tokio::test]
-async fn a_job_that_was_told_its_trace_alone_has_spans_too() {
+async fn jobs_in_the_current_trace_have_spans() {
     let server = Server::start(0).await;
     let client = client(propagator());
     let context = propagator().start_new_trace();
-    let (address, job) = (server.url("/"), context.clone());
+    let address = server.url("/");
     let spans = spans_of(&context, async {
-        tokio::spawn(async move { send(&client, address).await }.in_trace(job)).await.unwrap();
+        tokio::spawn(async move { send(&client, address).await }.in_current_trace()).await.unwrap();
     })
     .await;
     assert_eq!(spans.len(), 1);
@@ -136,7 +144,7 @@ async fn a_job_that_was_told_its_trace_alone_has_spans_too() {
 }
 
 #[tokio::test]
-async fn each_attempt_behind_a_retry_is_a_span_of_its_own() {
+async fn each_retry_is_a_span_of_its_own() {
     let ours = || TracePropagation::new(propagator());
     let new = || ClientBuilder::new(plain_client());
     for (client, expected) in [
@@ -157,7 +165,7 @@ async fn each_attempt_behind_a_retry_is_a_span_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_request_without_a_response_says_why() {
+async fn failed_requests_have_the_status_of_their_error() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent_url = format!("http://{}/", silent.local_addr().unwrap());
     // Bound and not listened on: nobody answers there, and nobody else can take the port.

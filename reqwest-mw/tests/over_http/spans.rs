@@ -64,7 +64,7 @@ fn span(context: Option<&PropagationContext>, url: &str, end: Value) -> Value {
 }
 
 #[tokio::test]
-async fn every_line_of_a_call_is_in_its_span_below_the_one_around() {
+async fn exactly_the_lines_of_a_call_are_in_its_span() {
     let (log, server) = (Log::of_this_thread(), Server::start(0).await);
     let client = client_with(Inner::Says);
     let context = propagator().start_new_trace();
@@ -94,7 +94,7 @@ async fn every_line_of_a_call_is_in_its_span_below_the_one_around() {
 }
 
 #[tokio::test]
-async fn a_span_ends_with_the_status_or_the_kind_of_the_error() {
+async fn spans_end_with_status_or_error_kind() {
     let context = propagator().start_new_trace();
     let log = Log::of_this_thread();
     let server = Server::start(1).await;
@@ -121,7 +121,7 @@ async fn a_span_ends_with_the_status_or_the_kind_of_the_error() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_dropped_ends_its_span_with_neither() {
+async fn dropped_calls_end_spans_without_status() {
     let log = Log::of_this_thread();
     let client = client_with(Inner::NeverAnswers);
     let context = propagator().start_new_trace();
@@ -137,7 +137,7 @@ async fn a_call_that_is_dropped_ends_its_span_with_neither() {
 }
 
 #[tokio::test]
-async fn the_ids_are_those_of_the_trace_that_the_call_belongs_to_if_to_any() {
+async fn spans_have_the_ids_of_the_call() {
     let log = Log::of_this_thread();
     let server = Server::start(0).await;
     let here = Propagator::builder().trace_propagation_targets([Target::contains("/target")]);
@@ -164,7 +164,7 @@ async fn the_ids_are_those_of_the_trace_that_the_call_belongs_to_if_to_any() {
 }
 
 #[tokio::test]
-async fn a_method_that_is_free_text_is_not_in_the_log() {
+async fn unknown_methods_are_not_logged() {
     let (log, server) = (Log::of_this_thread(), Server::start(0).await);
     let method = Method::from_bytes(b"SECRET").unwrap();
     client(propagator()).request(method, server.url("/")).send().await.unwrap();

@@ -1,9 +1,8 @@
-//! Services that pass requests on, each with another implementation of trace propagation, and what is common to
-//! them.
+//! Services that pass requests on, each with another implementation of trace propagation.
 //!
-//! All of them, and those in other languages beside this crate, do the same: `GET /relay?next=URL` calls that URL
-//! and answers with a [`Reply`], which holds the reply of the next. So one request goes through a chain of services,
-//! and what comes back tells what each of them saw.
+//! All of them do the same, and so do the services in other languages beside this crate. `GET /relay?next=URL` calls
+//! that URL and answers with a [`Reply`], which has the reply of the next service. One request goes through a chain of
+//! services, and its reply has what each of them saw.
 
 #![forbid(unsafe_code)]
 

@@ -1,33 +1,33 @@
 use sentry::{ClientOptions, TransactionContext};
 use serde::Deserialize;
 
-/// The options of an SDK, as every service here takes them: absent ones are not set.
+/// The options of an SDK, the same for every service here. Absent options are not set.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// Where envelopes are sent.
+    /// The DSN that envelopes are sent to.
     pub dsn: Option<String>,
     /// The version of the service.
     pub release: Option<String>,
-    /// Where it runs.
+    /// The environment of the service.
     pub environment: Option<String>,
     /// The organisation's number.
     pub org_id: Option<u64>,
     /// The share of traces to sample.
     pub traces_sample_rate: Option<f64>,
-    /// What a sampler answers, whatever the parent said.
+    /// The rate that a sampler returns for every trace.
     pub sampler_answers: Option<f64>,
-    /// A sampler that does as the parent did, with the rate for where there is none.
+    /// The rate of a sampler that follows the parent's decision, for traces without one.
     pub sampler_inherits_or: Option<f64>,
-    /// Continue only what is of the same organisation for certain.
+    /// Whether traces are continued only if both organisations are known.
     pub strict_trace_continuation: bool,
-    /// Send `traceparent` as well.
+    /// Whether `traceparent` is sent as well.
     pub propagate_traceparent: bool,
-    /// Continue from `traceparent` where there is no `sentry-trace`.
+    /// Whether a trace without `sentry-trace` is continued from `traceparent`.
     pub continue_traceparent: bool,
 }
 
-/// These options, as Sentry's SDK for Rust takes them.
+/// Returns the options for Sentry's SDK for Rust.
 pub fn client_options(options: Options) -> ClientOptions {
     let mut client = ClientOptions::new()
         .maybe_release(options.release)

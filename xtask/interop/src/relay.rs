@@ -8,39 +8,39 @@ use serde_json::Value;
 /// The request headers that a trace travels in.
 const HEADERS: [&str; 4] = ["sentry-trace", "baggage", "traceparent", "tracestate"];
 
-/// What a service is asked to do.
+/// The query of a request.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Next {
     /// The URL to call before answering.
     pub next: Option<String>,
 }
 
-/// What a service says of a request.
+/// The reply of a service: what it saw of the trace.
 #[derive(Debug, Clone, Serialize)]
 pub struct Reply {
-    /// Its name.
+    /// The name of the service.
     pub service: &'static str,
     /// The propagation headers as they arrived.
     pub received: BTreeMap<&'static str, String>,
-    /// What the implementation made of them.
+    /// The position in the trace, by the implementation.
     #[serde(flatten)]
     pub seen: Seen,
-    /// What the called service replied.
+    /// The reply of the next service.
     pub next: Option<Value>,
 }
 
-/// Where an implementation sees itself in a trace.
+/// The position of a service in a trace, by its implementation.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Seen {
     /// The trace's id.
     pub trace_id: Option<String>,
     /// The id of the span that stands for the request.
     pub span_id: Option<String>,
-    /// The id of the span above it.
+    /// The id of the parent span.
     pub parent_span_id: Option<String>,
     /// The sampling decision.
     pub sampled: Option<bool>,
-    /// Why the caller's trace was not continued.
+    /// The reason why the incoming trace was not continued.
     pub not_continued: Option<String>,
     /// The id of the span that stands for the call of the next service.
     pub client_span_id: Option<String>,
@@ -49,7 +49,7 @@ pub struct Seen {
 }
 
 impl Reply {
-    /// A reply to this request.
+    /// Makes the reply to this request.
     #[must_use]
     pub fn new(service: &'static str, request: &HttpRequest, seen: Seen) -> Self {
         let arrived = request.extensions().get::<Arrived>().cloned();
@@ -58,12 +58,12 @@ impl Reply {
     }
 }
 
-/// The propagation headers of a request, before a middleware changes them for those behind it.
+/// The propagation headers of a request, before a middleware changes them for middleware further in.
 #[derive(Debug, Clone)]
 pub struct Arrived(BTreeMap<&'static str, String>);
 
 impl Arrived {
-    /// Those among the headers.
+    /// Copies the propagation headers.
     #[must_use]
     pub fn with(headers: &HeaderMap) -> Self {
         let received = HEADERS.into_iter().filter_map(|name| {
@@ -76,7 +76,7 @@ impl Arrived {
     }
 }
 
-/// Reads what a called service replied.
+/// Reads the reply of the next service.
 ///
 /// # Errors
 ///

@@ -10,10 +10,10 @@ use crate::options::Options;
 /// The command line of a service.
 #[derive(Debug, Parser)]
 pub struct Arguments {
-    /// Where to listen; port 0 takes a free one
+    /// The address to listen on; port 0 takes a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
-    /// The options of its SDK
+    /// The options of the SDK
     #[arg(long, value_name = "JSON", default_value = "{}", value_parser = parse_options)]
     pub options: Options,
 }
@@ -22,7 +22,7 @@ fn parse_options(json: &str) -> serde_json::Result<Options> {
     serde_json::from_str(json)
 }
 
-/// Serves an App until the process is ended, and says where when it is ready.
+/// Serves an App until the process ends. Prints the address when it is ready.
 ///
 /// # Errors
 ///

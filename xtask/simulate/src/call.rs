@@ -1,30 +1,30 @@
-//! How one service calls another.
+//! Calls between services.
 
-/// A service that is called, and what carries the trace there.
+/// A call of a service, and the carrier of the trace.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call {
     pub(crate) to: usize,
     pub(crate) carrier: Carrier,
-    /// Whether the application has baggage of its own on it.
+    /// Whether the application adds its own baggage.
     pub(crate) has_own_baggage: bool,
-    /// Whether the application records a span of its own for it.
+    /// Whether the application records its own span for the call.
     pub(crate) is_child: bool,
 }
 
-/// What carries a trace from service to service.
+/// The type that carries a trace from service to service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Carrier {
-    /// Pairs, as queues have them.
+    /// Pairs of name and value, as queues have them.
     Pairs,
     /// A hash map.
     HashMap,
     /// A sorted map.
     BTreeMap,
-    /// The headers of `http`.
+    /// The headers of the crate `http`.
     HeaderMap,
     /// The environment of a child process.
     Environment,
-    /// The values alone, written by hand.
+    /// `TraceData`, whose values the application writes itself.
     TraceData,
 }
 

@@ -1,4 +1,4 @@
-//! Services at random, and who calls whom.
+//! Random services, and the calls between them.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,15 @@ use crate::call::{Call, Carrier};
 use crate::ours::Ours;
 use crate::strangers::{TRICKS, Trick};
 
-/// The rates that services have. Many have the same, so that they can be compared.
+/// The sampling rates of services. Many services have the same rate, so that their decisions can be compared.
 const RATES: [f64; 8] = [0.0, 0.001, 0.01, 0.1, 0.25, 0.5, 0.9, 1.0];
 
-/// Services, and who calls whom.
+/// Random services, and the calls between them.
 #[derive(Debug)]
 pub(crate) struct Fleet {
     pub(crate) seed: u64,
     pub(crate) services: Vec<Service>,
-    /// Services that decide by a rate, and continue any trace without baggage, by that rate.
+    /// Services grouped by their rate, if they decide by it and continue any trace without baggage.
     pub(crate) twins: Vec<(f64, Vec<usize>)>,
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct Fleet {
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) role: Role,
-    /// The host that others call it by.
+    /// The URL that other services call.
     pub(crate) url: String,
     pub(crate) calls: Vec<Call>,
 }
@@ -33,19 +33,19 @@ pub(crate) struct Service {
 /// What a service does with the headers of a request.
 #[derive(Debug)]
 pub(crate) enum Role {
-    /// One with the library, of any organisation.
+    /// A service with the library, of any organisation.
     Ours(Box<Ours>),
-    /// One with an SDK from before the dynamic sampling context: it hands `sentry-trace` on, and nothing else. At the
-    /// head of a trace it decides this.
+    /// A service with an SDK older than the dynamic sampling context, which hands on only `sentry-trace`. At the head
+    /// of a trace it makes this decision.
     OldSdk(Option<bool>),
-    /// One that knows `traceparent` and `tracestate`, and nothing of Sentry.
+    /// A service that reads and writes only `traceparent` and `tracestate`.
     OpenTelemetry,
-    /// One that hands everything on, but spoils it.
+    /// A service that hands on all headers, changed for the worse.
     Hostile(Trick),
 }
 
 impl Role {
-    /// A name for the summary.
+    /// Returns the name for the summary.
     fn name(&self) -> &'static str {
         match self {
             Self::Ours(ours) if ours.org_id == Some(2) => "of another organisation",
@@ -76,7 +76,7 @@ impl Fleet {
         Ok(Self { seed, services, twins })
     }
 
-    /// How many services there are of each role.
+    /// Counts the services of each role.
     pub(crate) fn summary(&self) -> String {
         let mut counts = BTreeMap::new();
         for service in &self.services {

@@ -1,8 +1,9 @@
-//! A fleet of services at random, and whether they agree on every trace that goes through it.
+//! Simulates a random fleet of services, and checks that they agree on every trace.
 //!
-//! `graph` makes services of different roles that call each other. `walk` sends traces through them: our own use
-//! the library as a service would (`ours`), the others read and write the text of headers (`strangers`). `oracle`
-//! says from the roles alone what each header must be, and knows nothing of the library.
+//! * `graph` makes services of different roles that call each other.
+//! * `walk` sends traces through them. Services with the library are in `ours`. Services without it read and write the
+//!   text of headers, in `strangers`.
+//! * `oracle` computes from the roles alone what each header must be. It does not use the library.
 
 mod call;
 mod graph;
@@ -37,15 +38,15 @@ struct Arguments {
     /// Traces that go through it.
     #[arg(long, default_value_t = 100_000)]
     traces: u64,
-    /// What everything random follows from, but for the ids that services make. Printed if it is not given.
+    /// The seed of everything random except the ids that services make. Printed if it is not given.
     #[arg(long)]
     seed: Option<u64>,
-    /// Send this trace only, to look at what went wrong in it.
+    /// Send only this trace, to reproduce a failure.
     #[arg(long)]
     trace: Option<u64>,
 }
 
-/// Traces that a thread takes at a time.
+/// The number of traces that a thread takes at a time.
 const BATCH: u64 = 64;
 
 fn main() -> ExitCode {
@@ -73,7 +74,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     report.ensure_shares_are_near_the_rates()
 }
 
-/// Sends the traces on all cores; the failure with the lowest number, or else all that was counted.
+/// Sends the traces on all cores. Returns what was counted, or the failure of the trace with the lowest number.
 fn simulate(fleet: &Fleet, traces: std::ops::Range<u64>) -> Result<Report> {
     let bar = ProgressBar::new(traces.end - traces.start);
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} traces, {eta} left") {
@@ -115,7 +116,7 @@ fn simulate(fleet: &Fleet, traces: std::ops::Range<u64>) -> Result<Report> {
     failures.pop_first().map_or(Ok(sum), |(_, error)| Err(error))
 }
 
-/// Where there is no terminal to draw on, a line for every tenth does.
+/// Advances the progress bar. Without a terminal, prints a line for every tenth of the traces.
 fn advance(bar: &ProgressBar, traces: u64) {
     bar.inc(traces);
     let (now, tenth) = (bar.position(), bar.length().unwrap_or_default().div_ceil(10).max(1));

@@ -1,41 +1,41 @@
-//! What a service of ours must make of a request, by the rules alone.
+//! The oracle: how a service with the library must continue a request, by the rules alone.
 
 use crate::call::{Call, Carrier};
 use crate::headers::{Headers, add};
 use crate::ours::{OWN_BAGGAGE, Ours, Sampler};
 use crate::told::{Line, MAX_ITEMS, Parent, Told};
 
-/// A trace at a service: what of it came in.
+/// The trace of a request, as a service must read it.
 #[derive(Debug, Clone)]
 pub(crate) struct Arrival {
-    /// `None`: a new trace must begin here.
+    /// `None` if a new trace must begin here.
     pub(crate) parent: Option<Parent>,
     told: Told,
 }
 
-/// The decision that a service must come to.
+/// The sampling decision that a service must make.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Decision {
     pub(crate) sampled: Option<bool>,
-    /// The rate of the service's own that decided, if one did.
+    /// The rate of this service, if that made the decision.
     pub(crate) own_rate: Option<f64>,
 }
 
-/// Which random numbers a trace may have at a service.
+/// The random numbers that a trace may have at a service.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Rand {
-    /// The one that came in.
+    /// The incoming number.
     Given(f64),
-    /// One that agrees with a decision at a rate, the same wherever it is drawn.
+    /// A number that agrees with a decision at a rate. All services draw the same one.
     Agreeing { sampled: bool, rate: f64 },
-    /// Any, the same wherever it is drawn.
+    /// Any number. All services draw the same one.
     Any,
 }
 
 impl Arrival {
     pub(crate) fn new(ours: &Ours, told: &Told) -> Self {
         let from_traceparent = || {
-            // Not sampled and not decided are the same there.
+            // A `traceparent` cannot tell "not sampled" from "deferred".
             let parent = told.traceparent.clone().filter(|_| ours.reads_traceparent)?;
             Some(Parent { sampled: parent.sampled.filter(|sampled| *sampled), ..parent })
         };
@@ -90,7 +90,7 @@ impl Arrival {
         }
     }
 
-    /// What the service must tell whoever it calls, given the ids and the number that it drew.
+    /// Returns what the service must send, given its ids, its random number and its decision.
     pub(crate) fn departure(
         &self,
         ours: &Ours,
@@ -120,7 +120,7 @@ impl Arrival {
         } else if !self.told.items.is_empty() {
             told.items.clone_from(&self.told.items);
             let has_rand = matches!(self.rand(), Rand::Given(_));
-            // Without room for the number nothing is set.
+            // Without room for the random number, neither item is set.
             if has_rand || told.item("sample_rand").is_some() || told.items.len() < MAX_ITEMS {
                 if !has_rand {
                     told.put("sample_rand", &rand);
@@ -140,7 +140,7 @@ impl Arrival {
     }
 }
 
-/// What of that is told in a call: nothing to who is no target, and no `traceparent` in an environment.
+/// Returns what one call must send: nothing if the URL is no target, and no `traceparent` in an environment.
 pub(crate) fn told_in(call: Call, url: &str, ours: &Ours, told: &Told) -> Told {
     let has_url = !matches!(call.carrier, Carrier::Environment | Carrier::TraceData);
     let is_target = ours.zone.is_none_or(|zone| url.contains(&format!(".{zone}.example/")));
@@ -157,7 +157,7 @@ pub(crate) fn told_in(call: Call, url: &str, ours: &Ours, told: &Told) -> Told {
     told
 }
 
-/// The headers that say so, sorted.
+/// Returns the headers with these values, sorted.
 pub(crate) fn headers(call: Call, told: &Told) -> Headers {
     let mut headers = Headers::new();
     let takes_own = !matches!(call.carrier, Carrier::Environment | Carrier::TraceData);

@@ -1,4 +1,4 @@
-//! Services with the library.
+//! Services with the library, called as an application calls it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::process::Command;
@@ -11,7 +11,7 @@ use tracehop::{PropagationContext, Propagator, Target};
 use crate::call::{Call, Carrier};
 use crate::headers::Headers;
 
-/// The application's own baggage, where there is some.
+/// The application's own baggage in a request.
 pub(crate) const OWN_BAGGAGE: &str = "mine=1;p";
 
 /// A service with the library.
@@ -24,17 +24,17 @@ pub(crate) struct Ours {
     pub(crate) sampler: Option<Sampler>,
     pub(crate) reads_traceparent: bool,
     pub(crate) writes_traceparent: bool,
-    /// The only zone whose services get headers; `None`: all do.
+    /// The only zone whose services get headers; `None` means that all get them.
     pub(crate) zone: Option<&'static str>,
     propagator: Propagator,
 }
 
-/// How a sampler comes to its rate.
+/// How a sampler finds its rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Sampler {
-    /// Always the same.
+    /// Always this rate.
     Fixed(f64),
-    /// The caller's, or else this.
+    /// The caller's rate, or else this one.
     Inherit(f64),
 }
 
@@ -89,20 +89,20 @@ impl Ours {
         })
     }
 
-    /// Takes a request in.
+    /// Continues the trace of an incoming request.
     pub(crate) fn receive(&self, headers: &Headers, carrier: Carrier) -> PropagationContext {
         let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
         let context = match carrier {
             Carrier::HeaderMap => match header_map(headers) {
                 Some(map) => self.propagator.continue_trace(&map),
-                // No server would let it pass.
+                // No server accepts such a header.
                 None => self.propagator.continue_trace(headers),
             },
             Carrier::Environment => {
                 let mut command = Command::new("job");
                 for (name, value) in pairs {
                     if let Some(name) = variable(name) {
-                        // Whoever sends this way sends text.
+                        // An environment has text, and our services write nothing else.
                         command.env(name, &*String::from_utf8_lossy(value));
                     }
                 }
@@ -115,31 +115,31 @@ impl Ours {
             Carrier::BTreeMap => self.propagator.continue_trace(&pairs.collect::<BTreeMap<_, _>>()),
             Carrier::Pairs | Carrier::TraceData => self.propagator.continue_trace(headers),
         };
-        context.set_route("GET", &format!("/s{}", self.index));
+        context.set_transaction(format!("GET /s{}", self.index));
         context
     }
 }
 
-/// Makes a request.
+/// Returns the headers of an outgoing request.
 pub(crate) fn send(context: &PropagationContext, url: &str, call: Call) -> Headers {
     let own = call.has_own_baggage.then_some(("baggage", OWN_BAGGAGE));
     match call.carrier {
         Carrier::Pairs => {
             let mut pairs: Vec<(String, String)> =
                 own.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
-            context.inject(url, &mut pairs);
+            context.inject_to(url, &mut pairs);
             pairs.into_iter().map(|(name, value)| (name, value.into_bytes())).collect()
         }
         Carrier::HashMap => {
             let mut map: HashMap<String, Vec<u8>> =
                 own.map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect();
-            context.inject(url, &mut map);
+            context.inject_to(url, &mut map);
             map.into_iter().collect()
         }
         Carrier::BTreeMap => {
             let mut map: BTreeMap<String, Vec<u8>> =
                 own.map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect();
-            context.inject(url, &mut map);
+            context.inject_to(url, &mut map);
             map.into_iter().collect()
         }
         Carrier::HeaderMap => {
@@ -147,13 +147,13 @@ pub(crate) fn send(context: &PropagationContext, url: &str, call: Call) -> Heade
             if let Some((name, value)) = own {
                 map.insert(name, HeaderValue::from_static(value));
             }
-            context.inject(url, &mut map);
+            context.inject_to(url, &mut map);
             let pairs = map.iter().map(|(name, value)| (name.to_string(), value.as_bytes().into()));
             pairs.collect()
         }
         Carrier::Environment => {
             let mut command = Command::new("job");
-            context.inject_always(&mut command);
+            context.inject(&mut command);
             let pairs = command.get_envs().filter_map(|(name, value)| {
                 let name = if name == "SENTRY_TRACE" { "sentry-trace" } else { "baggage" };
                 Some((name.to_owned(), value?.as_encoded_bytes().to_owned()))

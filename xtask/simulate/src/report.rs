@@ -1,4 +1,4 @@
-//! What was counted on the way.
+//! What was counted and timed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use comfy_table::{Table, presets};
 
 use crate::headers::Headers;
 
-/// How often a run may fail although every decision is right.
+/// The probability that a run fails although every decision is right.
 const FALSE_ALARM: f64 = 1e-9;
 
 /// What was counted.
@@ -20,13 +20,13 @@ pub(crate) struct Report {
     pub(crate) started: u64,
     pub(crate) reading: Cost,
     pub(crate) writing: Cost,
-    /// Decisions by a rate, by the bits of it, which order as the rates do.
+    /// The decisions by each rate. The key is the rate's bits, which sort as the rates do.
     shares: BTreeMap<u64, Share>,
     bytes: u64,
     most_bytes: u64,
 }
 
-/// How long something took.
+/// The time of an operation, summed over all calls.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Cost {
     times: u64,
@@ -60,8 +60,8 @@ impl Share {
         self.sampled as f64 / self.decisions as f64
     }
 
-    /// How far from the rate the share may be: by Bernstein's inequality, which holds for any number of
-    /// decisions, it is further away with this probability at the most.
+    /// Returns how far the share may be from the rate. By Bernstein's inequality, which holds for any number of
+    /// decisions, it is further away with at most this probability.
     fn bound(self, rate: f64, probability: f64) -> f64 {
         let count = self.decisions as f64;
         let log = (2.0 / probability).ln();
@@ -71,7 +71,7 @@ impl Share {
 }
 
 impl Report {
-    /// Counts a decision, of which no other that is counted can be told from.
+    /// Counts a decision that does not follow from another counted one.
     pub(crate) fn count_decision(&mut self, rate: f64, sampled: bool) {
         let share = self.shares.entry(rate.to_bits()).or_default();
         share.decisions += 1;
@@ -85,7 +85,7 @@ impl Report {
         self.most_bytes = self.most_bytes.max(bytes);
     }
 
-    /// Both together.
+    /// Adds two reports.
     pub(crate) fn and(mut self, other: Self) -> Self {
         for (rate, share) in other.shares {
             let sum = self.shares.entry(rate).or_default();
@@ -104,7 +104,7 @@ impl Report {
         }
     }
 
-    /// Rates, their shares, and how far these may be from them.
+    /// Returns each rate with its share, and how far they may be apart.
     fn shares(&self) -> impl Iterator<Item = (f64, Share, f64)> {
         let probability = FALSE_ALARM / self.shares.len().max(1) as f64;
         self.shares.iter().map(move |(bits, share)| {
@@ -113,7 +113,7 @@ impl Report {
         })
     }
 
-    /// Fails where a share is further from its rate than chance can explain.
+    /// Fails if a share is further from its rate than chance can explain.
     pub(crate) fn ensure_shares_are_near_the_rates(&self) -> Result<()> {
         for (rate, share, bound) in self.shares() {
             if (share.get() - rate).abs() > bound {
@@ -132,7 +132,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::new();
         table.load_style(presets::ASCII_MARKDOWN);
-        table.set_header(["rate", "traces decided", "share sampled", "off by", "at the most"]);
+        table.set_header(["rate", "traces decided", "share sampled", "off by", "at most"]);
         for (rate, share, bound) in self.shares() {
             table.add_row([
                 rate.to_string(),
@@ -144,14 +144,14 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "{} traces, {} times continued and {} times begun anew by services with the library: all as they must be",
+            "{} traces, continued {} times and started {} times by services with the library: all checks passed",
             self.traces, self.continued, self.started
         )?;
         writeln!(f, "{table}")?;
         let sent = self.writing.times.max(1);
         write!(
             f,
-            "a hop takes {:.0} ns to read and {:.0} ns to write, with its carrier; headers have {} bytes, {} at the most",
+            "a hop takes {:.0} ns to read and {:.0} ns to write, with its carrier; headers have {} bytes, at most {}",
             self.reading.nanoseconds(),
             self.writing.nanoseconds(),
             self.bytes / sent,
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_that_chance_cannot_explain_is_an_error() {
+    fn shares_that_chance_cannot_explain_are_errors() {
         for (rate, decisions, sampled, is_right) in [
             (0.25, 10_000, 2_500, true),
             (0.25, 10_000, 2_600, true),

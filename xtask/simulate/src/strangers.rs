@@ -1,10 +1,10 @@
-//! Services without the library. They read and write the text of headers.
+//! Services without the library, which read and write the text of headers.
 
 use fastrand::Rng;
 
 use crate::headers::{Headers, add, lines, only, remove};
 
-/// Ids that a stranger makes.
+/// New ids of a service without the library.
 #[derive(Debug, Clone)]
 pub(crate) struct Fresh {
     pub(crate) trace_id: String,
@@ -20,7 +20,7 @@ impl Fresh {
     }
 }
 
-/// What a hostile service does to the headers that it hands on.
+/// How a hostile service changes the headers that it hands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trick {
     Truncate,
@@ -62,10 +62,10 @@ pub(crate) const TRICKS: [Trick; 17] = [
     Trick::LongTracestate,
 ];
 
-/// Members of a flood, many more than a list may have.
+/// The number of members in a flood, many more than a list may have.
 pub(crate) const FLOOD: usize = 200;
 
-/// Hands on the trace and its decision, and nothing else.
+/// Hands on only the trace and its decision.
 pub(crate) fn old_sdk(received: &Headers, decision: Option<bool>, fresh: &Fresh) -> Headers {
     let first = lines(received, "sentry-trace").next();
     let value = match first.and_then(parts) {
@@ -78,7 +78,7 @@ pub(crate) fn old_sdk(received: &Headers, decision: Option<bool>, fresh: &Fresh)
     vec![("sentry-trace".to_owned(), value.into())]
 }
 
-/// The parts of a `sentry-trace`: both ids, and the decision with its dash.
+/// Splits a `sentry-trace` into both ids and the decision with its dash.
 fn parts(value: &[u8]) -> Option<(String, String, String)> {
     let value = std::str::from_utf8(value).ok()?.to_ascii_lowercase();
     let (trace_id, rest) = (value.get(..32)?, value.get(32..)?);
@@ -90,7 +90,7 @@ fn parts(value: &[u8]) -> Option<(String, String, String)> {
         .then(|| (trace_id.to_owned(), span_id.to_owned(), decision.to_owned()))
 }
 
-/// Hands on `traceparent` and `tracestate`, with itself in both.
+/// Hands on `traceparent` and `tracestate`, with its own span and member.
 pub(crate) fn open_telemetry(received: &Headers, index: usize, fresh: &Fresh) -> Headers {
     let mut states = vec![format!("otel=s{index}")];
     let (trace_id, flags) = match only(received, "traceparent") {
@@ -111,7 +111,7 @@ pub(crate) fn open_telemetry(received: &Headers, index: usize, fresh: &Fresh) ->
     sent
 }
 
-/// Hands everything on, spoilt. Where there is no trace, it makes one up.
+/// Hands on all headers, changed by a trick. Without an incoming trace it makes one up.
 pub(crate) fn hostile(
     received: &Headers,
     trick: Trick,
@@ -188,7 +188,7 @@ fn each_line(headers: &mut Headers, name: &str, change: impl Fn(&mut Vec<u8>)) {
     headers.iter_mut().filter(|(known, _)| known == name).for_each(|(_, value)| change(value));
 }
 
-/// Gives an item another value where it stands, or else adds it.
+/// Sets the value of an item where it stands. If it is missing, `adds` says whether it is added.
 fn set_item(headers: &mut Headers, name: &str, value: &str, adds: bool) {
     let key = format!("sentry-{name}=");
     for (_, line) in headers.iter_mut().filter(|(known, _)| known == "baggage") {

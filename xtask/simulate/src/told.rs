@@ -1,8 +1,8 @@
-//! What the headers of a request say, as it follows from who wrote them.
+//! What the headers of a request say, computed from the services that wrote them.
 
 use crate::strangers::{FLOOD, Fresh, Trick};
 
-/// What a request says. Never read from its headers.
+/// What a request says. Computed, and never read from its headers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Told {
     pub(crate) sentry_trace: Line,
@@ -10,19 +10,19 @@ pub(crate) struct Told {
     pub(crate) items: Vec<(String, String)>,
     pub(crate) traceparent: Option<Parent>,
     pub(crate) tracestate: Option<String>,
-    /// Whether the decision is not the one that the rate in the items stands for.
+    /// Whether the decision contradicts the rate in the items.
     pub(crate) is_lie: bool,
-    /// Whether the baggage is so long that nothing added to it counts.
+    /// Whether the baggage is so long that later members are not read.
     is_cut: bool,
 }
 
-/// What stands in `sentry-trace`.
+/// The value of `sentry-trace`.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Line {
     #[default]
     Nothing,
     Malformed,
-    /// Lines that differ; the first is this one.
+    /// Several lines that differ, of which this is the first.
     Conflicting(Parent),
     One(Parent),
 }
@@ -35,11 +35,11 @@ pub(crate) struct Parent {
     pub(crate) sampled: Option<bool>,
 }
 
-/// Members that a list has at the most.
+/// The largest number of members in a list.
 pub(crate) const MAX_ITEMS: usize = 64;
 
 impl Told {
-    /// By a service with an old SDK.
+    /// Returns what a service with an old SDK sends in turn.
     pub(crate) fn by_old_sdk(&self, decision: Option<bool>, fresh: &Fresh) -> Self {
         let (trace_id, sampled) = match &self.sentry_trace {
             Line::One(parent) | Line::Conflicting(parent) => (&parent.trace_id, parent.sampled),
@@ -50,7 +50,7 @@ impl Told {
         Self { sentry_trace: Line::One(parent), ..Self::default() }
     }
 
-    /// By a service with OpenTelemetry.
+    /// Returns what a service with OpenTelemetry sends in turn.
     pub(crate) fn by_open_telemetry(&self, index: usize, fresh: &Fresh) -> Self {
         let own = format!("otel=s{index}");
         let (trace_id, sampled, others) = match &self.traceparent {
@@ -68,7 +68,7 @@ impl Told {
         }
     }
 
-    /// By a hostile service.
+    /// Returns what a hostile service sends in turn.
     pub(crate) fn by_hostile(&self, trick: Trick, fresh: &Fresh) -> Self {
         let mut told = self.clone();
         if let Line::Nothing = told.sentry_trace {
@@ -112,17 +112,18 @@ impl Told {
             }
             Trick::OtherOrganisation => told.put("org_id", "666"),
             Trick::LongTracestate => told.tracestate = None,
-            // None of these says anything.
+            // These tricks change nothing that a service reads.
             Trick::UpperCase | Trick::Foreign | Trick::Malformed | Trick::Inject => {}
         }
         told
     }
 
+    /// Returns the value of an item.
     pub(crate) fn item(&self, name: &str) -> Option<&str> {
         self.items.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Gives an item another value where it stands, or else adds it.
+    /// Sets the value of an item where it stands, or appends the item.
     pub(crate) fn put(&mut self, name: &str, value: &str) {
         match self.items.iter_mut().find(|(known, _)| known == name) {
             Some((_, old)) => value.clone_into(old),
@@ -130,14 +131,14 @@ impl Told {
         }
     }
 
-    /// Adds an item that is not there, if that counts.
+    /// Appends an item that is missing, if the list has room and the item is read.
     pub(crate) fn add(&mut self, name: &str, value: &str) {
         if self.item(name).is_none() && self.items.len() < MAX_ITEMS && !self.is_cut {
             self.items.push((name.to_owned(), value.to_owned()));
         }
     }
 
-    /// The items as a list.
+    /// Returns the items as a list.
     pub(crate) fn baggage(&self) -> String {
         let items: Vec<_> =
             self.items.iter().map(|(name, value)| format!("sentry-{name}={value}")).collect();

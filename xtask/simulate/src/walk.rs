@@ -1,4 +1,4 @@
-//! One trace on its way through the fleet.
+//! Sends one trace through the fleet, and checks each hop.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
@@ -16,13 +16,13 @@ use crate::report::Report;
 use crate::strangers::{self, Fresh};
 use crate::told::{Line, Parent, Told};
 
-/// Services that a trace reaches one behind the other, at the most.
+/// The largest number of services in a chain.
 const MAX_DEPTH: usize = 10;
 
-/// Services that a trace reaches at the most.
+/// The largest number of services that a trace reaches.
 const MAX_HOPS: usize = 40;
 
-/// Sends a trace through the fleet, and checks it at every hop.
+/// Sends a trace through the fleet, and checks every hop.
 pub(crate) fn send(fleet: &Fleet, trace: u64, report: &mut Report) -> Result<()> {
     let seed = fleet.seed ^ trace.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut random = Rng::with_seed(seed);
@@ -46,7 +46,7 @@ pub(crate) fn send(fleet: &Fleet, trace: u64, report: &mut Report) -> Result<()>
     walk.twins_decide_alike()
 }
 
-/// What a client outside of the fleet says: nothing, or as a browser or a tool of OpenTelemetry.
+/// Returns what a client outside of the fleet sends: no trace, or the trace of a browser or of OpenTelemetry.
 fn first(random: &mut Rng) -> Told {
     let mut told = Told::default();
     let Fresh { trace_id, span_id } = Fresh::new(random);
@@ -87,13 +87,13 @@ struct Walk<'a> {
     fleet: &'a Fleet,
     random: Rng,
     report: &'a mut Report,
-    /// All that were seen so far.
+    /// All trace ids so far.
     trace_ids: HashSet<String>,
-    /// All of services with the library.
+    /// All span ids of services with the library.
     span_ids: HashSet<SpanId>,
-    /// The number that was drawn for a trace id, and for the decision it had to agree with.
+    /// The random number drawn for a trace id, and for the decision and rate that it must agree with.
     rands: HashMap<(String, Option<(bool, u64)>), f64>,
-    /// The traces and rates whose decisions were counted: another service with the rate decides the same.
+    /// The traces and rates whose decisions are counted. Another service with the same rate makes the same decision.
     counted: HashSet<(String, u64)>,
     hops: usize,
 }
@@ -123,7 +123,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// The calls that a service makes while it serves one request.
+    /// Chooses the calls that a service makes while it serves one request.
     fn calls(&mut self, service: &Service) -> Vec<Call> {
         let count = self.random.usize(..=service.calls.len().min(3));
         self.random.choose_multiple(service.calls.iter().copied(), count)
@@ -154,7 +154,7 @@ impl Walk<'_> {
                 ),
                 Role::Ours(_) => continue,
             };
-            // An environment cannot hold what they send.
+            // An environment cannot hold what these services send.
             let carrier = match call.carrier {
                 Carrier::Environment => Carrier::Pairs,
                 carrier => carrier,
@@ -222,17 +222,20 @@ impl Walk<'_> {
         let why = context.not_continued();
         match &arrival.parent {
             Some(parent) => {
-                ensure!(why.is_none(), "must continue the trace, and does not: {why:?}");
-                ensure!(trace_id == parent.trace_id, "goes on with another trace, {trace_id}");
+                ensure!(why.is_none(), "the trace must be continued, and is not: {why:?}");
+                ensure!(trace_id == parent.trace_id, "the context is in another trace, {trace_id}");
                 let span_id = context.parent_span_id().map(|id| id.to_string());
-                ensure!(span_id.as_ref() == Some(&parent.span_id), "its parent is {span_id:?}");
+                ensure!(
+                    span_id.as_ref() == Some(&parent.span_id),
+                    "the parent span is {span_id:?}"
+                );
                 self.report.continued += 1;
             }
             None => {
-                ensure!(why.is_some(), "must begin a new trace, and continues {trace_id}");
+                ensure!(why.is_some(), "a new trace must begin, and {trace_id} is continued");
                 ensure!(context.parent_span_id().is_none(), "a new trace has no parent");
                 let is_new = !self.trace_ids.contains(&trace_id);
-                ensure!(is_new, "the new trace has the id of another, {trace_id}");
+                ensure!(is_new, "the id of the new trace is not new, {trace_id}");
                 self.report.started += 1;
             }
         }
@@ -251,7 +254,7 @@ impl Walk<'_> {
         let rand = context.sample_rand().get();
         let agreeing = match arrival.rand() {
             Rand::Given(given) => {
-                ensure!(rand == given, "the random number came as {given}, and is {rand}");
+                ensure!(rand == given, "the incoming random number is {given}, and ours is {rand}");
                 None
             }
             Rand::Agreeing { sampled, rate } => {
@@ -272,10 +275,13 @@ impl Walk<'_> {
             sampled: context.sampled(),
             own_rate: context.sample_rate().map(|rate| rate.get()),
         };
-        ensure!(found == decision, "decides {found:?}, and must decide {decision:?}, at {rand}");
+        ensure!(
+            found == decision,
+            "the decision is {found:?}, and must be {decision:?}, at {rand}"
+        );
         let records =
             (ours.rate.is_some() || ours.sampler.is_some()) && found.sampled == Some(true);
-        ensure!(context.sends_spans() == records, "must it record spans: {records}");
+        ensure!(context.sends_spans() == records, "whether spans are sent must be {records}");
 
         let is_inherited = matches!(ours.sampler, Some(Sampler::Inherit(_)));
         if let (Some(sampled), Some(rate)) = (decision.sampled, decision.own_rate)
@@ -288,8 +294,10 @@ impl Walk<'_> {
         Ok((rand, decision))
     }
 
-    /// Two services with the same rate, told nothing but the id of a trace, decide alike; and what is sampled at a
-    /// lower rate is sampled at a higher one.
+    /// Checks two rules about decisions on a trace of which only the id is known.
+    ///
+    /// * Two services with the same rate make the same decision.
+    /// * A trace that is sampled at a lower rate is sampled at a higher one.
     fn twins_decide_alike(&mut self) -> Result<()> {
         let Fresh { trace_id, span_id } = Fresh::new(&mut self.random);
         let headers = vec![("sentry-trace".to_owned(), format!("{trace_id}-{span_id}").into())];
@@ -318,7 +326,7 @@ impl Walk<'_> {
     }
 }
 
-/// Where decision, number and rate are told, they agree, unless somebody lied.
+/// Checks that decision, random number and rate agree, unless a service has lied.
 fn agrees_with_itself(told: &Told) -> Result<()> {
     let number = |name| told.item(name).and_then(|text| text.parse::<f64>().ok());
     if let Line::One(parent) = &told.sentry_trace

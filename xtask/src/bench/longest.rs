@@ -1,29 +1,29 @@
-//! The longest baggage that a client may send, beside as much of it as counts.
+//! A hop with a very long baggage, beside a hop with the 8 KiB of it that are read.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// No longer, but for noise.
+/// The times must be equal, except for noise.
 const AT_MOST: f64 = 1.1;
 
-/// The time of a baggage of 1 MiB, in times of the first 8 KiB of it alone.
+/// The time of a hop with 1 MiB of baggage, in multiples of a hop with only the first 8 KiB of it.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(transparent)]
 pub(crate) struct Longest(f64);
 
 impl Longest {
-    /// By what each size takes.
+    /// Measures by the time of each size.
     pub(crate) fn measure<E>(time: impl Fn(&str) -> Result<f64, E>) -> Result<Self, E> {
         Ok(Self(time("1-mib")? / time("8-kib")?))
     }
 
-    /// That it takes longer than it should, a sentence.
+    /// Returns a sentence if the hop takes longer than it must.
     pub(crate) fn shortfall(self) -> Option<String> {
         let Self(times) = self;
         (times > AT_MOST).then(|| {
             format!(
-                "a baggage of 1 MiB, {times:.2} times the time of the 8 KiB that count instead of {AT_MOST:.1}"
+                "a hop with 1 MiB of baggage, {times:.2} times the time of one with 8 KiB instead of {AT_MOST:.1}"
             )
         })
     }
@@ -34,7 +34,7 @@ impl fmt::Display for Longest {
         let Self(times) = self;
         write!(
             f,
-            "a baggage of 1 MiB takes {times:.2} times as long as the 8 KiB that count, at most {AT_MOST:.1}"
+            "a hop with 1 MiB of baggage takes {times:.2} times as long as one with the 8 KiB that are read, at most {AT_MOST:.1}"
         )
     }
 }
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_short_of_its_mark_if_more_is_read_than_counts() {
+    fn reading_more_than_8_kib_misses_the_mark() {
         let longest = |mib: f64| {
             Longest::measure(|size| match size {
                 "1-mib" => Ok(mib),

@@ -7,10 +7,12 @@ use sentry_actix::Sentry;
 use sentry_core::{ClientOptions, Hub};
 use tracehop_actix::TracePropagation;
 use tracehop_actix::tracehop::Propagator;
-use tracehop_envelopes::{Recorder, Sent};
+use tracehop_actix::tracehop::PropagatorBuilder;
+use tracehop_envelopes::{Capture, Sent};
 
 use super::{
-    BAGGAGE, PARENT, TRACE_ID, bind, client, options, outgoing, read, sampling, transactions, work,
+    BAGGAGE, PARENT, TRACE_ID, bind, options, outgoing, read, recording, sampling, transactions,
+    work,
 };
 use crate::{Server, body, serve, status};
 
@@ -34,11 +36,11 @@ fn routes(config: &mut web::ServiceConfig) {
 fn serve_both(
     order: Order,
     with_transaction: bool,
-    propagator: &Propagator,
+    options: PropagatorBuilder,
     sdk: ClientOptions,
-) -> (Recorder, Server) {
-    let (recorder, client) = client(propagator, sdk);
-    let ours = TracePropagation::new(propagator.clone()).sentry(true);
+) -> (Capture, Server) {
+    let (propagator, envelopes, client) = recording(options, sdk);
+    let ours = TracePropagation::new(propagator);
     let sdk = move || {
         let hub = bind(&client);
         Sentry::builder().with_hub(hub).start_transaction(with_transaction).finish()
@@ -51,7 +53,7 @@ fn serve_both(
             serve!(move || App::new().configure(routes).wrap(sdk()).wrap(ours.clone()))
         }
     };
-    (recorder, server)
+    (envelopes, server)
 }
 
 fn incoming(sampled: &str) -> Vec<u8> {
@@ -63,8 +65,7 @@ fn unique<'s>(sent: &'s [Sent], field: &str) -> HashSet<&'s str> {
 }
 
 #[actix_web::test]
-async fn both_are_in_one_trace_in_either_order() {
-    let propagator = options().build().unwrap();
+async fn both_middlewares_share_one_trace_in_either_order() {
     let cases: [(&str, Vec<Vec<u8>>, &str, bool); 5] = [
         ("head", vec![], "", true),
         ("continued", vec![incoming("-1"), BAGGAGE.to_vec()], PARENT, true),
@@ -74,7 +75,7 @@ async fn both_are_in_one_trace_in_either_order() {
     ];
     for order in [SdkOutside, SdkInside] {
         for with_transaction in [false, true] {
-            let (recorder, server) = serve_both(order, with_transaction, &propagator, sampling());
+            let (envelopes, server) = serve_both(order, with_transaction, options(), sampling());
             for (name, lines, parent, is_sampled) in &cases {
                 let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
                 for path in ["/work/7", "/fail"] {
@@ -83,7 +84,7 @@ async fn both_are_in_one_trace_in_either_order() {
                     let is_error = path == "/fail";
                     assert_eq!(status(&response), if is_error { "500" } else { "200" });
                     let (trace_id, span_id, sampled, dsc) = read(body(&response));
-                    let sent = recorder.take();
+                    let sent = envelopes.take();
 
                     // All that is sent is of the one trace, and says of it what is handed on.
                     assert_eq!(unique(&sent, "trace_id"), [&*trace_id].into(), "{case}");
@@ -134,7 +135,7 @@ async fn both_are_in_one_trace_in_either_order() {
 }
 
 #[actix_web::test]
-async fn what_the_sdk_decides_for_its_own_transaction_is_what_is_handed_on() {
+async fn the_sdk_decision_for_its_transaction_is_handed_on() {
     let no = || ClientOptions::new().traces_sampler(|_: &_| 0.0);
     for (sdk, lines, sampled, in_dsc) in [
         (ClientOptions::new(), vec![], None, None),
@@ -142,40 +143,38 @@ async fn what_the_sdk_decides_for_its_own_transaction_is_what_is_handed_on() {
         (no(), vec![incoming("-1"), BAGGAGE.to_vec()], Some("0"), None),
         (no(), vec![], Some("0"), Some("sampled=false")),
     ] {
-        let propagator = options().build().unwrap();
-        let (recorder, server) = serve_both(SdkOutside, true, &propagator, sdk);
+        let (envelopes, server) = serve_both(SdkOutside, true, options(), sdk);
         let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
         let (_, _, said, dsc) = read(body(&server.get("/work/7", &lines).await));
         assert_eq!(said.as_deref(), sampled, "{lines:?}");
         if let Some(in_dsc) = in_dsc {
             assert!(dsc.contains(in_dsc), "{dsc}");
         }
-        let sent = recorder.take();
+        let sent = envelopes.take();
         let [error] = &*sent else { panic!("one error: {sent:#?}") };
         assert_eq!(error.dsc(), dsc);
     }
 }
 
 #[actix_web::test]
-async fn strict_continuation_on_both_sides_takes_us_for_the_same_organisation() {
-    let propagator = options().strict_trace_continuation(true).build().unwrap();
+async fn strict_continuation_on_both_sides_keeps_one_trace() {
+    let strict = options().strict_trace_continuation(true);
     let sdk = sampling().strict_trace_continuation(true);
-    let (recorder, server) = serve_both(SdkInside, true, &propagator, sdk);
+    let (envelopes, server) = serve_both(SdkInside, true, strict, sdk);
     let foreign = b"baggage: a=1,sentry-org_id=8".to_vec();
     for lines in [vec![], vec![incoming("-1"), foreign], vec![incoming("-1"), BAGGAGE.to_vec()]] {
         let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
         let (trace_id, ..) = read(body(&server.get("/work/7", &lines).await));
-        let sent = recorder.take();
+        let sent = envelopes.take();
         assert_eq!(unique(&sent, "trace_id"), [&*trace_id].into());
         assert_eq!(transactions(&sent).len(), 2);
     }
 }
 
 #[actix_web::test]
-async fn with_decisions_deferred_nothing_but_errors_is_sent() {
-    let propagator = Propagator::builder().build().unwrap();
+async fn deferred_decisions_send_only_errors() {
     for order in [SdkOutside, SdkInside] {
-        let (recorder, server) = serve_both(order, false, &propagator, sampling());
+        let (envelopes, server) = serve_both(order, false, Propagator::builder(), sampling());
         for (lines, decision) in [
             (vec![], None),
             (vec![incoming("")], None),
@@ -185,7 +184,7 @@ async fn with_decisions_deferred_nothing_but_errors_is_sent() {
             let (trace_id, span_id, sampled, dsc) =
                 read(body(&server.get("/work/7", &lines).await));
             assert_eq!(sampled.as_deref(), decision);
-            let sent = recorder.take();
+            let sent = envelopes.take();
             let [error] = &*sent else { panic!("one error: {sent:#?}") };
             assert_eq!(error.trace("trace_id"), trace_id);
             assert_eq!(error.trace("span_id"), span_id);
@@ -196,11 +195,10 @@ async fn with_decisions_deferred_nothing_but_errors_is_sent() {
 
 /// As applications use it, with the client of the whole process. No other test binds one there.
 #[actix_web::test]
-async fn the_middleware_of_the_sdk_takes_its_hub_from_the_process() {
-    let propagator = options().build().unwrap();
-    let (recorder, client) = client(&propagator, sampling());
+async fn the_sdk_middleware_works_with_the_main_hub() {
+    let (propagator, envelopes, client) = recording(options(), sampling());
     Hub::main().bind_client(Some(client));
-    let ours = TracePropagation::new(propagator).sentry(true);
+    let ours = TracePropagation::new(propagator);
     let inside = ours.clone();
     let servers = [
         serve!(move || App::new().configure(routes).wrap(inside.clone()).wrap(Sentry::new())),
@@ -209,7 +207,7 @@ async fn the_middleware_of_the_sdk_takes_its_hub_from_the_process() {
     for server in servers {
         for path in ["/work/7", "/fail"] {
             let (trace_id, span_id, _, dsc) = read(body(&server.get(path, &[]).await));
-            let sent = recorder.take();
+            let sent = envelopes.take();
             assert_eq!((sent.len(), transactions(&sent).len()), (2, 1), "{path}");
             for sent in &sent {
                 assert_eq!(sent.trace("trace_id"), trace_id, "{path}");

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tracehop_actix::{Trace, TracePropagation};
 use tracehop_envelopes::Sent;
 
-use super::{bind, capture, client, fine, options, sampling, transactions};
+use super::{bind, capture, fine, options, recording, sampling, transactions};
 use crate::serve;
 
 fn ending(sent: &[Sent]) -> (String, String) {
@@ -24,9 +24,8 @@ fn ending(sent: &[Sent]) -> (String, String) {
 }
 
 #[actix_web::test]
-async fn a_transaction_is_named_by_its_route_and_ends_as_the_response_says() {
-    let propagator = options().build().unwrap();
-    let (recorder, client) = client(&propagator, sampling());
+async fn transactions_have_route_name_and_response_status() {
+    let (propagator, envelopes, client) = recording(options(), sampling());
     let server = serve!(move || {
         bind(&client);
         let with_status = async |code: web::Path<u16>| {
@@ -45,7 +44,7 @@ async fn a_transaction_is_named_by_its_route_and_ends_as_the_response_says() {
                     if fails { Err(error::ErrorTooManyRequests("busy")) } else { response.await }
                 }
             })
-            .wrap(TracePropagation::new(propagator.clone()).sentry(true))
+            .wrap(TracePropagation::new(propagator.clone()))
             .route("/status/{code}", web::get().to(with_status))
             .route("/named", web::get().to(named))
             .route("/any/{id}", web::to(fine))
@@ -66,15 +65,14 @@ async fn a_transaction_is_named_by_its_route_and_ends_as_the_response_says() {
     ] {
         let request = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         server.send(request.as_bytes()).await;
-        let ending = ending(&recorder.take());
+        let ending = ending(&envelopes.take());
         assert_eq!(ending, (name.to_owned(), expected.to_owned()), "{path}");
     }
 }
 
 #[actix_web::test]
-async fn a_streamed_body_is_part_of_the_transaction() {
-    let propagator = options().build().unwrap();
-    let (recorder, client) = client(&propagator, sampling());
+async fn streamed_bodies_are_part_of_the_transaction() {
+    let (propagator, envelopes, client) = recording(options(), sampling());
     let server = serve!(move || {
         bind(&client);
         let handler = async |end: web::Path<String>| {
@@ -94,12 +92,12 @@ async fn a_streamed_body_is_part_of_the_transaction() {
             HttpResponse::Accepted().streaming(chunks)
         };
         App::new()
-            .wrap(TracePropagation::new(propagator.clone()).sentry(true))
+            .wrap(TracePropagation::new(propagator.clone()))
             .route("/{end}", web::get().to(handler))
     });
     for (path, errors, expected) in [("/whole", 3, "ok"), ("/broken", 4, "internal_error")] {
         server.get(path, &[]).await;
-        let sent = recorder.take();
+        let sent = envelopes.take();
         assert_eq!(ending(&sent), ("GET /{end}".to_owned(), expected.to_owned()));
         assert_eq!(sent.len(), errors + 1);
         // It is the last, and of the same trace as they.
@@ -141,9 +139,8 @@ impl Witness {
 }
 
 #[actix_web::test]
-async fn a_request_that_comes_to_no_end_ends_its_transaction() {
-    let propagator = options().build().unwrap();
-    let (recorder, client) = client(&propagator, sampling());
+async fn abandoned_requests_end_their_transaction() {
+    let (propagator, envelopes, client) = recording(options(), sampling());
     let (begun, mut has_begun) = mpsc::unbounded_channel();
     let (gone, mut is_gone) = mpsc::unbounded_channel();
     let witness = Data::new(Witness { begun, gone });
@@ -164,7 +161,7 @@ async fn a_request_that_comes_to_no_end_ends_its_transaction() {
         };
         App::new()
             .app_data(Data::clone(&witness))
-            .wrap(TracePropagation::new(propagator.clone()).sentry(true))
+            .wrap(TracePropagation::new(propagator.clone()))
             .route("/pending", web::get().to(pending))
             .route("/endless", web::get().to(endless))
             .route("/panicking", web::get().to(panicking))
@@ -179,6 +176,6 @@ async fn a_request_that_comes_to_no_end_ends_its_transaction() {
         stream.set_zero_linger().unwrap();
         drop(stream);
         is_gone.recv().await.unwrap();
-        assert_eq!(ending(&recorder.take()), (format!("GET {path}"), expected.to_owned()));
+        assert_eq!(ending(&envelopes.take()), (format!("GET {path}"), expected.to_owned()));
     }
 }

@@ -11,7 +11,7 @@ use tokio::task::yield_now;
 use tracehop_actix::tracehop::InTrace as _;
 use tracehop_actix::{Trace, TracePropagation};
 
-use super::{bind, capture, client, options, outgoing, read, sampling, transactions, work};
+use super::{bind, capture, options, outgoing, read, recording, sampling, transactions, work};
 use crate::{body, serve};
 
 async fn everywhere() -> String {
@@ -23,7 +23,7 @@ async fn everywhere() -> String {
     .await;
     let spawned = async { capture("spawned") };
     rt::spawn(spawned.bind_hub(Hub::current())).await.unwrap();
-    // Told its trace alone, the task has the hub of its thread.
+    // The context carries the hub of the request.
     rt::spawn(async { capture("in the trace") }.in_current_trace()).await.unwrap();
     let hub = Hub::current();
     web::block(move || Hub::run(hub, || capture("blocking"))).await.unwrap();
@@ -31,9 +31,8 @@ async fn everywhere() -> String {
 }
 
 #[actix_web::test]
-async fn an_error_carries_the_trace_wherever_it_is_captured() {
-    let propagator = options().build().unwrap();
-    let (recorder, client) = client(&propagator, sampling());
+async fn errors_carry_the_trace_wherever_captured() {
+    let (propagator, envelopes, client) = recording(options(), sampling());
     let server = serve!(move || {
         bind(&client);
         App::new()
@@ -47,11 +46,11 @@ async fn an_error_carries_the_trace_wherever_it_is_captured() {
                     response
                 }
             })
-            .wrap(TracePropagation::new(propagator.clone()).sentry(true))
+            .wrap(TracePropagation::new(propagator.clone()))
     });
     let path = "/all/7?token=hush";
     let (trace_id, span_id, _, dsc) = read(body(&server.get(path, &[]).await));
-    let sent = recorder.take();
+    let sent = envelopes.take();
     let messages: Vec<_> = sent
         .iter()
         .filter(|sent| !sent.is_transaction())
@@ -82,9 +81,8 @@ async fn an_error_carries_the_trace_wherever_it_is_captured() {
 }
 
 #[actix_web::test]
-async fn requests_at_the_same_time_never_meet() {
-    let propagator = options().build().unwrap();
-    let (recorder, client) = client(&propagator, sampling());
+async fn concurrent_requests_never_share_a_trace() {
+    let (propagator, envelopes, client) = recording(options(), sampling());
     let server = serve!(move || {
         bind(&client);
         let handler = async |request: HttpRequest| {
@@ -97,7 +95,7 @@ async fn requests_at_the_same_time_never_meet() {
             format!("{id}\n{}", outgoing())
         };
         App::new()
-            .wrap(TracePropagation::new(propagator.clone()).sentry(true))
+            .wrap(TracePropagation::new(propagator.clone()))
             .route("/{id}", web::get().to(handler))
     });
     let server = &server;
@@ -109,7 +107,7 @@ async fn requests_at_the_same_time_never_meet() {
         let (trace_id, span_id, _, dsc) = read(answer);
         traces.insert(id.to_owned(), (trace_id, span_id, dsc));
     }
-    let sent = recorder.take();
+    let sent = envelopes.take();
     assert_eq!((traces.len(), sent.len()), (300, 600));
     for sent in &sent {
         let id = sent.payload["tags"]["id"].as_str().unwrap();
@@ -123,9 +121,9 @@ async fn requests_at_the_same_time_never_meet() {
 }
 
 #[actix_web::test]
-async fn without_being_asked_for_nothing_is_different() {
+async fn requests_without_a_recorder_are_not_recorded() {
+    let (_, envelopes, client) = recording(options(), sampling());
     let propagator = options().build().unwrap();
-    let (recorder, client) = client(&propagator, sampling());
     let server = serve!(move || {
         let worker = bind(&client);
         let handler = async |trace: Trace, request: HttpRequest, worker: web::Data<Arc<Hub>>| {
@@ -139,7 +137,7 @@ async fn without_being_asked_for_nothing_is_different() {
             .route("/", web::get().to(handler))
     });
     let (trace_id, ..) = read(body(&server.get("/", &[]).await));
-    let sent = recorder.take();
+    let sent = envelopes.take();
     assert_eq!(sent.len(), 1);
     assert_ne!(sent[0].trace("trace_id"), trace_id);
 }

@@ -5,26 +5,25 @@ use actix_web::{App, HttpRequest, web};
 use sentry_core::Hub;
 use tracehop_actix::TracePropagation;
 
-use super::{BAGGAGE, PARENT, TRACE_ID, bind, client, options, read, sampling, transactions, work};
+use super::{
+    BAGGAGE, PARENT, TRACE_ID, bind, options, read, recording, sampling, transactions, work,
+};
 use crate::{SENTRY_TRACE, body, serve};
 
 #[actix_web::test]
-async fn a_request_that_passes_the_middleware_twice_has_one_transaction() {
-    let propagator = options().build().unwrap();
-    for outer in [true, false] {
-        let (recorder, client) = client(&propagator, sampling());
-        let propagator = propagator.clone();
+async fn requests_through_two_middlewares_have_one_transaction() {
+    {
+        let (propagator, envelopes, client) = recording(options(), sampling());
         let server = serve!(move || {
             bind(&client);
             let middleware = TracePropagation::new(propagator.clone());
-            let scope = web::scope("/inner")
-                .wrap(middleware.clone().sentry(true))
-                .route("/{id}", web::get().to(work));
-            App::new().wrap(middleware.sentry(outer)).service(scope)
+            let scope =
+                web::scope("/inner").wrap(middleware.clone()).route("/{id}", web::get().to(work));
+            App::new().wrap(middleware).service(scope)
         });
         let lines = [SENTRY_TRACE.as_bytes(), BAGGAGE];
         let (trace_id, span_id, ..) = read(body(&server.get("/inner/7", &lines).await));
-        let sent = recorder.take();
+        let sent = envelopes.take();
         assert_eq!(sent.len(), 2);
         for sent in &sent {
             assert_eq!(sent.trace("trace_id"), trace_id);
@@ -36,27 +35,25 @@ async fn a_request_that_passes_the_middleware_twice_has_one_transaction() {
 }
 
 #[actix_web::test]
-async fn another_propagator_further_in_reads_what_the_caller_wrote_and_has_its_own_transaction() {
+async fn an_inner_propagator_reads_the_received_headers() {
     // A tenant of this organisation, and one of another.
     for (dsn, is_continued) in
         [("https://tenant@o7.example/1", true), ("https://tenant@o8.example/1", false)]
     {
-        let outer = options().build().unwrap();
-        let inner = crate::options().dsn(dsn).build().unwrap();
-        // Each has a client of its own, since envelopes go to one of them.
-        let (outer_sent, outer_client) = client(&outer, sampling());
-        let (inner_sent, inner_client) = client(&inner, sampling());
+        // Each has a client of its own, because an envelope goes to one of them.
+        let (outer, outer_sent, outer_client) = recording(options(), sampling());
+        let (inner, inner_sent, inner_client) = recording(crate::options().dsn(dsn), sampling());
         let server = serve!(move || {
             bind(&outer_client);
             let inner_client = inner_client.clone();
             let scope = web::scope("/tenant")
-                .wrap(TracePropagation::new(inner.clone()).sentry(true))
+                .wrap(TracePropagation::new(inner.clone()))
                 .wrap_fn(move |request, service| {
                     Hub::current().bind_client(Some(inner_client.clone()));
                     service.call(request)
                 })
                 .route("", web::get().to(work));
-            App::new().wrap(TracePropagation::new(outer.clone()).sentry(true)).service(scope)
+            App::new().wrap(TracePropagation::new(outer.clone())).service(scope)
         });
         let lines = [SENTRY_TRACE.as_bytes(), BAGGAGE];
         let (trace_id, span_id, _, dsc) = read(body(&server.get("/tenant", &lines).await));
@@ -79,9 +76,8 @@ async fn another_propagator_further_in_reads_what_the_caller_wrote_and_has_its_o
 }
 
 #[actix_web::test]
-async fn further_in_the_headers_say_where_this_service_is() {
-    let propagator = options().build().unwrap();
-    let (_recorder, client) = client(&propagator, sampling());
+async fn inner_middleware_sees_our_position_in_headers() {
+    let (propagator, _envelopes, client) = recording(options(), sampling());
     let server = serve!(move || {
         bind(&client);
         let handler = async |request: HttpRequest| {
@@ -92,7 +88,7 @@ async fn further_in_the_headers_say_where_this_service_is() {
             format!("{}\n{}\n{}", line("sentry-trace"), line("baggage"), super::outgoing())
         };
         App::new()
-            .wrap(TracePropagation::new(propagator.clone()).sentry(true))
+            .wrap(TracePropagation::new(propagator.clone()))
             .route("/", web::get().to(handler))
     });
     let baggage = std::str::from_utf8(BAGGAGE).unwrap().strip_prefix("baggage: ").unwrap();

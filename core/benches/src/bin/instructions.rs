@@ -1,4 +1,4 @@
-//! Does one side of a row a number of times, for a profiler to count the instructions of.
+//! Does one side of a row a number of times, so that a profiler can count the instructions.
 //!
 //! `instructions` lists the rows as JSON; `instructions ROW ours|peer TIMES` does the work.
 
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use tracehop_benches::{Fixture, ROWS};
 
-/// Not inlined, so that a profiler knows it by its name.
+/// Not inlined, so that the profiler finds it by its name.
 #[inline(never)]
 fn measured(work: fn(&mut Fixture), fixture: &mut Fixture, times: u32) {
     for _ in 0..times {
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
             };
             let work = if side == "ours" { row.ours } else { row.theirs };
             let mut fixture = Fixture::default();
-            // What is done once, such as setting up a thread's random numbers, is not counted.
+            // The first time sets up the thread's random numbers, and is not counted.
             work(&mut fixture);
             measured(work, &mut fixture, times);
         }

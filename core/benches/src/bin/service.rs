@@ -1,4 +1,4 @@
-//! A service to put load on: `called` answers, `caller` calls it for each answer of its own.
+//! Services to put load on: `called` answers, and `caller` calls it for each of its own answers.
 //!
 //! `service headers` lists the headers that a request should have, as JSON.
 
@@ -13,7 +13,7 @@ use tracehop_benches::{REQUEST_HEADERS, propagator};
 
 #[derive(Parser)]
 struct Arguments {
-    /// Where to listen; port 0 takes a free one
+    /// The address to listen on; port 0 takes a free port
     #[arg(long, global = true, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
     #[command(subcommand)]
@@ -24,13 +24,13 @@ struct Arguments {
 enum Role {
     /// List the headers of a request
     Headers,
-    /// Answer
+    /// Answer requests
     Called,
-    /// Answer what another service answers
+    /// Answer with the answer of another service
     Caller {
-        /// The other service
+        /// The URL of the other service
         url: String,
-        /// How it takes part in traces
+        /// How the service propagates traces
         #[arg(long, default_value = "not")]
         traced: Traced,
     },
@@ -40,7 +40,7 @@ enum Role {
 enum Traced {
     /// Not at all
     Not,
-    /// Both headers are handed on as they came, which is the least that a service can do, and wrong
+    /// By copying both headers, which is the cheapest way, and wrong: the parent span stays the caller's
     ByHand,
     /// With both middlewares
     Fully,
@@ -76,14 +76,14 @@ async fn called(listener: TcpListener) -> anyhow::Result<()> {
     Ok(HttpServer::new(app).workers(1).listen(listener)?.run().await?)
 }
 
-/// What the handler of the caller works with.
+/// What the handlers of the caller need.
 struct Upstream {
     client: ClientWithMiddleware,
     url: String,
 }
 
 impl Upstream {
-    /// Of a service that calls another, through a client of its own.
+    /// Makes the client of one worker.
     fn new(client: ClientBuilder, url: &str) -> Data<Self> {
         Data::new(Self { client: client.build(), url: url.to_owned() })
     }
@@ -103,7 +103,7 @@ async fn caller(listener: TcpListener, url: String) -> anyhow::Result<()> {
     Ok(HttpServer::new(app).workers(1).listen(listener)?.run().await?)
 }
 
-/// The same that copies the headers.
+/// Serves the caller that copies both headers.
 async fn copying_caller(listener: TcpListener, url: String) -> anyhow::Result<()> {
     let app = move || {
         let client = ClientBuilder::new(reqwest::Client::new());
@@ -112,7 +112,7 @@ async fn copying_caller(listener: TcpListener, url: String) -> anyhow::Result<()
     Ok(HttpServer::new(app).workers(1).listen(listener)?.run().await?)
 }
 
-/// The same in traces.
+/// Serves the caller with both middlewares.
 async fn traced_caller(listener: TcpListener, url: String) -> anyhow::Result<()> {
     let propagator = propagator();
     let app = move || {

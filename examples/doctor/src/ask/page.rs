@@ -1,20 +1,20 @@
-//! Where a page may tell of its trace, and who may keep the page.
+//! The places of a trace in a page, and whether shared caches may keep the page.
 
 use scraper::{Html, Selector};
-use tracehop::{SHARED_CACHE_HEADERS, is_storable_by_shared_caches};
+use tracehop::hop::{SHARED_CACHE_HEADERS, is_storable_by_shared_caches};
 
 use super::Answer;
 use crate::Report;
 
-/// What the meta tags with a name say, in order.
+/// Returns the contents of the meta tags with a name, in order.
 pub(super) fn meta_tags(html: &Html, name: &str) -> Vec<String> {
-    // The names are ours, and make a selector.
+    // The names are constants, and make a valid selector.
     let selector = Selector::parse(&format!("meta[name=\"{name}\"]"));
     let tags = selector.iter().flat_map(|selector| html.select(selector));
     tags.map(|tag| tag.attr("content").unwrap_or_default().to_owned()).collect()
 }
 
-/// The description of the first metric with a name in the lines of a
+/// Returns the description of the first metric with a name in the lines of a
 /// [`Server-Timing`](https://www.w3.org/TR/server-timing/) header.
 pub(super) fn server_timing<'a>(
     lines: impl IntoIterator<Item = &'a str>,
@@ -36,7 +36,7 @@ pub(super) fn server_timing<'a>(
     Some(text)
 }
 
-/// The parts of a text between separators that stand in no quoted string.
+/// Splits a text at separators outside of quoted strings.
 fn split(text: &str, separator: char) -> Vec<&str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(|char| {
@@ -51,14 +51,13 @@ fn split(text: &str, separator: char) -> Vec<&str> {
     .collect()
 }
 
-/// Whether others may get this very page, trace and all.
+/// Checks that shared caches may not give this page with its trace to other visitors.
 pub(super) fn check_caches(answer: &Answer, report: &mut Report) {
     const ABOUT: &str = "shared caches";
     const ADVICE: &str = "Every visitor gets the same trace. Leave the tags and Server-Timing out of pages that shared \
                           caches keep, or send `Cache-Control: private`.";
-    let storable = SHARED_CACHE_HEADERS
-        .into_iter()
-        .find(|name| is_storable_by_shared_caches(answer.lines(name)));
+    let storable =
+        SHARED_CACHE_HEADERS.iter().find(|name| is_storable_by_shared_caches(answer.lines(name)));
     if let Some(name) = storable {
         let what = format!("they may keep the page with its trace: {name}: {}", answer.text(name));
         report.wrong(ABOUT, what, ADVICE);
@@ -69,7 +68,7 @@ pub(super) fn check_caches(answer: &Answer, report: &mut Report) {
             ADVICE,
         );
     } else {
-        report.good(ABOUT, "nothing tells them to keep the page");
+        report.good(ABOUT, "no header allows them to keep the page");
     }
 }
 
@@ -78,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_metric_is_found_among_others_with_its_description() {
+    fn server_timing_metrics_are_found_by_name() {
         let table: &[(&[&str], Option<&str>)] = &[
             (&["sentry-trace;desc=\"a-b-1\""], Some("a-b-1")),
             (&["db;dur=53.123456, sentry-trace;desc=a"], Some("a")),

@@ -1,4 +1,4 @@
-//! What a browser asks before a page of another origin may send the headers:
+//! The preflight that a browser sends before a page of another origin may send the headers:
 //! [CORS](https://fetch.spec.whatwg.org/#http-cors-protocol).
 
 use ureq::http::{HeaderMap, Method};
@@ -10,9 +10,9 @@ use crate::Report;
 const ABOUT: &str = "preflight";
 
 const ADVICE: &str = "Allow the origin and both headers: with actix-cors, `.allowed_origin(…)` and \
-                      `.allowed_headers(tracehop_actix::TRACE_HEADERS)`, as the outermost middleware.";
+                      `.allowed_headers(tracehop_actix::TRACE_HEADERS.iter().copied())`, as the outermost middleware.";
 
-/// Asks as a browser would for a page of this origin.
+/// Sends the preflight of a browser for a page of this origin.
 pub(super) fn check(
     client: &Client<'_>,
     origin: &Url,
@@ -20,7 +20,7 @@ pub(super) fn check(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     if origin.origin() == client.question.url.origin() {
-        report.good(ABOUT, "the page is of the same origin: browsers do not ask");
+        report.good(ABOUT, "the page has the same origin: browsers send no preflight");
         return Ok(());
     }
     let origin = origin.origin().ascii_serialization();
@@ -34,7 +34,7 @@ pub(super) fn check(
                 report.note(
                     ABOUT,
                     format!("pages of {origin} may not send traceparent"),
-                    "Allow it as well if the page's SDK has propagateTraceparent.",
+                    "Allow it as well if the SDK in the page has propagateTraceparent.",
                 );
             }
         }
@@ -43,13 +43,13 @@ pub(super) fn check(
         report.wrong(
             "answer",
             format!("pages of {origin} may not read it"),
-            "Send Access-Control-Allow-Origin with every answer, and not with that of the preflight alone.",
+            "Send Access-Control-Allow-Origin with every response, not only with that of the preflight.",
         );
     }
     Ok(())
 }
 
-/// Why a preflight for these headers fails.
+/// Returns the reason why a preflight for these headers fails.
 fn refusal(client: &Client<'_>, origin: &str, names: &[&str]) -> anyhow::Result<Option<String>> {
     let mut headers = HeaderMap::new();
     headers.insert("origin", origin.parse()?);

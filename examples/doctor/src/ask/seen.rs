@@ -1,7 +1,7 @@
-//! The trace that an answer tells of, beside the one that was sent.
+//! The trace in a response, compared with the one that was sent.
 
 use scraper::Html;
-use tracehop::wire::{Baggage, SentryTrace};
+use tracehop::wire::{BaggageMembers, SentryTrace};
 use tracehop::{DynamicSamplingContext, TraceId};
 
 use super::Answer;
@@ -9,17 +9,17 @@ use super::page::{meta_tags, server_timing};
 use super::sent::Sent;
 use crate::Report;
 
-/// What one place of an answer says.
+/// The trace in one place of a response.
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) place: &'static str,
-    /// More than one if a tag is there more than once.
+    /// Has several values if there are several tags.
     sentry_traces: Vec<String>,
     baggages: Vec<String>,
 }
 
 impl Seen {
-    /// All places of an answer that say something, the one first that browsers read first.
+    /// Returns all places of a response that have a trace, in the order in which browsers read them.
     pub(super) fn in_answer(answer: &Answer) -> Vec<Self> {
         let mut places = Vec::new();
         if answer.is_html() {
@@ -46,7 +46,7 @@ impl Seen {
         Some(first.trace_id)
     }
 
-    /// Holds what is seen against what was sent.
+    /// Compares the trace with the one that was sent.
     pub(super) fn check(
         &self,
         sent: &Sent,
@@ -58,14 +58,14 @@ impl Seen {
             report.wrong(
                 "tags",
                 "a meta tag is there more than once",
-                "Browsers read the first. Render the tags in one place, such as the base template.",
+                "Browsers read the first tag. Render the tags in one place, such as the base template.",
             );
         }
         let Some(sentry_trace) = self.sentry_traces.first() else {
             report.wrong(
                 CONTINUED,
                 format!("the {} have a baggage and no sentry-trace", self.place),
-                "Without it the baggage is not used. Render both.",
+                "Without sentry-trace the baggage is ignored. Render both.",
             );
             return;
         };
@@ -75,7 +75,7 @@ impl Seen {
                 report.wrong(
                     CONTINUED,
                     format!("the sentry-trace in the {} is {sentry_trace:?}: {error}", self.place),
-                    "Render the value as it is, with nothing around it.",
+                    "Render the value unchanged, without anything around it.",
                 );
                 return;
             }
@@ -84,19 +84,20 @@ impl Seen {
             self.not_continued(sentry_trace, again, report);
             return;
         }
-        report.good(CONTINUED, format!("the {} go on with the trace that was sent", self.place));
+        report.good(CONTINUED, format!("the {} continue the trace that was sent", self.place));
         if sentry_trace.span_id == sent.sentry_trace.span_id {
             report.note(
                 CONTINUED,
-                "the page's parent is the span of the request, and not one of the service",
-                "The service hands on what it got. Continue the trace in it, so that its own span is in the trace.",
+                "the parent of the page is the caller's span, and not a span of the service",
+                "The service hands on the incoming sentry-trace unchanged. Continue the trace, so that it has a span \
+                 of the service.",
             );
         }
         if sentry_trace.sampled != sent.sentry_trace.sampled {
             report.note(
                 "decision",
-                format!("the trace was sent sampled, and left as {sentry_trace}"),
-                "Fine if the service has a sampler that decides against its caller.",
+                format!("the trace was sent as sampled, and came back as {sentry_trace}"),
+                "Fine if the service has a sampler that overrides its caller.",
             );
         }
         self.dynamic_sampling_context(sent, report);
@@ -113,23 +114,23 @@ impl Seen {
             report.wrong(
                 CONTINUED,
                 format!("{what}, and give it to the next visitor as well: {}", theirs.trace_id),
-                "The page comes from a cache, or was rendered once for all. Leave the trace out of such a page.",
+                "The page comes from a cache, or was rendered only once. Leave the trace out of such a page.",
             );
         } else {
             report.wrong(
                 CONTINUED,
                 what,
-                "Is the middleware in front of the route, and do proxies let sentry-trace and baggage through? A \
-                 service with strict_trace_continuation goes on only within its organisation: ask with --org-id. The \
-                 reason is on the context, `trace.not_continued()`, and in a debug event.",
+                "Check that the middleware is around the route, and that proxies let sentry-trace and baggage through. \
+                 A service with strict_trace_continuation continues only traces of its organisation: use --org-id. \
+                 The service knows the reason: `trace.not_continued()`, and a debug event.",
             );
         }
     }
 
     fn dynamic_sampling_context(&self, sent: &Sent, report: &mut Report) {
         const ABOUT: &str = "dynamic sampling context";
-        const ADVICE: &str = "It was frozen where the trace began: hand on what arrived as it is, items that nobody \
-                              knows included, and add none.";
+        const ADVICE: &str = "The head of the trace froze it: hand it on unchanged, with unknown items, and without \
+                              new ones.";
         let Some(text) = self.baggages.first() else {
             report.wrong(ABOUT, format!("the {} have no baggage", self.place), ADVICE);
             return;
@@ -139,12 +140,12 @@ impl Seen {
         for (name, was) in sent.dsc.iter() {
             let what = match dsc.get(name) {
                 Some(is) if is == was => continue,
-                // What a service may set that decides by a rate of its own.
+                // A service with a sampler may set the rate.
                 Some(is) if name == "sample_rate" => {
                     report.note(
                         ABOUT,
                         format!("sample_rate was {was}, and is {is:?} in the {}", self.place),
-                        "Fine if the service has a sampler, which sets it to the rate that it decided at.",
+                        "Fine if the service has a sampler: it sets the rate that it decided by.",
                     );
                     continue;
                 }
@@ -167,20 +168,16 @@ impl Seen {
 
     fn foreign(&self, report: &mut Report) {
         const ABOUT: &str = "foreign baggage";
-        let lists = self.baggages.iter().filter_map(|list| list.parse::<Baggage>().ok());
-        let foreign: Vec<_> = lists
-            .flat_map(|list| {
-                let foreign = list.members().filter(|member| member.sentry_name().is_none());
-                foreign.map(|member| member.key().to_owned()).collect::<Vec<_>>()
-            })
-            .collect();
+        let members = self.baggages.iter().flat_map(|list| BaggageMembers::new(list.as_bytes()));
+        let foreign = members.flatten().filter(|member| member.sentry_name().is_none());
+        let foreign: Vec<_> = foreign.map(|member| member.key()).collect();
         if foreign.is_empty() {
-            report.good(ABOUT, format!("is kept out of the {}", self.place));
+            report.good(ABOUT, format!("is not in the {}", self.place));
         } else {
             report.wrong(
                 ABOUT,
                 format!("the {} have members of others: {}", self.place, foreign.join(", ")),
-                "They may be private, and are for nobody but the service: hand on sentry- members alone.",
+                "They may be private, and are for the service only: hand on only sentry- members.",
             );
         }
     }

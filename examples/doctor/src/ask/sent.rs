@@ -4,10 +4,10 @@ use ureq::http::{HeaderMap, HeaderValue};
 
 use crate::{Report, explain};
 
-/// Somebody else's member, which the service must keep to itself.
+/// A member of another vendor, which the service must not hand on.
 pub(super) const FOREIGN: &str = "doctor-foreign";
 
-/// An item that no service knows, and that all must hand on.
+/// An item that no service knows, and that all services must hand on.
 const UNKNOWN: &str = "sentry-doctor";
 
 /// The trace that a request is sent with.
@@ -31,10 +31,10 @@ impl Sent {
             None => builder.build()?,
         };
         let trace = propagator.start_new_trace();
-        // With characters that travel encoded.
+        // Has characters that must be encoded.
         trace.set_transaction("GET /doctor/{patient}");
         let mut items = trace.dsc().as_baggage().clone();
-        items.push(UNKNOWN, "an item that nobody knows")?;
+        items.push(UNKNOWN, "an unknown item")?;
         let dsc = DynamicSamplingContext::from_baggage([items.as_str().as_bytes()]);
         let mut baggage = Baggage::new();
         baggage.push(FOREIGN, "private")?;
@@ -57,7 +57,7 @@ impl Sent {
             .collect()
     }
 
-    /// Says what was sent.
+    /// Puts the parts of the sent headers into the report.
     pub(super) fn explain(&self, report: &mut Report) {
         report.parts = explain("", &self.headers()).parts;
     }
@@ -69,7 +69,7 @@ mod tests {
     use crate::Verdict;
 
     #[test]
-    fn what_is_sent_is_itself_beyond_reproach() {
+    fn sent_headers_pass_all_checks() {
         let sent = Sent::new(Some("123")).unwrap();
         let report = explain("", &sent.headers());
         let remarks: Vec<_> =

@@ -8,14 +8,14 @@ use crate::Report;
 
 const ABOUT: &str = "baggage";
 
-/// Explains the lines of a `baggage` header, as far as they are Sentry's.
+/// Explains the members of Sentry in the lines of a `baggage` header.
 pub(super) fn explain(lines: &[&[u8]], sentry_trace: Option<SentryTrace>, report: &mut Report) {
     if lines.is_empty() {
         report.wrong(
             ABOUT,
             "there is no baggage header",
-            "Without the dynamic sampling context services and Sentry cannot decide alike. Send the header along \
-             with sentry-trace, and see that proxies and preflights allow it.",
+            "Without the dynamic sampling context, services and Sentry may decide differently. Send the header with \
+             sentry-trace, and check that proxies and preflights allow it.",
         );
         return;
     }
@@ -28,8 +28,8 @@ pub(super) fn explain(lines: &[&[u8]], sentry_trace: Option<SentryTrace>, report
     if dsc.is_empty() {
         report.wrong(
             ABOUT,
-            "it has no sentry- member that can be read",
-            "The dynamic sampling context is lost. If the caller has baggage of its own, Sentry's goes behind it.",
+            "it has no sentry- member that is readable",
+            "The dynamic sampling context is lost. If the caller has baggage of its own, append the sentry- members.",
         );
         return;
     }
@@ -38,7 +38,7 @@ pub(super) fn explain(lines: &[&[u8]], sentry_trace: Option<SentryTrace>, report
             report.wrong(
                 item,
                 problem,
-                "The service that began the trace wrote it so: mend it there.",
+                "The head of the trace wrote this value: correct it there.",
             );
         }
     }
@@ -51,7 +51,7 @@ pub(super) fn explain(lines: &[&[u8]], sentry_trace: Option<SentryTrace>, report
     }
 }
 
-/// What is wrong with members as they are written.
+/// Checks how the members are written.
 fn members(lines: &[&[u8]], report: &mut Report) {
     let (mut count, mut foreign) = (0, Vec::new());
     let (mut keys, mut repeated) = (BTreeSet::new(), BTreeSet::new());
@@ -74,8 +74,7 @@ fn members(lines: &[&[u8]], report: &mut Report) {
             report.wrong(
                 ABOUT,
                 format!("the prefix of {key:?} is in upper case"),
-                "Keys are compared as they are: this is somebody else's member, and is not handed on. Write \
-                 `sentry-`.",
+                "Keys are case-sensitive: this member is not Sentry's, and is not handed on. Write `sentry-`.",
             );
         } else {
             foreign.push(key);
@@ -87,16 +86,16 @@ fn members(lines: &[&[u8]], report: &mut Report) {
         report.wrong(
             ABOUT,
             format!("it has {keys} more than once"),
-            "The last counts. Two parts of the caller write baggage, such as an SDK and code of its own: take one \
-             of them out.",
+            "The last one counts. Two parts of the caller write baggage, such as an SDK and the application: remove \
+             one of them.",
         );
     }
     if !foreign.is_empty() {
         report.note(
             ABOUT,
             format!("it has members that are not Sentry's: {}", foreign.join(", ")),
-            "Fine if the caller set them itself. If they came with a request to the caller, it must not pass them on: \
-             they are for the one who was asked, and may be private.",
+            "Fine if the caller set them itself. If they were part of a request to the caller, it must not hand them \
+             on: they may be private.",
         );
     }
     let bytes = lines.iter().map(|line| line.len()).sum::<usize>() + lines.len() - 1;
@@ -104,7 +103,7 @@ fn members(lines: &[&[u8]], report: &mut Report) {
         report.wrong(
             "limits",
             format!("the baggage has {count} members and {bytes} bytes"),
-            "What is behind the first 64 members and 8192 bytes gets lost on the way. Send less baggage of your own.",
+            "Members after the first 64, or after 8192 bytes, are lost on the way. Send less baggage of your own.",
         );
     } else {
         let (members, limit) = (Baggage::MAX_MEMBERS, Baggage::MAX_BYTES);
@@ -114,19 +113,21 @@ fn members(lines: &[&[u8]], report: &mut Report) {
 
 fn advice(kind: BaggageErrorKind) -> &'static str {
     match kind {
-        BaggageErrorKind::NoValue => "A member is key=value; a comma in a value is written %2C.",
-        BaggageErrorKind::Key => "A key is made of letters, digits and !#$%&'*+-.^_`|~.",
+        BaggageErrorKind::NoValue => {
+            "A member has the form key=value. Write a comma in a value as %2C."
+        }
+        BaggageErrorKind::Key => "A key consists of letters, digits and !#$%&'*+-.^_`|~.",
         BaggageErrorKind::Value | BaggageErrorKind::Property => {
-            "Write all but ASCII letters, digits and -._~ of a value as UTF-8 bytes in the form %20."
+            "In a value, percent-encode the UTF-8 bytes of all but ASCII letters, digits and -._~."
         }
         BaggageErrorKind::Encoding => {
-            "Write a plain % as %25, and other characters as UTF-8 bytes."
+            "Write a % as %25, and other characters as percent-encoded UTF-8 bytes."
         }
         _ => "See https://www.w3.org/TR/baggage/.",
     }
 }
 
-/// What is read here, and may not be elsewhere.
+/// Checks spellings that this library reads and others may not.
 fn spelling(member: &BaggageMember<'_>, report: &mut Report) {
     let key = member.key();
     let plain = [(' ', "a blank"), ('\t', "a tab"), ('"', "a quote"), ('\\', "a backslash")];
@@ -145,7 +146,7 @@ fn spelling(member: &BaggageMember<'_>, report: &mut Report) {
         report.wrong(
             ABOUT,
             format!("the value of {key:?} seems to be encoded twice: decoded, it is {value:?}"),
-            "Encode a value once, and hand on as it is what arrived.",
+            "Encode a value once, and hand on received values unchanged.",
         );
     }
 }
@@ -156,20 +157,20 @@ fn trace_id(dsc: &DynamicSamplingContext, sentry_trace: Option<SentryTrace>, rep
         (None, ..) => report.wrong(
             ABOUT,
             "the dynamic sampling context has no trace_id",
-            "Sentry leaves such a context aside. Send the one that the trace began with, whole.",
+            "Sentry ignores such a context. Hand on the one of the head of the trace, complete.",
         ),
         (_, Some(theirs), Some(SentryTrace { trace_id, .. })) if theirs != trace_id => report.wrong(
             ABOUT,
-            format!("sentry-trace is of {trace_id}, the baggage of another trace, {theirs}"),
-            "Take both headers from the same trace: one of them was left from another request, or from the page.",
+            format!("sentry-trace has trace {trace_id}, baggage has another trace, {theirs}"),
+            "Take both headers from the same trace. One of them may be a leftover of another request or of the page.",
         ),
-        (_, Some(_), Some(_)) => report.good(ABOUT, "sentry-trace and baggage are of one trace"),
-        // That it is malformed, or that there is no sentry-trace, was said.
+        (_, Some(_), Some(_)) => report.good(ABOUT, "sentry-trace and baggage have the same trace"),
+        // A malformed id or a missing sentry-trace is in the report already.
         _ => (),
     }
 }
 
-/// Where one service wrote both, `sampled` is whether `sample_rand` is less than `sample_rate`.
+/// Checks the decision against the numbers: `sampled` means that `sample_rand` is less than `sample_rate`.
 fn sampling(dsc: &DynamicSamplingContext, sentry_trace: Option<SentryTrace>, report: &mut Report) {
     const ABOUT: &str = "decision";
     let callers = sentry_trace.map(|value| value.sampled);
@@ -196,13 +197,13 @@ fn sampling(dsc: &DynamicSamplingContext, sentry_trace: Option<SentryTrace>, rep
         report.note(
             ABOUT,
             format!("the head of the trace said sampled={sampled}, and sample_rand {numbers}"),
-            "Fine if a service on the way has a sampler of its own, which sets sample_rate.",
+            "Fine if a service in between has a sampler: it sets sample_rate.",
         );
     } else {
         report.wrong(
             ABOUT,
             format!("sampled is {sampled}, and sample_rand {numbers}"),
-            "Decide by these two numbers, and by nothing else: sampled is sample_rand < sample_rate.",
+            "Decide only by these two numbers: sampled is sample_rand < sample_rate.",
         );
     }
 }
@@ -212,21 +213,21 @@ fn missing(dsc: &DynamicSamplingContext, report: &mut Report) {
         report.note(
             "sample_rand",
             "the dynamic sampling context has none",
-            "The trace was begun by an old SDK. Receivers make one, and each may make another.",
+            "An old SDK started the trace. Each receiver makes a number of its own, and their decisions may differ.",
         );
     }
     if dsc.get("public_key").is_none() {
         report.note(
             "public_key",
             "the dynamic sampling context has none",
-            "Set the DSN where the trace begins: Sentry finds the project's rules by its key.",
+            "Set the DSN at the head of the trace: Sentry finds the rules of the project by its key.",
         );
     }
     if dsc.sampled().is_some() && dsc.get("sample_rate").is_none() {
         report.note(
             "sample_rate",
-            "there is a decision, and no rate that it was made by",
-            "Sentry counts traces by the rate. Send it where the trace begins.",
+            "there is a decision, but no rate",
+            "Sentry extrapolates counts by the rate. Send it from the head of the trace.",
         );
     }
 }

@@ -11,13 +11,13 @@ pub(super) fn explain(lines: &[&[u8]], report: &mut Report) -> Option<SentryTrac
         report.wrong(
             ABOUT,
             "there is no sentry-trace header",
-            "Is the caller instrumented, is this URL one of its trace_propagation_targets, and does a proxy let \
-             the header through? From a browser, see that the preflight allows it.",
+            "Check that the caller propagates traces, that this URL is one of its trace_propagation_targets, and that \
+             proxies let the header through. From a browser, check that the preflight allows it.",
         );
         return None;
     };
     let value = match SentryTrace::parse_lines(lines.iter().copied()) {
-        // There is a line.
+        // Not reached, because there is a line.
         Ok(None) => return None,
         Ok(Some(value)) => value,
         Err(error) => {
@@ -27,8 +27,8 @@ pub(super) fn explain(lines: &[&[u8]], report: &mut Report) -> Option<SentryTrac
             report.wrong(
                 ABOUT,
                 with_causes(&error),
-                "Nobody continues this trace. The value is <trace id>-<span id>-<1 or 0>, with 32 and 16 lower \
-                 case hex digits, and the decision left out if there is none.",
+                "Services cannot continue this trace. The value is <trace id>-<span id>-<1 or 0>, with 32 and 16 lower \
+                 case hex digits. Without a decision, leave the last part out.",
             );
             return None;
         }
@@ -48,15 +48,15 @@ pub(super) fn explain(lines: &[&[u8]], report: &mut Report) -> Option<SentryTrac
         report.wrong(
             ABOUT,
             "the ids are in upper case",
-            "Write them in lower case: not every SDK reads them otherwise.",
+            "Write them in lower case: some SDKs do not read upper case.",
         );
     }
     if lines.len() > 1 {
         report.wrong(
             ABOUT,
-            format!("there are {} lines of it, all alike", lines.len()),
-            "Two parts of the caller write it, such as an SDK and code of its own. Take one of them out: not every \
-             SDK reads more than one line.",
+            format!("there are {} lines with the same value", lines.len()),
+            "Two parts of the caller write it, such as an SDK and the application. Remove one of them: some SDKs do \
+             not read several lines.",
         );
     }
     if !is_upper && lines.len() == 1 {

@@ -11,7 +11,11 @@ const ORIGIN: &str = "https://shop.example.com";
 
 const OTHER_TRACE: &str = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
 
-async fn asked(url: &str, origin: Option<&str>, org_id: Option<&str>) -> anyhow::Result<Report> {
+async fn report_on(
+    url: &str,
+    origin: Option<&str>,
+    org_id: Option<&str>,
+) -> anyhow::Result<Report> {
     let question = Question {
         url: url.parse().unwrap(),
         origin: origin.map(|origin| origin.parse().unwrap()),
@@ -25,7 +29,7 @@ fn header(request: &HttpRequest, name: &str) -> String {
     value.unwrap_or_default().to_owned()
 }
 
-/// The members of the request's baggage that are ours, or those that are not, as they came.
+/// The members of the request's baggage as received: those of Sentry, or all others.
 fn members(request: &HttpRequest, ours: bool) -> Vec<String> {
     let baggage = header(request, "baggage");
     BaggageMembers::new(baggage.as_bytes())
@@ -35,7 +39,7 @@ fn members(request: &HttpRequest, ours: bool) -> Vec<String> {
         .collect()
 }
 
-/// The caller's trace, with a span of the service's own.
+/// The trace of the caller, with a span of the service.
 fn continued(request: &HttpRequest) -> String {
     format!("{}-b72fa28504b07285-1", header(request, "sentry-trace").get(..32).unwrap_or_default())
 }
@@ -50,24 +54,24 @@ fn page(sentry_trace: &str, baggage: &str) -> HttpResponse {
     page_of(HttpResponse::Ok(), sentry_trace, baggage)
 }
 
-/// As it should be.
+/// A page without any problem.
 fn good_page(request: &HttpRequest) -> HttpResponse {
     page(&continued(request), &members(request, true).join(","))
 }
 
 #[actix_web::test]
-async fn the_example_services_are_fine() {
+async fn example_services_are_fine() {
     let inventory = Running::inventory();
     let storefront = Running::storefront(&inventory);
-    // Both belong to an organisation, and are not strict: a trace of nobody's is continued as well.
+    // Both services have an organisation, and are not strict: a trace without an organisation is continued as well.
     for org_id in [None, Some("0")] {
-        let report = asked(&storefront.url, None, org_id).await.unwrap();
+        let report = report_on(&storefront.url, None, org_id).await.unwrap();
         let expected =
             ["foreign baggage", "continued", "dynamic sampling context", "shared caches"];
         assert_eq!(verdicts(&report), expected.map(|about| (about, Verdict::Good)), "{report:#?}");
     }
     let stock = format!("{}/stock", inventory.url);
-    let report = asked(&stock, Some("http://localhost:3000"), None).await.unwrap();
+    let report = report_on(&stock, Some("http://localhost:3000"), None).await.unwrap();
     let expected = [("continued", Verdict::Unseen), ("preflight", Verdict::Good)];
     assert_eq!(verdicts(&report), expected, "{report:#?}");
     assert!(report.checks[0].advice.as_ref().unwrap().contains("doctor listen"));
@@ -75,31 +79,31 @@ async fn the_example_services_are_fine() {
 }
 
 #[actix_web::test]
-async fn a_trace_of_another_organisation_is_not_continued() {
+async fn trace_of_another_organisation_is_reported() {
     let inventory = Running::inventory();
     let storefront = Running::storefront(&inventory);
-    let report = asked(&storefront.url, None, Some("7")).await.unwrap();
+    let report = report_on(&storefront.url, None, Some("7")).await.unwrap();
     let not_continued = report.checks.iter().find(|check| check.about == "continued").unwrap();
     assert_eq!(not_continued.verdict, Verdict::Wrong);
     assert!(not_continued.advice.as_ref().unwrap().contains("--org-id"));
 }
 
 #[actix_web::test]
-async fn a_page_may_tell_of_its_trace_in_server_timing_alone() {
+async fn server_timing_alone_is_enough() {
     let service = Running::answering(|request| {
         let baggage = members(&request, true).join(",");
         let (db, trace) = ("db;dur=53.123456", continued(&request));
         let ours = format!("{db}, sentry-trace;desc=\"{trace}\", baggage;desc=\"{baggage}\"");
         HttpResponse::Ok().insert_header(("server-timing", ours)).body("{}")
     });
-    let report = asked(&service.url, None, None).await.unwrap();
+    let report = report_on(&service.url, None, None).await.unwrap();
     assert!(report.is_fine(), "{report:#?}");
     assert!(report.checks.iter().all(|check| check.verdict == Verdict::Good), "{report:#?}");
     assert!(report.checks[1].what.contains("Server-Timing"));
 }
 
 #[actix_web::test]
-async fn each_thing_that_a_service_does_wrong_is_found() {
+async fn each_problem_of_a_service_is_reported() {
     type Row = (fn(HttpRequest) -> HttpResponse, &'static str, &'static str);
     let table: &[Row] = &[
         (|_| page(&new_trace(), ""), "continued", "another trace than the one that was sent"),
@@ -144,6 +148,14 @@ async fn each_thing_that_a_service_does_wrong_is_found() {
         ),
         (
             |request| {
+                let baggage = header(&request, "baggage");
+                page(&continued(&request), &format!("{baggage},malformed"))
+            },
+            "foreign baggage",
+            "members of others: doctor-foreign",
+        ),
+        (
+            |request| {
                 let mut response = HttpResponse::Ok();
                 response.insert_header(("cache-control", "public, max-age=600"));
                 page_of(response, &continued(&request), &members(&request, true).join(","))
@@ -178,7 +190,7 @@ async fn each_thing_that_a_service_does_wrong_is_found() {
     ];
     for (answer, about, what) in table {
         let service = Running::answering(*answer);
-        let report = asked(&service.url, None, None).await.unwrap();
+        let report = report_on(&service.url, None, None).await.unwrap();
         let found = report.checks.iter().find(|check| {
             (check.about, check.verdict) == (about, Verdict::Wrong) && check.what.contains(what)
         });
@@ -192,10 +204,10 @@ fn new_trace() -> String {
 }
 
 #[actix_web::test]
-async fn what_the_rules_allow_is_not_called_wrong() {
+async fn permitted_changes_are_only_notes() {
     type Row = (fn(HttpRequest) -> HttpResponse, &'static str);
     let table: &[Row] = &[
-        // A sampler that decided against its caller, at a rate of its own.
+        // A sampler with a rate of its own that overrides its caller.
         (
             |request| {
                 let trace = continued(&request).replace("-1", "-0");
@@ -211,19 +223,19 @@ async fn what_the_rules_allow_is_not_called_wrong() {
     ];
     for (answer, about) in table {
         let service = Running::answering(*answer);
-        let report = asked(&service.url, None, None).await.unwrap();
+        let report = report_on(&service.url, None, None).await.unwrap();
         assert!(report.is_fine(), "{report:#?}");
         assert!(verdicts(&report).contains(&(about, Verdict::Note)), "{report:#?}");
     }
     let other_spelling = Running::answering(|request| {
         page(&continued(&request), &members(&request, true).join(" , ").replace("%2F", "/"))
     });
-    let report = asked(&other_spelling.url, None, None).await.unwrap();
+    let report = report_on(&other_spelling.url, None, None).await.unwrap();
     assert!(report.is_fine() && format!("{report:?}").contains("not to the letter"), "{report:#?}");
 }
 
 #[actix_web::test]
-async fn a_preflight_is_judged_as_browsers_do() {
+async fn preflights_are_judged_as_by_browsers() {
     type Row = (&'static [(&'static str, &'static str)], u16, Option<&'static str>);
     const HEADERS: &str = "access-control-allow-headers";
     const ALLOWED: (&str, &str) = ("access-control-allow-origin", ORIGIN);
@@ -256,7 +268,7 @@ async fn a_preflight_is_judged_as_browsers_do() {
             let app = move || App::new().default_service(web::to(answer));
             HttpServer::new(app).workers(1).listen(listener).unwrap().run()
         });
-        let report = asked(&service.url, Some(ORIGIN), None).await.unwrap();
+        let report = report_on(&service.url, Some(ORIGIN), None).await.unwrap();
         let preflight = report.checks.iter().find(|check| check.about == "preflight").unwrap();
         match refusal {
             None => assert_eq!(preflight.verdict, Verdict::Good, "{report:#?}"),
@@ -269,7 +281,7 @@ async fn a_preflight_is_judged_as_browsers_do() {
 }
 
 #[actix_web::test]
-async fn an_answer_that_the_page_may_not_read_is_found() {
+async fn unreadable_cross_origin_response_is_reported() {
     let service = Running::answering(|request| {
         let mut response = HttpResponse::Ok();
         if request.method() == Method::OPTIONS {
@@ -278,36 +290,36 @@ async fn an_answer_that_the_page_may_not_read_is_found() {
         }
         response.json("x")
     });
-    let report = asked(&service.url, Some(ORIGIN), None).await.unwrap();
+    let report = report_on(&service.url, Some(ORIGIN), None).await.unwrap();
     let expected =
         [("continued", Verdict::Unseen), ("preflight", Verdict::Good), ("answer", Verdict::Wrong)];
     assert_eq!(verdicts(&report), expected, "{report:#?}");
 }
 
 #[actix_web::test]
-async fn pages_of_the_service_itself_need_no_preflight() {
+async fn same_origin_pages_need_no_preflight() {
     let service = Running::answering(|request| {
         assert_ne!(request.method(), Method::OPTIONS);
         good_page(&request)
     });
-    let report = asked(&service.url, Some(&service.url), None).await.unwrap();
+    let report = report_on(&service.url, Some(&service.url), None).await.unwrap();
     assert!(verdicts(&report).contains(&("preflight", Verdict::Good)), "{report:#?}");
 }
 
 #[actix_web::test]
-async fn a_service_that_does_not_answer_is_an_error() {
-    // Bound and not listened on: nobody answers there, and nobody else can take the port.
-    let nobody = tokio::net::TcpSocket::new_v4().unwrap();
-    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let url = format!("http://{}", nobody.local_addr().unwrap());
-    let error = format!("{:#}", asked(&url, None, None).await.unwrap_err());
+async fn unreachable_service_is_an_error() {
+    // Bound, but not listened on: connections are refused, and no other process can take the port.
+    let closed = tokio::net::TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", closed.local_addr().unwrap());
+    let error = format!("{:#}", report_on(&url, None, None).await.unwrap_err());
     assert!(error.starts_with(&format!("cannot ask GET {url}")), "{error}");
     assert!(error.ends_with("is the service running?"), "{error}");
 }
 
 #[actix_web::test]
-async fn a_redirect_is_not_followed_with_the_trace() {
-    let elsewhere = Running::answering(|_| panic!("nobody was to come here"));
+async fn redirects_are_not_followed() {
+    let elsewhere = Running::answering(|_| panic!("the redirect was followed"));
     let url = elsewhere.url.clone();
     let service = Running::start(|listener| {
         let app = move || {
@@ -321,7 +333,7 @@ async fn a_redirect_is_not_followed_with_the_trace() {
         };
         HttpServer::new(app).workers(1).listen(listener).unwrap().run()
     });
-    let report = asked(&service.url, None, None).await.unwrap();
+    let report = report_on(&service.url, None, None).await.unwrap();
     assert_eq!(report.checks[0].about, "answer");
     assert!(report.checks[0].what.contains(&elsewhere.url), "{report:#?}");
 }

@@ -19,7 +19,7 @@ const ITEMS: &str = "sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-pub
                      sentry-sample_rate=0.5,sentry-sample_rand=0.25,sentry-sampled=true";
 
 #[actix_web::test]
-async fn a_caller_learns_what_its_headers_say() {
+async fn response_explains_the_headers_of_the_request() {
     let (service, mut reports) = listening();
     let lower = "0af7651916cd43dd8448eb211c80319c";
     let other = format!("00-{lower}-b7ad6b7169203331-01");
@@ -56,7 +56,7 @@ async fn a_caller_learns_what_its_headers_say() {
 }
 
 #[actix_web::test]
-async fn a_caller_that_does_not_ask_for_json_gets_a_text_without_colours() {
+async fn default_response_is_text_without_colours() {
     let (service, _reports) = listening();
     let request = client().get(&service.url).header("sentry-trace", TRACE).header("baggage", ITEMS);
     let answer = request.send().await.unwrap();
@@ -68,7 +68,7 @@ async fn a_caller_that_does_not_ask_for_json_gets_a_text_without_colours() {
 }
 
 #[actix_web::test]
-async fn pages_of_any_origin_may_call_it() {
+async fn pages_of_any_origin_may_call() {
     let (service, _reports) = listening();
     let question = doctor::Question {
         url: service.url.parse().unwrap(),
@@ -81,7 +81,7 @@ async fn pages_of_any_origin_may_call_it() {
 }
 
 #[actix_web::test]
-async fn what_the_storefront_sends_is_fine() {
+async fn headers_of_the_storefront_are_fine() {
     let (listening, mut reports) = listening();
     let storefront = Running::storefront(&listening);
     client().get(&storefront.url).send().await.unwrap();

@@ -1,4 +1,4 @@
-//! The doctor over real sockets: what it asks of services, good and bad ones, and what it says to callers.
+//! Doctor over real sockets: its requests to good and bad services, and its responses to callers.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -17,7 +17,7 @@ use tracehop_examples::{collector, inventory, storefront, telemetry};
 struct Running {
     url: String,
     handle: ServerHandle,
-    /// What it sends to.
+    /// The collector of its envelopes.
     collector: Option<Box<Running>>,
 }
 
@@ -31,7 +31,7 @@ impl Running {
         Self { url, handle, collector: None }
     }
 
-    /// A service that answers everything in one way.
+    /// A service that answers all requests by one function.
     fn answering(answer: fn(HttpRequest) -> HttpResponse) -> Self {
         Self::start(|listener| {
             let app = move || {
@@ -55,7 +55,7 @@ impl Running {
         })
     }
 
-    /// A service of an organisation.
+    /// A service of organisation 0, and a collector for its envelopes.
     fn sending(serve: impl FnOnce(TcpListener, telemetry::Options) -> Server) -> Self {
         let collector = Self::start(|listener| collector::serve(listener).unwrap());
         let telemetry = telemetry::Options {
@@ -75,7 +75,7 @@ impl Drop for Running {
     }
 }
 
-/// What was looked at, and what it came to.
+/// The subjects and results of all checks.
 fn verdicts(report: &Report) -> Vec<(&str, Verdict)> {
     report.checks.iter().map(|check| (check.about, check.verdict)).collect()
 }

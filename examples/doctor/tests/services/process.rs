@@ -1,4 +1,4 @@
-//! The program itself, as a shell and CI see it.
+//! The program: exit status, output and TLS.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Command, Output, Stdio};
@@ -17,7 +17,7 @@ fn doctor(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs it while the services of the test go on.
+/// Runs the program without blocking the services of the test.
 async fn run(mut command: Command) -> Output {
     web::block(move || command.output()).await.unwrap().unwrap()
 }
@@ -27,7 +27,7 @@ fn json(output: &Output) -> Value {
 }
 
 #[actix_web::test]
-async fn the_exit_status_says_fine_or_not_or_could_not_ask() {
+async fn exit_status_tells_healthy_problem_and_unreachable_apart() {
     let inventory = Running::inventory();
     let storefront = Running::storefront(&inventory);
     let output = run(doctor(&[&storefront.url, "--json"])).await;
@@ -39,9 +39,9 @@ async fn the_exit_status_says_fine_or_not_or_could_not_ask() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_eq!(json(&output)["checks"][0]["verdict"], "wrong");
 
-    let nobody = tokio::net::TcpSocket::new_v4().unwrap();
-    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let url = format!("http://{}", nobody.local_addr().unwrap());
+    let closed = tokio::net::TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", closed.local_addr().unwrap());
     for (arguments, message) in [
         (&[&*url][..], "is the service running?"),
         (&[], "Usage:"),
@@ -58,7 +58,7 @@ async fn the_exit_status_says_fine_or_not_or_could_not_ask() {
 }
 
 #[actix_web::test]
-async fn colours_are_for_those_who_want_them() {
+async fn colours_follow_the_environment() {
     let service = Running::answering(|_| HttpResponse::Ok().finish());
     for (variable, coloured) in [("NO_COLOR", false), ("CLICOLOR_FORCE", true), ("X", false)] {
         let mut command = doctor(&[&service.url]);
@@ -70,7 +70,8 @@ async fn colours_are_for_those_who_want_them() {
     }
 }
 
-/// A service with a certificate for `localhost`, which answers so many callers with nothing. Gives the certificate.
+/// Starts a service over TLS for `localhost` that answers this number of callers with 204. Returns its URL and the
+/// certificate.
 fn with_certificate(callers: usize) -> (String, String) {
     let authority = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivatePkcs8KeyDer::from(authority.signing_key.serialize_der());
@@ -89,7 +90,7 @@ fn with_certificate(callers: usize) -> (String, String) {
             let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
             let mut stream = BufReader::new(StreamOwned::new(connection, stream.unwrap()));
             let mut line = String::new();
-            // A caller that does not trust the certificate is gone by now.
+            // A caller that does not trust the certificate closes the connection here.
             while stream.read_line(&mut line).is_ok_and(|bytes| bytes > 2) {
                 line.clear();
             }
@@ -101,7 +102,7 @@ fn with_certificate(callers: usize) -> (String, String) {
 }
 
 #[actix_web::test]
-async fn a_service_that_the_machine_trusts_is_asked_over_tls() {
+async fn tls_certificates_of_the_machine_are_trusted() {
     let (url, certificate) = with_certificate(1);
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(certificate.as_bytes()).unwrap();
@@ -120,7 +121,7 @@ async fn a_service_that_the_machine_trusts_is_asked_over_tls() {
 }
 
 #[actix_web::test]
-async fn one_call_is_enough_for_a_script() {
+async fn listen_once_exits_after_one_call() {
     let trace = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
     for (baggage, status) in [("sentry-trace_id=771a43a4192642f0b136d5159a501700", 0), ("x", 1)] {
         let mut command = doctor(&["listen", "--once", "--json"]);

@@ -1,4 +1,4 @@
-//! A service with this library.
+//! A service with tracehop.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,12 +12,13 @@ use clap::Parser;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use sentry::transports::DefaultTransportFactory;
 use serde::Deserialize;
-use tracehop::{BuildError, Propagator};
+use tracehop::{Propagator, PropagatorBuilder};
 use tracehop_actix::{TRACE_HEADERS, Trace};
 use tracehop_askama::filters;
 use tracehop_interop::{
     Arguments, Arrived, Next, Options, Reply, Seen, client_options, next, serve,
 };
+use tracehop_sentry::SentryRecorder;
 
 const NAME: &str = "ours";
 
@@ -40,9 +41,16 @@ struct OurArguments {
 #[actix_web::main]
 async fn main() -> anyhow::Result<()> {
     let OurArguments { common, script, server_timing, sentry } = OurArguments::parse();
-    let propagator = propagator(common.options.clone())?;
-    let transport = propagator.sentry_transport(DefaultTransportFactory);
-    let _guard = sentry.then(|| sentry::init(client_options(common.options).transport(transport)));
+    let recorder = sentry.then(SentryRecorder::new);
+    let _guard = recorder.as_ref().map(|recorder| {
+        let transport = recorder.transport(DefaultTransportFactory);
+        sentry::init(client_options(common.options.clone()).transport(transport))
+    });
+    let builder = builder(common.options);
+    let propagator = match recorder {
+        Some(recorder) => builder.recorder(recorder).build()?,
+        None => builder.build()?,
+    };
     let client = ClientBuilder::new(reqwest::Client::new())
         .with(tracehop_reqwest::TracePropagation::new(propagator.clone()))
         .build();
@@ -53,7 +61,7 @@ async fn main() -> anyhow::Result<()> {
         App::new()
             .app_data(Data::clone(&client))
             .app_data(Data::clone(&script))
-            .wrap(propagation.server_timing(server_timing).sentry(sentry))
+            .wrap(propagation.server_timing(server_timing))
             .wrap(cors())
             .wrap_fn(|request, service| {
                 let arrived = Arrived::with(request.headers());
@@ -67,12 +75,15 @@ async fn main() -> anyhow::Result<()> {
     .await
 }
 
-/// Lets the pages call, with their trace.
+/// Allows pages on other origins to call, with their trace.
 fn cors() -> Cors {
-    Cors::default().allow_any_origin().allowed_methods(["GET"]).allowed_headers(TRACE_HEADERS)
+    Cors::default()
+        .allow_any_origin()
+        .allowed_methods(["GET"])
+        .allowed_headers(TRACE_HEADERS.iter().copied())
 }
 
-fn propagator(options: Options) -> Result<Propagator, BuildError> {
+fn builder(options: Options) -> PropagatorBuilder {
     let mut builder = Propagator::builder()
         .strict_trace_continuation(options.strict_trace_continuation)
         .propagate_traceparent(options.propagate_traceparent)
@@ -97,7 +108,7 @@ fn propagator(options: Options) -> Result<Propagator, BuildError> {
     } else if let Some(rate) = options.sampler_inherits_or {
         builder = builder.traces_sampler(move |context| context.inherit_or_sample_with(rate));
     }
-    builder.build()
+    builder
 }
 
 async fn relay(
@@ -112,11 +123,11 @@ async fn relay(
         parent_span_id: trace.parent_span_id().map(|id| id.to_string()),
         sampled: trace.sampled(),
         not_continued: trace.not_continued().map(ToString::to_string),
-        // Who is called sees the request's span, unless Sentry's SDK records one for the call and sends it by itself.
+        // The next service sees this span as its parent, unless Sentry's SDK records a span for the call.
         client_span_id: Some(trace.span_id().to_string()),
         own_dsc: Some(trace.dsc().to_string()),
     };
-    // Sent if there is somebody to send it.
+    // Without `--sentry` there is no client, and nothing is sent.
     sentry::capture_message("relayed", sentry::Level::Error);
     let mut reply = Reply::new(NAME, &request, seen);
     if let Some(url) = &asked.next {

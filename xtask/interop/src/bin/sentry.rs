@@ -38,7 +38,7 @@ async fn relay(
         trace_id: Some(trace_id.to_string()),
         span_id: Some(span_id.to_string()),
         parent_span_id: parent_span_id.map(|id| id.to_string()),
-        // The SDK does not say: what it passes on does.
+        // The SDK has no getter for it. The `sentry-trace` that it sends has the decision.
         sampled: None,
         not_continued: None,
         client_span_id: Some(span.get_trace_context().span_id.to_string()),

@@ -1,4 +1,4 @@
-//! Makes headers up, and reads and re-writes them with this library.
+//! Generates headers, and reads and rewrites them with tracehop.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufWriter, Write as _};
@@ -23,11 +23,11 @@ enum Action {
         /// The same seed gives the same headers
         #[arg(long)]
         seed: u64,
-        /// How many of them
+        /// The number of headers
         #[arg(long)]
         count: usize,
     },
-    /// Read headers from stdin, and print what is in them
+    /// Read headers from stdin, and print their values
     Read,
 }
 
@@ -45,12 +45,12 @@ enum Name {
     Baggage,
 }
 
-/// What is in a header.
+/// The values of a header.
 #[derive(Serialize)]
 struct Reading {
     /// Values by their names.
     values: BTreeMap<String, String>,
-    /// The header that says the same.
+    /// The header as this library writes it.
     written: String,
 }
 
@@ -104,7 +104,7 @@ fn read_baggage(propagator: &Propagator, bytes: &[u8]) -> anyhow::Result<Reading
     Ok(Reading { values: values.collect(), written: read.to_string() })
 }
 
-/// A continued trace keeps the same items, but for the random number, which it adds or mends.
+/// Checks that a continued trace has the same items. Only the random number may be added or replaced.
 fn agrees_when_continued(
     propagator: &Propagator,
     bytes: &[u8],
@@ -143,7 +143,7 @@ fn latin1(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
 }
 
-/// One of them.
+/// Picks one of several values.
 fn pick<'a, T: ?Sized>(random: &mut Rng, all: &[&'a T]) -> &'a T {
     all[random.usize(..all.len())]
 }
@@ -307,7 +307,7 @@ fn value(random: &mut Rng) -> String {
     }
 }
 
-/// Changes, adds or removes a byte, which may be any that HTTP lets through.
+/// Changes, adds or removes one byte. New bytes are those that HTTP allows.
 fn mutate(random: &mut Rng, bytes: &mut Vec<u8>) {
     let byte = match random.u8(..8) {
         0 => b'\t',

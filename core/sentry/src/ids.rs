@@ -1,0 +1,68 @@
+//! Ids and spans of the SDK, as the types of `tracehop`.
+
+use sentry_core::{Hub, TransactionOrSpan, protocol};
+use tracehop::wire::SentryTrace;
+use tracehop::{SpanId, TraceId};
+
+pub(crate) fn sdk_trace_id(id: TraceId) -> protocol::TraceId {
+    id.to_bytes().into()
+}
+
+pub(crate) fn sdk_span_id(id: SpanId) -> protocol::SpanId {
+    id.to_bytes().into()
+}
+
+/// Returns an id of the SDK's, `None` if it is all zero. The SDK shows ids only as text.
+pub(crate) fn trace_id(id: protocol::TraceId) -> Option<TraceId> {
+    id.to_string().parse().ok()
+}
+
+/// Returns an id of the SDK's, `None` if it is all zero.
+pub(crate) fn span_id(id: protocol::SpanId) -> Option<SpanId> {
+    id.to_string().parse().ok()
+}
+
+/// Returns the span in a hub's scope.
+///
+/// `configure_scope` changes the hub's scope even to read it. So this reads a copy, which is cheap.
+pub(crate) fn span_of(hub: &Hub) -> Option<TransactionOrSpan> {
+    copy_of(hub).configure_scope(|scope| scope.get_span())
+}
+
+/// Returns the position that a hub without a span hands on.
+pub(crate) fn own_position_of(hub: &Hub) -> Option<SentryTrace> {
+    copy_of(hub).configure_scope(|scope| read(scope.iter_trace_propagation_headers()))
+}
+
+/// Returns ids and decision of a span, which shows its decision only in a header. `None` if an id is all zero.
+pub(crate) fn position_of(span: &TransactionOrSpan) -> Option<SentryTrace> {
+    read(span.iter_headers())
+}
+
+/// Whether a span reaches Sentry if it is finished.
+pub(crate) fn is_recorded(span: &TransactionOrSpan) -> bool {
+    #[expect(
+        deprecated,
+        reason = "the header has the decision; only this method tells whether spans are kept"
+    )]
+    span.is_sampled()
+}
+
+fn copy_of(hub: &Hub) -> Hub {
+    // The SDK takes a type that is `AsRef<Hub>`.
+    struct This<'a>(&'a Hub);
+
+    impl AsRef<Hub> for This<'_> {
+        fn as_ref(&self) -> &Hub {
+            self.0
+        }
+    }
+
+    Hub::new_from_top(This(hub))
+}
+
+fn read(headers: impl Iterator<Item = (&'static str, String)>) -> Option<SentryTrace> {
+    headers
+        .filter(|(name, _)| *name == "sentry-trace")
+        .find_map(|(_, value)| SentryTrace::parse(value.as_bytes()).ok())
+}

@@ -1,0 +1,236 @@
+//! A transaction at the position of a context.
+
+use std::mem::take;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use sentry_core::protocol::{Request, SpanStatus, Value};
+use sentry_core::{Hub, TransactionContext};
+use tracehop::wire::SentryTrace;
+use tracehop::{PropagationContext, SpanPosition};
+
+use crate::SentryRecorder;
+use crate::ids::{position_of, sdk_span_id, sdk_trace_id, span_id, span_of, trace_id};
+use crate::joined::joined;
+use crate::registry::{Entry, Registry};
+use crate::scope::HubScope;
+use crate::status::{span_status, unfinished_status};
+
+/// A transaction of the SDK with exactly the trace id, span id, parent and decision of a context.
+///
+/// Made by [`SentryRecorder::start_transaction`]. It is the span in the scope of a hub, and its
+/// [`context`](Self::context) carries the hub: errors that are captured in that context belong to the trace.
+///
+/// A transaction is sent when it is finished, if the context [sends spans](PropagationContext::sends_spans). One that
+/// is dropped is finished as `cancelled`, or as `internal_error` in a panic.
+///
+/// See the [crate's documentation](crate) for an example.
+#[derive(Debug)]
+#[must_use = "the transaction ends when this value is dropped"]
+pub struct Transaction {
+    context: PropagationContext,
+    hub: Arc<Hub>,
+    /// `None` if it is finished, or if another middleware finishes it.
+    own: Option<Own>,
+    /// Keeps the position known until the transaction is sent, also if the scope was cleared.
+    entry: Arc<Entry>,
+}
+
+#[derive(Debug)]
+struct Own {
+    transaction: sentry_core::Transaction,
+    /// The name that the transaction was started with. An application may have given it another since, by the SDK.
+    started_as: String,
+    /// The name if the context has none.
+    default_name: String,
+}
+
+impl SentryRecorder {
+    /// Starts the transaction of a context, and makes it the span of a hub's scope. The hub must be used by this
+    /// request or job alone, such as `Hub::new_from_top(Hub::current())`.
+    ///
+    /// The transaction has the [name of the context](PropagationContext::set_transaction) when it ends, or the given
+    /// name if the context has none. `op` is one of Sentry's
+    /// [operations](https://develop.sentry.dev/sdk/telemetry/traces/span-operations/), such as `queue.process`.
+    ///
+    /// If the hub's scope has a span already, another middleware has started a transaction, and none is started here.
+    /// The returned [`context`](Transaction::context) is then at the position of that span. The exception is a span
+    /// of another context of this recorder, as in a hub that several requests share: the transaction is then started
+    /// with a [hub](Transaction::hub) of its own.
+    pub fn start_transaction(
+        &self,
+        context: &PropagationContext,
+        hub: Arc<Hub>,
+        name: &str,
+        op: &str,
+    ) -> Transaction {
+        let hub = if has_span_of_other_context(self.registry(), &hub, context) {
+            without_span(&hub)
+        } else {
+            hub
+        };
+        let running = span_of(&hub).and_then(|span| Some((joined(context, &hub, &span)?, span)));
+        let (context, span, own) = match running {
+            Some((context, span)) => (context, span, None),
+            None => {
+                let (context, own) = Own::start(context, &hub, name, op);
+                (context, own.transaction.clone().into(), Some(own))
+            }
+        };
+        let entry = self.registry().add(&context, span.clone());
+        let of_scope = AssertUnwindSafe(Arc::clone(&entry));
+        hub.configure_scope(|scope| {
+            if let Some(own) = &own {
+                scope.set_span(Some(span));
+                scope.set_transaction(Some(&own.started_as));
+            }
+            // The entry lives as long as the scope, with which an error may still be captured.
+            scope.add_event_processor(move |mut event| {
+                if let (None, Some(request)) = (&event.request, of_scope.request()) {
+                    event.request = Some(request.clone());
+                }
+                Some(event)
+            });
+        });
+        let scope = HubScope::new(Arc::clone(&hub), Arc::clone(&entry));
+        Transaction { context: context.with_scope(Arc::new(scope)), hub, own, entry }
+    }
+}
+
+/// Whether the span in a hub's scope is the transaction of another context, or within it.
+fn has_span_of_other_context(
+    registry: &Arc<Registry>,
+    hub: &Hub,
+    context: &PropagationContext,
+) -> bool {
+    span_of(hub).is_some_and(|span| {
+        let trace = span.get_trace_context();
+        match (trace_id(trace.trace_id), span_id(trace.span_id)) {
+            (Some(trace_id), Some(span_id)) => {
+                span_id != context.span_id() && registry.get(trace_id, span_id).is_some()
+            }
+            _ => false,
+        }
+    })
+}
+
+fn without_span(hub: &Arc<Hub>) -> Arc<Hub> {
+    let hub = Hub::new_from_top(hub);
+    hub.configure_scope(|scope| scope.set_span(None));
+    Arc::new(hub)
+}
+
+impl Transaction {
+    /// Returns the context at the position of the transaction, which carries the hub. Hand on this context.
+    pub fn context(&self) -> &PropagationContext {
+        &self.context
+    }
+
+    /// Returns the hub whose scope has the transaction.
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// Whether the transaction was started here, and not by another middleware.
+    pub fn is_own(&self) -> bool {
+        self.own.is_some()
+    }
+
+    /// Sets data of the transaction, if it is [its own](Self::is_own).
+    pub fn set_data(&self, name: &str, value: impl Into<Value>) {
+        if let Some(own) = &self.own {
+            own.transaction.set_data(name, value.into());
+        }
+    }
+
+    /// Sets the request of the transaction, and of errors without a request, if it is [its own](Self::is_own).
+    pub fn set_request(&self, request: Request) {
+        if let Some(own) = &self.own {
+            own.transaction.set_request(request.clone());
+            self.entry.set_request(request);
+        }
+    }
+
+    /// Sets the [origin](https://develop.sentry.dev/sdk/telemetry/traces/trace-origin/) of the transaction, if it is
+    /// [its own](Self::is_own).
+    pub fn set_origin(&self, origin: &str) {
+        if let Some(own) = &self.own {
+            own.transaction.set_origin(origin);
+        }
+    }
+
+    /// Sets the name that the transaction has if its context has none.
+    pub(crate) fn set_default_name(&mut self, name: String) {
+        if let Some(own) = &mut self.own {
+            own.default_name = name;
+        }
+    }
+
+    /// Ends the transaction, if it is [its own](Self::is_own).
+    pub fn finish(mut self, status: SpanStatus) {
+        self.end(status);
+    }
+
+    /// Ends the transaction with the [status](span_status) of its response.
+    pub fn finish_with_http_status(self, http_status: u16) {
+        self.set_data("http.response.status_code", http_status);
+        self.finish(span_status(http_status));
+    }
+
+    fn end(&mut self, status: SpanStatus) {
+        if let Some(Own { transaction, started_as, default_name }) = take(&mut self.own) {
+            let name = self.context.transaction();
+            let name = name.as_deref().unwrap_or(&default_name);
+            if name != started_as {
+                transaction.set_name(name);
+            }
+            transaction.set_status(status);
+            // Tags and user of a transaction are those of the current hub's scope.
+            Hub::run(Arc::clone(&self.hub), || transaction.finish());
+            self.entry.finish();
+        }
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        self.end(unfinished_status());
+    }
+}
+
+impl Own {
+    /// Starts a transaction, and returns the context with the decision that the SDK made.
+    fn start(
+        context: &PropagationContext,
+        hub: &Hub,
+        name: &str,
+        op: &str,
+    ) -> (PropagationContext, Self) {
+        let SpanPosition { sentry_trace, parent_span_id, sample_rate, .. } =
+            context.provisional_position();
+        let SentryTrace { trace_id, span_id, sampled, .. } = sentry_trace;
+        let name = context.transaction().map_or_else(|| name.to_owned(), Into::into);
+        let mut details = TransactionContext::new_with_details(
+            &name,
+            op,
+            sdk_trace_id(trace_id),
+            Some(sdk_span_id(span_id)),
+            parent_span_id.map(sdk_span_id),
+        );
+        details.set_sampled(sampled);
+        let transaction = if context.records_spans() {
+            hub.start_transaction(details)
+        } else {
+            // Without a client the transaction is never sent, and errors have its ids all the same.
+            Hub::new(None, Arc::default()).start_transaction(details)
+        };
+        // A sampler of the SDK's decides last. The decision that is handed on is the one that is recorded.
+        let decided =
+            position_of(&transaction.clone().into()).and_then(|position| position.sampled);
+        let mut position = SpanPosition::new(SentryTrace::new(trace_id, span_id, decided));
+        position.parent_span_id = parent_span_id;
+        position.sample_rate = sample_rate.filter(|_| decided == sampled);
+        let own = Self { transaction, started_as: name.clone(), default_name: name };
+        (context.at_span(position), own)
+    }
+}

@@ -1,0 +1,195 @@
+//! The client hop: a request that this service makes.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use super::recordings::Recordings;
+use crate::carrier::Injector;
+use crate::context::PropagationContext;
+use crate::propagator::Propagator;
+use crate::recorder::{Outcome, OutgoingRequest};
+use crate::targets::RequestUrl;
+
+/// What an application chose for the trace of one request.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum TraceChoice {
+    /// The request is part of this trace.
+    Given(PropagationContext),
+    /// The request has no trace.
+    Without,
+}
+
+/// A request that this service makes: its position in the trace, and its recordings.
+///
+/// A hop that is dropped before [`finish`](Self::finish) was cancelled.
+///
+/// ```
+/// use std::borrow::Cow;
+/// use std::collections::HashMap;
+///
+/// use tracehop::Propagator;
+/// use tracehop::hop::ClientHop;
+/// use tracehop::recorder::OutgoingRequest;
+///
+/// struct Request {
+///     url: String,
+///     headers: HashMap<String, String>,
+/// }
+///
+/// impl OutgoingRequest for Request {
+///     fn method(&self) -> &str {
+///         "GET"
+///     }
+///
+///     fn url(&self) -> Cow<'_, str> {
+///         Cow::Borrowed(&self.url)
+///     }
+/// }
+///
+/// let propagator = Propagator::builder().build()?;
+/// let url = "https://api.example.com/stock".to_owned();
+/// let mut request = Request { url, headers: HashMap::new() };
+/// let hop = ClientHop::start(&propagator, None, || propagator.start_new_trace(), &request);
+/// if hop.propagates_to(&request.url) {
+///     hop.inject(&mut request.headers);
+/// }
+/// assert!(request.headers.contains_key("sentry-trace"));
+/// // Without targets the trace may go everywhere, and redirects need no check.
+/// assert!(hop.carried_trace().is_none());
+/// hop.finish(200);
+/// # Ok::<(), tracehop::BuildError>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "the request is recorded for as long as the hop lives"]
+pub struct ClientHop<'a> {
+    propagator: &'a Propagator,
+    context: Option<PropagationContext>,
+    recordings: Option<Arc<Recordings>>,
+}
+
+impl<'a> ClientHop<'a> {
+    /// Finds the trace of a request and starts the recordings.
+    ///
+    /// The trace is the application's choice, else the [current](PropagationContext::current) one, else a `new` one. An
+    /// adapter keeps a new one with the request, so that its retries are in the same trace.
+    pub fn start(
+        propagator: &'a Propagator,
+        choice: Option<TraceChoice>,
+        new: impl FnOnce() -> PropagationContext,
+        request: &dyn OutgoingRequest,
+    ) -> Self {
+        let mut context = match choice {
+            Some(TraceChoice::Given(context)) => Some(context),
+            Some(TraceChoice::Without) => None,
+            None => Some(PropagationContext::current().unwrap_or_else(new)),
+        };
+        let recordings = Recordings::start(propagator, &mut context, |recorder, context| {
+            recorder.start_outgoing(context, request)
+        });
+        Self { propagator, context, recordings }
+    }
+
+    /// Returns the position that the request carries; `None` if it has no trace.
+    pub fn context(&self) -> Option<&PropagationContext> {
+        self.context.as_ref()
+    }
+
+    /// Whether the request carries the trace: its URL is a target both for this client's propagator and for the one
+    /// that made the context.
+    pub fn propagates_to<U: RequestUrl + ?Sized>(&self, url: &U) -> bool {
+        self.context.as_ref().is_some_and(|context| propagates_to(self.propagator, context, url))
+    }
+
+    /// Writes the trace into the headers of the request. To be called if the request
+    /// [carries](Self::propagates_to) it.
+    pub fn inject<I: Injector + ?Sized>(&self, carrier: &mut I) {
+        if let Some(context) = &self.context {
+            self.run(|| context.inject(carrier));
+        }
+    }
+
+    /// Returns what redirects of a request with the trace must be checked by; `None` if there are no targets, and the
+    /// trace may go everywhere.
+    pub fn carried_trace(&self) -> Option<CarriedTrace> {
+        let context = self.context.as_ref()?;
+        let all_options = [context.options(), self.propagator.options()];
+        let has_targets =
+            all_options.iter().any(|options| options.trace_propagation_targets.is_some());
+        let (propagator, context) = (self.propagator.clone(), context.clone());
+        has_targets.then_some(CarriedTrace { propagator, context })
+    }
+
+    /// Calls a function inside of the recordings.
+    pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
+        match &self.recordings {
+            Some(recordings) => recordings.enter(f),
+            None => f(),
+        }
+    }
+
+    /// Awaits a future that is polled inside of the recordings.
+    pub async fn around<F: Future>(&self, future: F) -> F::Output {
+        if self.recordings.is_none() {
+            return future.await;
+        }
+        let mut future = pin!(future);
+        std::future::poll_fn(|cx| self.run(|| future.as_mut().poll(cx))).await
+    }
+
+    /// Ends the recordings with the head of the response.
+    pub fn finish(&self, status: u16) {
+        if let Some(recordings) = &self.recordings {
+            recordings.set_status(status);
+            recordings.finish(&Outcome::Completed { status });
+        }
+    }
+
+    /// Ends the recordings of a request without a response. The kind is that of the error, such as `timeout` or
+    /// `connect`, and not its text.
+    pub fn fail(&self, kind: &str) {
+        if let Some(recordings) = &self.recordings {
+            recordings.finish(&Outcome::Failed { kind });
+        }
+    }
+}
+
+/// A trace in the headers of a request that must not go everywhere: redirects take the headers along.
+#[derive(Debug, Clone)]
+pub struct CarriedTrace {
+    propagator: Propagator,
+    context: PropagationContext,
+}
+
+impl CarriedTrace {
+    /// Whether the headers may be sent to this URL.
+    pub fn may_go_to<U: RequestUrl + ?Sized>(&self, url: &U) -> bool {
+        propagates_to(&self.propagator, &self.context, url)
+    }
+
+    /// Warns, with the feature `tracing` and once for each origin, if a redirect led the request off the targets.
+    /// `advice` says what the application should use instead.
+    pub fn check_redirect<U: RequestUrl + ?Sized>(&self, url: &U, origin: &str, advice: &str) {
+        if !self.may_go_to(url) && self.propagator.options().warnings.is_new(origin) {
+            #[cfg(feature = "tracing")]
+            tracing::warn!(
+                origin,
+                "a redirect took trace headers to an origin that is not a target. {advice}"
+            );
+            #[cfg(not(feature = "tracing"))]
+            let _ = advice;
+        }
+    }
+}
+
+/// Whether both a client's propagator and the one that made a context have the URL as a target.
+fn propagates_to<U: RequestUrl + ?Sized>(
+    propagator: &Propagator,
+    context: &PropagationContext,
+    url: &U,
+) -> bool {
+    context.propagates_to(url)
+        && (propagator.is_propagator_of(context)
+            || propagator.options().trace_propagation_targets.is_none()
+            || propagator.options().is_target(&url.as_url()))
+}

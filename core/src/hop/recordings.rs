@@ -1,0 +1,82 @@
+//! The recordings of one request, in their order.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::context::{PropagationContext, RequestRecordings, call_within};
+use crate::propagator::Propagator;
+use crate::recorder::{Outcome, Recorder, Recording};
+
+/// The recordings of one request, from the outermost to the innermost: an SDK's first, the log span last.
+#[derive(Default)]
+pub(super) struct Recordings {
+    recordings: Vec<Box<dyn Recording>>,
+    is_finished: AtomicBool,
+}
+
+impl Recordings {
+    /// Starts the recordings of all recorders; `None` if there are none. A recording that has a position of its own
+    /// moves the context there.
+    pub(super) fn start(
+        propagator: &Propagator,
+        context: &mut Option<PropagationContext>,
+        start: impl Fn(&dyn Recorder, Option<&PropagationContext>) -> Option<Box<dyn Recording>>,
+    ) -> Option<Arc<Self>> {
+        let mut recordings = Vec::new();
+        for recorder in propagator.recorders() {
+            if let Some(recording) = start(&**recorder, context.as_ref()) {
+                if let Some(moved) = recording.context() {
+                    *context = Some(moved.clone());
+                }
+                recordings.push(recording);
+            }
+        }
+        if recordings.is_empty() {
+            return None;
+        }
+        Some(Arc::new(Self { recordings, is_finished: AtomicBool::new(false) }))
+    }
+
+    pub(super) fn need_position_in_request(&self) -> bool {
+        self.recordings.iter().any(|recording| recording.needs_position_in_request())
+    }
+
+    /// Calls a function inside of all recordings.
+    pub(super) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        call_within(|work| enter_all(&self.recordings, work), f)
+    }
+
+    pub(super) fn set_status(&self, status: u16) {
+        self.recordings.iter().for_each(|recording| recording.set_status(status));
+    }
+
+    /// Ends all recordings, the innermost first, unless that was done.
+    pub(super) fn finish(&self, outcome: &Outcome<'_>) {
+        if !self.is_finished.swap(true, Ordering::Relaxed) {
+            self.recordings.iter().rev().for_each(|recording| recording.finish(outcome));
+        }
+    }
+}
+
+impl RequestRecordings for Recordings {
+    fn set_route(&self, method: &str, pattern: &str) {
+        self.recordings.iter().for_each(|recording| recording.set_route(method, pattern));
+    }
+}
+
+fn enter_all(recordings: &[Box<dyn Recording>], work: &mut dyn FnMut()) {
+    match recordings.split_first() {
+        Some((outer, inner)) => outer.enter(&mut || enter_all(inner, work)),
+        None => work(),
+    }
+}
+
+impl fmt::Debug for Recordings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recordings")
+            .field("len", &self.recordings.len())
+            .field("is_finished", &self.is_finished)
+            .finish()
+    }
+}

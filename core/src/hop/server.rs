@@ -1,0 +1,207 @@
+//! The server hop: a request that this service answers.
+
+use std::sync::Arc;
+
+use super::recordings::Recordings;
+use super::response_headers::ResponseHeaders;
+use super::shared_cache::may_be_shared;
+use crate::carrier::{Extractor, Injector};
+use crate::context::{PropagationContext, TraceData};
+use crate::propagator::Propagator;
+use crate::recorder::{IncomingRequest, Outcome, find_method};
+
+/// A request that this service answers: its position in the trace, and its recordings.
+///
+/// A hop that is dropped before [`finish`](Self::finish) was cancelled. See the [module's documentation](super) for an
+/// example.
+#[derive(Debug)]
+#[must_use = "the request is recorded for as long as the hop lives"]
+pub struct ServerHop {
+    context: PropagationContext,
+    /// Dropped with the hop, which ends recordings that are not finished.
+    recordings: Option<Arc<Recordings>>,
+    status: u16,
+}
+
+impl ServerHop {
+    /// Continues the trace of a request, names it by the route, and starts the recordings.
+    ///
+    /// `known` is the context that the same middleware further out, or another part of the adapter, has kept with the
+    /// request. The trace of such a context is not recorded twice.
+    pub fn start<E: Extractor + ?Sized>(
+        propagator: &Propagator,
+        known: Option<PropagationContext>,
+        carrier: &E,
+        request: &dyn IncomingRequest,
+    ) -> Self {
+        let context = continue_request(propagator, known, carrier, request);
+        if propagator.recorders().is_empty() || context.is_recorded() {
+            return Self { context, recordings: None, status: 0 };
+        }
+        let mut position = Some(context.clone());
+        let recordings = Recordings::start(propagator, &mut position, |recorder, position| {
+            recorder.start_incoming(position.unwrap_or(&context), request)
+        });
+        let position = position.unwrap_or_else(|| context.clone());
+        if let Some(recordings) = &recordings {
+            let weak = Arc::downgrade(recordings);
+            context.set_recordings(weak.clone());
+            // Another trace, if a recorder joined that.
+            position.set_recordings(weak);
+        }
+        Self { context: position, recordings, status: 0 }
+    }
+
+    /// Returns the propagator for the middleware of one worker thread. To be called on that thread.
+    pub fn propagator_for_worker(propagator: &Propagator) -> Propagator {
+        propagator.for_worker()
+    }
+
+    /// Returns the position to keep with the request.
+    pub fn context(&self) -> &PropagationContext {
+        &self.context
+    }
+
+    /// Whether the headers of the request shall have this service's position, for a middleware further in that
+    /// continues the trace from them. Then call [`inject_position`](Self::inject_position).
+    pub fn needs_position_in_request(&self) -> bool {
+        self.recordings.as_ref().is_some_and(|all| all.need_position_in_request())
+    }
+
+    /// Writes this service's position into the headers of the request, in place of the caller's.
+    ///
+    /// The `baggage` stays as it came if the trace was continued. If not, its `sentry-` members are replaced by this
+    /// service's organisation, by which an SDK further in continues the trace. The DSC is not frozen.
+    pub fn inject_position<I: Injector + ?Sized>(&self, carrier: &mut I) {
+        self.context.inject_position(carrier);
+    }
+
+    /// Calls a function in the scope of the hop: inside of an SDK's hub, in that the log span, innermost the context.
+    pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
+        let work = || self.context.as_current(f);
+        match &self.recordings {
+            Some(recordings) => recordings.enter(work),
+            None => work(),
+        }
+    }
+
+    /// Notes the head of the response. Returns the value of a `Server-Timing` header to add, if `server_timing` asks
+    /// for it and the response is HTML that no shared cache may keep.
+    ///
+    /// The route is asked again, because guards decide after a middleware was called. Where shared caches may keep
+    /// a page with the trace in it, there is a warning, once for each route.
+    pub fn respond<H: ResponseHeaders + ?Sized>(
+        &mut self,
+        status: u16,
+        headers: &H,
+        request: &dyn IncomingRequest,
+        server_timing: bool,
+    ) -> Option<String> {
+        self.status = status;
+        if let Some(recordings) = &self.recordings {
+            name_by_route(&self.context, request);
+            recordings.set_status(status);
+        }
+        let server_timing = server_timing && is_html(headers);
+        if !server_timing && !self.context.is_in_page() {
+            return None;
+        }
+        if may_be_shared(headers) {
+            self.warn_of_shared_page(request);
+            return None;
+        }
+        // The same middleware further in may have added it.
+        let has_ours =
+            headers.lines("server-timing").any(|line| line.starts_with(b"sentry-trace;"));
+        (server_timing && !has_ours).then(|| self.context.trace_data().server_timing())
+    }
+
+    fn warn_of_shared_page(&self, request: &dyn IncomingRequest) {
+        let route = request.route().unwrap_or_default();
+        if self.context.is_in_page() && self.context.options().warnings.is_new(&route) {
+            #[cfg(feature = "tracing")]
+            self.run(|| {
+                tracing::warn!(
+                    route = ?route,
+                    "shared caches may keep this page, and it has the tags of a trace: all visitors would be in that \
+                     trace. Leave the tags out, or make the page `Cache-Control: private`"
+                );
+            });
+        }
+    }
+
+    /// Ends the recordings with the response that [`respond`](Self::respond) noted.
+    pub fn finish(&self) {
+        self.end(&Outcome::Completed { status: self.status });
+    }
+
+    /// Ends the recordings of a request that another middleware answers with an error of this status.
+    pub fn finish_with_error(&self, status: u16) {
+        if let Some(recordings) = &self.recordings {
+            recordings.set_status(status);
+        }
+        self.end(&Outcome::Completed { status });
+    }
+
+    /// Ends the recordings of a response whose body broke off.
+    pub fn fail_body(&self) {
+        self.end(&Outcome::Failed { kind: "body" });
+    }
+
+    fn end(&self, outcome: &Outcome<'_>) {
+        if let Some(recordings) = &self.recordings {
+            recordings.finish(outcome);
+        }
+    }
+}
+
+/// Continues the trace of a request, or returns the known context if the propagator made it, and names the trace by
+/// the route.
+pub fn continue_request<E: Extractor + ?Sized>(
+    propagator: &Propagator,
+    known: Option<PropagationContext>,
+    carrier: &E,
+    request: &dyn IncomingRequest,
+) -> PropagationContext {
+    if let Some(known) = known.filter(|known| propagator.is_propagator_of(known)) {
+        return known;
+    }
+    let context = propagator.continue_trace(carrier);
+    name_by_route(&context, request);
+    context
+}
+
+/// Names the transaction by method and route, `GET /users/{id}`, unless the application has named it, and tells the
+/// recordings of the request.
+///
+/// Requests without a route, and those with an unknown method, have no name: path and method are arbitrary client
+/// input. The route is asked for only where a name has an effect.
+pub fn name_by_route(context: &PropagationContext, request: &dyn IncomingRequest) {
+    let recordings = context.recordings();
+    if !context.uses_transaction() && recordings.is_none() {
+        return;
+    }
+    if let Some(route) = request.route() {
+        if let Some(method) = find_method(request.method()) {
+            context.set_route_name([method, " ", &route].concat());
+        }
+        if let Some(recordings) = recordings {
+            recordings.set_route(request.method(), &route);
+        }
+    }
+}
+
+/// Returns what is handed on to a page, and notes that the page has it: [`ServerHop::respond`] warns if shared caches
+/// may keep such a page.
+#[must_use]
+pub fn trace_data_for_page(context: &PropagationContext) -> TraceData<'_> {
+    context.set_in_page();
+    context.trace_data()
+}
+
+fn is_html<H: ResponseHeaders + ?Sized>(headers: &H) -> bool {
+    headers.lines("content-type").any(|line| {
+        let essence = line.split(|byte| *byte == b';').next().unwrap_or(line);
+        essence.trim_ascii().eq_ignore_ascii_case(b"text/html")
+    })
+}

@@ -1,0 +1,225 @@
+//! Collects options.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Propagator;
+use super::dsn::redacted;
+use crate::context::outside_of_any;
+use crate::recorder::Recorder;
+use crate::sampling::{Sampler, SamplingContext};
+use crate::targets::Target;
+
+impl Propagator {
+    /// Starts with no options set.
+    pub fn builder() -> PropagatorBuilder {
+        PropagatorBuilder::default()
+    }
+}
+
+/// Collects the options of a [`Propagator`]; [`build`](Self::build) checks them.
+///
+/// Options have the names of the other
+/// [SDKs](https://develop.sentry.dev/sdk/foundations/client/configuration/).
+/// All are optional: without any, traces are continued and handed on, and decisions deferred.
+///
+/// ```
+/// use tracehop::{Propagator, Target};
+///
+/// let propagator = Propagator::builder()
+///     .dsn("https://key@o123.ingest.sentry.io/42")
+///     .release("shop@1.4.0")
+///     .environment("staging")
+///     .traces_sample_rate(0.25)
+///     .trace_propagation_targets([Target::domain("internal.example")])
+///     .build()?;
+///
+/// let error = Propagator::builder().traces_sample_rate(25.0).build().unwrap_err();
+/// assert_eq!(error.option(), "traces_sample_rate");
+/// # Ok::<(), tracehop::BuildError>(())
+/// ```
+#[derive(Clone, Default)]
+#[must_use = "nothing is propagated until the propagator is built and used"]
+pub struct PropagatorBuilder {
+    pub(super) dsn: Option<Given<String>>,
+    pub(super) org_id: Option<String>,
+    pub(super) release: Option<Given<String>>,
+    pub(super) environment: Option<Given<String>>,
+    pub(super) traces_sample_rate: Option<Given<f64>>,
+    pub(super) traces_sampler: Option<Sampler>,
+    pub(super) strict_trace_continuation: bool,
+    pub(super) trace_propagation_targets: Option<Vec<Target>>,
+    pub(super) propagate_traceparent: bool,
+    pub(super) continue_traceparent: bool,
+    pub(super) recorders: Vec<Arc<dyn Recorder>>,
+}
+
+/// A value, and the option or environment variable that has it.
+#[derive(Debug, Clone)]
+pub(super) struct Given<T> {
+    pub(super) by: &'static str,
+    pub(super) value: T,
+}
+
+impl Given<String> {
+    /// An empty text counts as not set.
+    pub(super) fn non_empty(self) -> Option<Self> {
+        Some(self).filter(|given| !given.value.is_empty())
+    }
+}
+
+impl PropagatorBuilder {
+    /// Sets the [DSN](crate::Dsn) of the project. Its public key becomes part of the dynamic sampling context, and its
+    /// organisation decides which traces are continued. An empty text counts as not set.
+    pub fn dsn(mut self, dsn: impl Into<String>) -> Self {
+        self.dsn = Some(Given { by: "dsn", value: dsn.into() });
+        self
+    }
+
+    /// Sets the number of the Sentry organisation, of at most 20 digits. It has priority over the one in the DSN.
+    /// Self-hosted installations and Relays have none in the DSN and should set it.
+    pub fn org_id(mut self, org_id: impl ToString) -> Self {
+        self.org_id = Some(org_id.to_string());
+        self
+    }
+
+    /// Sets the release of the application, such as `shop@1.4.0`: at most 200 characters. An empty text counts as
+    /// not set.
+    pub fn release(mut self, release: impl Into<String>) -> Self {
+        self.release = Some(Given { by: "release", value: release.into() });
+        self
+    }
+
+    /// Sets the environment that the application runs in: at most 64 characters. `production` if not set or
+    /// empty.
+    pub fn environment(mut self, environment: impl Into<String>) -> Self {
+        self.environment = Some(Given { by: "environment", value: environment.into() });
+        self
+    }
+
+    /// Sets the share of traces to sample, from 0 to 1, where neither a sampler nor the calling service decides.
+    ///
+    /// Not set, decisions are deferred (*tracing without performance*). A rate of 0 is a decision: not
+    /// sampled. See Sentry's [traces](https://develop.sentry.dev/sdk/telemetry/traces/).
+    pub fn traces_sample_rate(mut self, rate: f64) -> Self {
+        self.traces_sample_rate = Some(Given { by: "traces_sample_rate", value: rate });
+        self
+    }
+
+    /// Sets a function that returns the rate for each trace. It has priority over the calling service's decision and
+    /// [`traces_sample_rate`](Self::traces_sample_rate), as in Sentry's
+    /// [order of precedence](https://develop.sentry.dev/sdk/telemetry/traces/).
+    ///
+    /// ```
+    /// use tracehop::{Propagator, SamplingContext};
+    ///
+    /// fn rate(trace: &SamplingContext<'_>) -> f64 {
+    ///     match trace.name() {
+    ///         Some("GET /health") => 0.0,
+    ///         _ => trace.inherit_or_sample_with(0.2),
+    ///     }
+    /// }
+    ///
+    /// let propagator = Propagator::builder().traces_sampler(rate).build()?;
+    /// # Ok::<(), tracehop::BuildError>(())
+    /// ```
+    ///
+    /// The function is called when the decision is first needed, once for each trace unless it panics. It runs
+    /// without a current context. It must not ask the context that it decides for about the decision: it would wait for
+    /// itself. An answer that is not from 0 to 1 means 0.
+    pub fn traces_sampler<F>(mut self, sampler: F) -> Self
+    where
+        F: Fn(&SamplingContext<'_>) -> f64 + Send + Sync + 'static,
+    {
+        // A client or a logger of a sampler would ask the current trace for the decision that is being made, and
+        // wait forever.
+        let sampler = move |context: &SamplingContext<'_>| outside_of_any(|| sampler(context));
+        self.traces_sampler = Some(Arc::new(sampler));
+        self
+    }
+
+    /// Sets whether a trace is continued only if both organisations are known and equal, or neither is known. Off by
+    /// default: a trace is then continued as well if only one is known. See
+    /// [Trace Propagation](https://develop.sentry.dev/sdk/foundations/trace-propagation/).
+    pub fn strict_trace_continuation(mut self, strict: bool) -> Self {
+        self.strict_trace_continuation = strict;
+        self
+    }
+
+    /// Sets which requests get trace headers, by their URL. Not set: every request. Set and empty: none. See
+    /// [Trace Propagation](https://develop.sentry.dev/sdk/foundations/trace-propagation/), and [`Target`] for what
+    /// each kind compares.
+    pub fn trace_propagation_targets(mut self, targets: impl IntoIterator<Item = Target>) -> Self {
+        self.trace_propagation_targets = Some(targets.into_iter().collect());
+        self
+    }
+
+    /// Sets whether requests get a [W3C `traceparent`](https://www.w3.org/TR/trace-context-2/) as well. Off by
+    /// default.
+    pub fn propagate_traceparent(mut self, propagate: bool) -> Self {
+        self.propagate_traceparent = propagate;
+        self
+    }
+
+    /// Sets whether a request without `sentry-trace` is continued from its
+    /// [W3C `traceparent`](https://www.w3.org/TR/trace-context-2/). Off by default.
+    ///
+    /// Its `tracestate` is then handed on beside the `traceparent` that
+    /// [`propagate_traceparent`](Self::propagate_traceparent) writes.
+    pub fn continue_traceparent(mut self, continue_: bool) -> Self {
+        self.continue_traceparent = continue_;
+        self
+    }
+
+    /// Adds a recorder, which records what happens in the traces of this propagator: see
+    /// [`recorder`](crate::recorder). A recorder that is added later is inside of those before.
+    pub fn recorder(mut self, recorder: impl Recorder) -> Self {
+        self.recorders.push(Arc::new(recorder));
+        self
+    }
+}
+
+impl fmt::Debug for PropagatorBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PropagatorBuilder")
+            .field("dsn", &self.dsn.as_ref().map(|given| redacted(&given.value)))
+            .field("org_id", &self.org_id)
+            .field("release", &self.release.as_ref().map(|given| &given.value))
+            .field("environment", &self.environment.as_ref().map(|given| &given.value))
+            .field(
+                "traces_sample_rate",
+                &self.traces_sample_rate.as_ref().map(|given| &given.value),
+            )
+            .field("traces_sampler", &self.traces_sampler.is_some())
+            .field("strict_trace_continuation", &self.strict_trace_continuation)
+            .field("trace_propagation_targets", &self.trace_propagation_targets)
+            .field("propagate_traceparent", &self.propagate_traceparent)
+            .field("continue_traceparent", &self.continue_traceparent)
+            .field("recorders", &self.recorders.len())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_and_errors_show_no_keys() {
+        let builder = PropagatorBuilder::default().dsn("https://hush1:hush2@o1.example/42");
+        let builder = builder.release("shop@1.4.0");
+        let shown = format!("{builder:?}");
+        assert!(shown.contains("…@o1.example") && !shown.contains("hush"), "{shown}");
+        let propagator = builder.build().unwrap();
+        let shown = format!("{propagator:?}");
+        assert!(shown.contains("shop@1.4.0") && !shown.contains("hush"), "{shown}");
+        let context = propagator.start_new_trace();
+        let shown = format!("{context:?}");
+        assert!(
+            shown.contains(&context.span_id().to_string()) && !shown.contains("hush"),
+            "{shown}"
+        );
+        let error = PropagatorBuilder::default().dsn("https://hush@/42").build().unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hush"));
+    }
+}

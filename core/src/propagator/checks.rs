@@ -1,0 +1,182 @@
+//! Checks options.
+
+use std::sync::Arc;
+
+use super::Propagator;
+use super::builder::{Given, PropagatorBuilder};
+use super::dsn::{Dsn, is_org_id, redacted};
+use super::error::{BuildError, BuildErrorKind};
+use crate::context::{Options, Warnings};
+use crate::sampling::SampleRate;
+use crate::targets::{Target, TracePropagationTargets};
+use crate::wire::Baggage;
+
+/// Characters of a [release](https://docs.sentry.io/product/releases/naming-releases/) that Sentry keeps.
+const MAX_RELEASE: usize = 200;
+
+/// Characters of an [environment](https://docs.sentry.io/concepts/key-terms/environments/) that Sentry keeps.
+const MAX_ENVIRONMENT: usize = 64;
+
+impl PropagatorBuilder {
+    /// Checks the options and makes the propagator.
+    ///
+    /// # Errors
+    ///
+    /// The first option whose value cannot be used, with the value and what is allowed.
+    pub fn build(self) -> Result<Propagator, BuildError> {
+        let dsn = self.dsn.and_then(Given::non_empty).map(parse_dsn).transpose()?;
+        let org_id = match self.org_id {
+            Some(id) if !is_org_id(&id) => {
+                return Err(BuildError::new("org_id", id, BuildErrorKind::OrgId));
+            }
+            Some(id) => Some(id),
+            None => dsn.as_ref().and_then(|dsn| dsn.org_id().map(str::to_owned)),
+        };
+        let text = |given: Option<Given<String>>, limit| {
+            given.and_then(Given::non_empty).map(|given| check_text(given, limit)).transpose()
+        };
+        let release = text(self.release, MAX_RELEASE)?;
+        let environment = text(self.environment, MAX_ENVIRONMENT)?;
+
+        let mut constant_items = Baggage::new();
+        for (key, value) in [
+            ("sentry-public_key", dsn.as_ref().map(Dsn::public_key)),
+            ("sentry-org_id", org_id.as_deref()),
+            ("sentry-release", release.as_deref()),
+            ("sentry-environment", Some(environment.as_deref().unwrap_or("production"))),
+        ] {
+            if let Some(value) = value {
+                // All lengths are checked above, and the sum is far below the limit.
+                let _ = constant_items.push(key, value);
+            }
+        }
+        let options = Options {
+            constant_items,
+            org_id: org_id.map(Into::into),
+            traces_sample_rate: self.traces_sample_rate.map(check_rate).transpose()?,
+            traces_sampler: self.traces_sampler,
+            strict_trace_continuation: self.strict_trace_continuation,
+            trace_propagation_targets: self.trace_propagation_targets.map(targets).transpose()?,
+            propagate_traceparent: self.propagate_traceparent,
+            continue_traceparent: self.continue_traceparent,
+            warnings: Warnings::default(),
+        };
+        #[cfg_attr(
+            not(feature = "tracing"),
+            expect(unused_mut, reason = "only log spans are added")
+        )]
+        let mut recorders = self.recorders;
+        #[cfg(feature = "tracing")]
+        recorders.push(Arc::new(crate::recorder::LogSpans));
+        Ok(Propagator { options: Arc::new(options), recorders: recorders.into() })
+    }
+}
+
+fn parse_dsn(Given { by, value }: Given<String>) -> Result<Dsn, BuildError> {
+    let dsn = value.parse();
+    dsn.map_err(|error| BuildError::new(by, redacted(&value), BuildErrorKind::Dsn(error)))
+}
+
+fn check_text(Given { by, value }: Given<String>, limit: usize) -> Result<String, BuildError> {
+    if value.chars().count() > limit || value.chars().any(char::is_control) {
+        return Err(BuildError::new(by, value, BuildErrorKind::Text { limit }));
+    }
+    Ok(value)
+}
+
+fn check_rate(Given { by, value }: Given<f64>) -> Result<SampleRate, BuildError> {
+    let rate = SampleRate::new(value);
+    rate.map_err(|error| BuildError::new(by, value.to_string(), BuildErrorKind::SampleRate(error)))
+}
+
+fn targets(targets: Vec<Target>) -> Result<TracePropagationTargets, BuildError> {
+    TracePropagationTargets::compile(targets).map_err(|(target, error)| {
+        let kind = BuildErrorKind::Target(error);
+        BuildError::new("trace_propagation_targets", target.as_str(), kind)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_option_value_and_what_is_allowed() {
+        let new = PropagatorBuilder::default;
+        let targets = |targets: &[Target]| new().trace_propagation_targets(targets.iter().cloned());
+        let long = "x".repeat(65);
+        let table = [
+            (new().dsn("nonsense"), "dsn", "…", "a DSN is a URL such as https://"),
+            (new().dsn("ftp://hush@o1.example/1"), "dsn", "…@o1.example", "is http or https"),
+            (new().dsn("https://o1.example/1"), "dsn", "https://…", "its public key in front"),
+            (new().dsn("https://hush@o1.example/"), "dsn", "https://…@o1.example", "its project"),
+            (new().org_id("my-company"), "org_id", "my-company", "is a number of at most 20"),
+            (new().org_id(""), "org_id", "", "is a number of at most 20"),
+            (new().org_id("9".repeat(21)), "org_id", &"9".repeat(21), "is a number of at most 20"),
+            (new().release("a\nb"), "release", "a\nb", "at most 200 characters"),
+            (new().environment(&long), "environment", &long, "at most 64 characters"),
+            (new().traces_sample_rate(1.5), "traces_sample_rate", "1.5", "a number from 0 to 1"),
+            (
+                new().traces_sample_rate(f64::NAN),
+                "traces_sample_rate",
+                "NaN",
+                "a number from 0 to 1",
+            ),
+            (
+                targets(&[Target::contains("/api"), Target::contains("")]),
+                "trace_propagation_targets",
+                "",
+                "an empty text matches every URL",
+            ),
+            (
+                targets(&[Target::origin("example.com")]),
+                "trace_propagation_targets",
+                "example.com",
+                "an origin is a scheme, a host",
+            ),
+            (
+                targets(&[Target::host("a/b"), Target::contains("/api")]),
+                "trace_propagation_targets",
+                "a/b",
+                "a host is a name in ASCII",
+            ),
+        ];
+        for (builder, option, value, allowed) in table {
+            let error = builder.build().unwrap_err();
+            assert_eq!((error.option(), error.value()), (option, value));
+            let text = error.to_string();
+            assert!(text.starts_with(&format!("option {option} is {value:?}: ")), "{text}");
+            assert!(text.contains(allowed), "{text}");
+            // A `main` that returns the error shows `Debug`.
+            assert_eq!(format!("{error:?}"), text);
+        }
+    }
+
+    #[test]
+    fn the_longest_options_fit_into_baggage() {
+        let options = PropagatorBuilder::default()
+            .dsn(format!("https://{}@{}.example/1", "k".repeat(128), "h".repeat(200)))
+            .org_id(u64::MAX)
+            .release("日".repeat(200))
+            .environment("本".repeat(64))
+            .traces_sample_rate(0.25)
+            .build()
+            .unwrap();
+        let context = options.start_new_trace();
+        context.set_transaction("x".repeat(9_000));
+        let names: Vec<_> = context.dsc().iter().map(|(name, _)| name.to_owned()).collect();
+        assert_eq!(
+            names,
+            [
+                "trace_id",
+                "sample_rand",
+                "sample_rate",
+                "sampled",
+                "public_key",
+                "org_id",
+                "release",
+                "environment"
+            ]
+        );
+    }
+}

@@ -1,0 +1,170 @@
+//! Recorders: what happens in a trace, for an SDK or a log. For authors of recorders.
+//!
+//! Propagation decides which trace a request is in. A [`Recorder`] records what happens in it. It is set once, by
+//! [`PropagatorBuilder::recorder`](crate::PropagatorBuilder::recorder), and works with every adapter:
+//! `tracehop-sentry` has the one for Sentry's SDK. With the feature `tracing` the log spans are a recorder as well,
+//! the innermost one.
+//!
+//! Three tools are for recorders:
+//!
+//! * [`PropagationContext::at_span`]: the context at the ids and the decision of a span of the recorder's own.
+//! * [`PropagationContext::with_scope`]: the context with an environment, such as a hub, that is entered wherever
+//!   the context is.
+//! * [`PropagationContext::provisional_position`]: ids and decision, before the decision is made.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::sync::atomic::{AtomicUsize, Ordering};
+//!
+//! use tracehop::recorder::{IncomingRequest, Outcome, Recorder, Recording};
+//! use tracehop::{PropagationContext, Propagator};
+//!
+//! /// Counts the requests that failed.
+//! #[derive(Clone, Default)]
+//! struct Failures(Arc<AtomicUsize>);
+//!
+//! impl Recorder for Failures {
+//!     fn start_incoming(
+//!         &self,
+//!         _: &PropagationContext,
+//!         _: &dyn IncomingRequest,
+//!     ) -> Option<Box<dyn Recording>> {
+//!         Some(Box::new(self.clone()))
+//!     }
+//! }
+//!
+//! impl Recording for Failures {
+//!     fn finish(&self, outcome: &Outcome<'_>) {
+//!         if !matches!(outcome, Outcome::Completed { status: 0..500, .. }) {
+//!             self.0.fetch_add(1, Ordering::Relaxed);
+//!         }
+//!     }
+//! }
+//!
+//! let failures = Failures::default();
+//! let propagator = Propagator::builder().recorder(failures.clone()).build()?;
+//! # Ok::<(), tracehop::BuildError>(())
+//! ```
+
+#[cfg(feature = "tracing")]
+mod log_spans;
+mod method;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+#[cfg(feature = "tracing")]
+pub(crate) use log_spans::LogSpans;
+pub(crate) use method::find as find_method;
+pub use method::known_method;
+
+use crate::context::PropagationContext;
+pub use crate::context::RecorderScope;
+
+/// Starts a [`Recording`] for each request. See the [module's documentation](self).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a recorder of this version of `tracehop`",
+    note = "the recorder for Sentry's SDK is `tracehop_sentry::SentryRecorder`"
+)]
+pub trait Recorder: Send + Sync + 'static {
+    /// Starts the recording of a request that this service answers; `None` if it is not recorded.
+    ///
+    /// Called once for each request, also if the middleware of an adapter is there twice.
+    fn start_incoming(
+        &self,
+        context: &PropagationContext,
+        request: &dyn IncomingRequest,
+    ) -> Option<Box<dyn Recording>> {
+        let _ = (context, request);
+        None
+    }
+
+    /// Starts the recording of a request that this service makes; `None` if it is not recorded.
+    ///
+    /// The context is `None` if the application asked for a request without a trace.
+    fn start_outgoing(
+        &self,
+        context: Option<&PropagationContext>,
+        request: &dyn OutgoingRequest,
+    ) -> Option<Box<dyn Recording>> {
+        let _ = (context, request);
+        None
+    }
+
+    /// Returns the recorder for a worker thread, called on that thread before it serves requests; `None` if it is
+    /// this one.
+    fn for_worker(&self) -> Option<Arc<dyn Recorder>> {
+        None
+    }
+}
+
+/// The recording of one request. One that is dropped before [`finish`](Self::finish) was cancelled.
+pub trait Recording: Send + Sync {
+    /// Returns the context to hand on, if it is another than the one that the recording was started with.
+    fn context(&self) -> Option<&PropagationContext> {
+        None
+    }
+
+    /// Calls `work` once inside of the recording: for the time of a poll or a call.
+    fn enter(&self, work: &mut dyn FnMut()) {
+        work();
+    }
+
+    /// Whether the headers of an incoming request shall have this service's position, for a middleware further in
+    /// that continues the trace from them.
+    fn needs_position_in_request(&self) -> bool {
+        false
+    }
+
+    /// Notes the route of an incoming request, once routing and guards have decided. May be called several times.
+    fn set_route(&self, method: &str, pattern: &str) {
+        let _ = (method, pattern);
+    }
+
+    /// Notes the status of the response, once its head is there.
+    fn set_status(&self, status: u16) {
+        let _ = status;
+    }
+
+    /// Ends the recording. [`enter`](Self::enter) may still be called, for the rest of a response's body.
+    fn finish(&self, outcome: &Outcome<'_>);
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome<'a> {
+    /// There was a response. For an incoming request its body is sent, for an outgoing one its head is there.
+    #[non_exhaustive]
+    Completed {
+        /// The status code of the response.
+        status: u16,
+    },
+    /// There was no response, or its body broke off.
+    #[non_exhaustive]
+    Failed {
+        /// The kind of the failure, such as `timeout`, `connect` or `body`.
+        kind: &'a str,
+    },
+}
+
+/// What a recorder can ask of a request that this service answers.
+pub trait IncomingRequest {
+    /// Returns the method. It is arbitrary client input: see [`known_method`](known_method).
+    fn method(&self) -> &str;
+
+    /// Returns the pattern of the route, such as `/users/{id}`, if it is known.
+    fn route(&self) -> Option<Cow<'_, str>>;
+
+    /// Returns the absolute URL. It may have secrets: see [`redact_url`](crate::hop::redact_url).
+    fn url(&self) -> String;
+}
+
+/// What a recorder can ask of a request that this service makes.
+pub trait OutgoingRequest {
+    /// Returns the method.
+    fn method(&self) -> &str;
+
+    /// Returns the absolute URL. It may have secrets: see [`redact_url`](crate::hop::redact_url).
+    fn url(&self) -> Cow<'_, str>;
+}

@@ -1,0 +1,62 @@
+//! Removes secrets from URLs.
+
+use std::borrow::Cow;
+
+/// Removes credentials, query and fragment from a URL, for logs and for spans that are sent.
+///
+/// ```
+/// use tracehop::hop::redact_url;
+///
+/// let url = "https://user:hush@api.example.com:8443/stock?token=hush#hush";
+/// assert_eq!(redact_url(url), "https://api.example.com:8443/stock");
+/// ```
+pub fn redact_url(url: &str) -> Cow<'_, str> {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    // A colon behind a slash is one of the path.
+    let behind_scheme = match url.find([':', '/']) {
+        Some(at) if url[at..].starts_with(':') => at + 1,
+        _ => 0,
+    };
+    let (scheme, rest) = url.split_at(behind_scheme);
+    let Some(rest) = rest.strip_prefix("//") else {
+        // A URL with a scheme and no authority, such as `data:`, may have a secret in its path.
+        return Cow::Borrowed(if scheme.is_empty() { url } else { scheme });
+    };
+    // Browsers end the authority at a backslash as well.
+    let end = rest.find(['/', '\\']).unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => Cow::Owned([scheme, "//", &rest[at + 1..]].concat()),
+        None => Cow::Borrowed(url),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_keep_no_secrets() {
+        for (url, expected) in [
+            ("https://example.com", "https://example.com"),
+            ("https://example.com/a/b@c", "https://example.com/a/b@c"),
+            ("https://example.com?q=1", "https://example.com"),
+            ("https://example.com#f?g", "https://example.com"),
+            ("https://a:b@example.com:1/p?q#f", "https://example.com:1/p"),
+            ("https://a@b@example.com", "https://example.com"),
+            ("http://[::1]:80/x?y", "http://[::1]:80/x"),
+            ("https://a:b@example.com\\@c", "https://example.com\\@c"),
+            ("/path?q=1", "/path"),
+            ("/a:b://c@d", "/a:b://c@d"),
+            ("//user:hush@example.com/a", "//example.com/a"),
+            ("data:text/plain,hush", "data:"),
+            ("data:text/plain,https://hush", "data:"),
+            ("https:user:hush@example.com", "https:"),
+            ("https:\\\\user:hush@example.com", "https:"),
+            ("file:///a?b", "file:///a"),
+            ("unix://hush@a%7Fb/%0a?hush", "unix://a%7Fb/%0a"),
+            ("", ""),
+        ] {
+            assert_eq!(redact_url(url), expected);
+        }
+    }
+}

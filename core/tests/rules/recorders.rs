@@ -1,0 +1,623 @@
+//! A recorder of a third party: what it sees, and in which order.
+
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use tracehop::hop::{ClientHop, InHop, ServerHop, TraceChoice, continue_request, name_by_route};
+use tracehop::recorder::{
+    IncomingRequest, Outcome, OutgoingRequest, Recorder, RecorderScope, Recording,
+};
+use tracehop::wire::SentryTrace;
+use tracehop::{NotContinued, PropagationContext, Propagator, PropagatorBuilder, SpanPosition};
+
+use crate::{Call, Headers, SPAN_ID, TRACE_ID, URL, incoming, received, value};
+
+/// What happened, one line each.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    fn add(&self, line: impl Into<String>) {
+        self.0.lock().unwrap().push(line.into());
+    }
+
+    /// Returns the lines since the last call.
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+/// Returns the position of a context, `none` if there is no context.
+fn position(context: Option<&PropagationContext>) -> String {
+    context.map_or("none".to_owned(), |context| {
+        format!("{}-{}", context.trace_id(), context.span_id())
+    })
+}
+
+fn current_position() -> String {
+    position(PropagationContext::current().as_ref())
+}
+
+/// Logs all calls.
+#[derive(Clone, Default)]
+struct Logging {
+    name: &'static str,
+    log: Log,
+    /// The span of its own that the recorder moves the context to.
+    moves_to: Option<SentryTrace>,
+    needs_position: bool,
+}
+
+impl Logging {
+    fn new(name: &'static str, log: &Log) -> Self {
+        Self { name, log: log.clone(), ..Self::default() }
+    }
+
+    fn start(&self, context: Option<&PropagationContext>, request: &str) -> Box<dyn Recording> {
+        let Self { name, log, moves_to, needs_position } = self.clone();
+        log.add(format!("{name}: start {request} at {}", position(context)));
+        let moved = moves_to.zip(context).map(|(to, context)| {
+            let depth = Depth { name, log: log.clone() };
+            context.at_span(SpanPosition::new(to)).with_scope(Arc::new(depth))
+        });
+        Box::new(LoggingOne { name, log, moved, needs_position })
+    }
+}
+
+impl Recorder for Logging {
+    fn start_incoming(
+        &self,
+        context: &PropagationContext,
+        request: &dyn IncomingRequest,
+    ) -> Option<Box<dyn Recording>> {
+        Some(self.start(Some(context), request.method()))
+    }
+
+    fn start_outgoing(
+        &self,
+        context: Option<&PropagationContext>,
+        request: &dyn OutgoingRequest,
+    ) -> Option<Box<dyn Recording>> {
+        Some(self.start(context, &request.url()))
+    }
+
+    fn for_worker(&self) -> Option<Arc<dyn Recorder>> {
+        self.log.add(format!("{}: worker", self.name));
+        None
+    }
+}
+
+struct LoggingOne {
+    name: &'static str,
+    log: Log,
+    moved: Option<PropagationContext>,
+    needs_position: bool,
+}
+
+impl LoggingOne {
+    fn add(&self, line: &str) {
+        self.log.add(format!("{}: {line}", self.name));
+    }
+}
+
+impl Recording for LoggingOne {
+    fn context(&self) -> Option<&PropagationContext> {
+        self.moved.as_ref()
+    }
+
+    fn enter(&self, work: &mut dyn FnMut()) {
+        self.add(&format!("enter in {}", current_position()));
+        work();
+        self.add("leave");
+    }
+
+    fn needs_position_in_request(&self) -> bool {
+        self.needs_position
+    }
+
+    fn set_route(&self, method: &str, pattern: &str) {
+        self.add(&format!("route {method} {pattern}"));
+    }
+
+    fn set_status(&self, status: u16) {
+        self.add(&format!("status {status}"));
+    }
+
+    fn finish(&self, outcome: &Outcome<'_>) {
+        self.add(&match outcome {
+            Outcome::Completed { status, .. } => format!("completed {status}"),
+            Outcome::Failed { kind, .. } => format!("failed {kind}"),
+            other => panic!("{other:?}"),
+        });
+    }
+}
+
+impl Drop for LoggingOne {
+    fn drop(&mut self) {
+        self.add("drop");
+    }
+}
+
+/// The environment that moved contexts carry.
+struct Depth {
+    name: &'static str,
+    log: Log,
+}
+
+impl RecorderScope for Depth {
+    fn enter(&self, work: &mut dyn FnMut()) {
+        self.log.add(format!("{}: scope in {}", self.name, current_position()));
+        work();
+    }
+}
+
+/// Logs the spans of the library.
+#[cfg(feature = "tracing")]
+mod spans {
+    use std::fmt::{Debug, Write as _};
+
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::Log;
+
+    struct Fields(String);
+
+    impl Visit for Fields {
+        fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+            write!(self.0, " {field}={value:?}").unwrap();
+        }
+    }
+
+    impl Subscriber for Log {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.is_span() && metadata.target() == "tracehop"
+        }
+
+        fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+            let mut fields = Fields(format!("span: {}", attributes.metadata().name()));
+            attributes.record(&mut fields);
+            self.add(fields.0);
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, values: &Record<'_>) {
+            let mut fields = Fields("span: record".to_owned());
+            values.record(&mut fields);
+            self.add(fields.0);
+        }
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, _: &Event<'_>) {}
+
+        fn enter(&self, _: &Id) {
+            self.add(format!("span: enter in {}", super::current_position()));
+        }
+
+        fn exit(&self, _: &Id) {
+            self.add("span: leave");
+        }
+
+        fn try_close(&self, _: Id) -> bool {
+            self.add("span: drop");
+            true
+        }
+    }
+}
+
+/// Calls a function with a subscriber that logs the spans of the library, if the feature is on.
+fn with_log<R>(log: &Log, f: impl FnOnce() -> R) -> R {
+    #[cfg(feature = "tracing")]
+    return tracing::subscriber::with_default(log.clone(), f);
+    #[cfg(not(feature = "tracing"))]
+    {
+        let _ = log;
+        f()
+    }
+}
+
+/// Removes the lines of log spans, unless the feature is on.
+fn expected<const N: usize>(lines: [&str; N]) -> Vec<String> {
+    let is_expected = |line: &&str| cfg!(feature = "tracing") || !line.starts_with("span: ");
+    lines.into_iter().filter(is_expected).map(str::to_owned).collect()
+}
+
+fn options() -> PropagatorBuilder {
+    Propagator::builder().traces_sample_rate(1.0)
+}
+
+fn start(propagator: &Propagator, request: &dyn IncomingRequest) -> ServerHop {
+    ServerHop::start(propagator, None, &Headers::new(), request)
+}
+
+#[test]
+fn recorders_enclose_the_log_span_and_the_context() {
+    let log = Log::default();
+    let propagator = options()
+        .recorder(Logging::new("outer", &log))
+        .recorder(Logging::new("inner", &log))
+        .build()
+        .unwrap();
+    with_log(&log, || {
+        let hop = start(&propagator, &received("GET", None));
+        let inside = position(Some(hop.context()));
+        log.take();
+        hop.run(|| log.add(format!("handler in {}", current_position())));
+        assert_eq!(
+            log.take(),
+            expected([
+                "outer: enter in none",
+                "inner: enter in none",
+                "span: enter in none",
+                &format!("handler in {inside}"),
+                "span: leave",
+                "inner: leave",
+                "outer: leave",
+            ])
+        );
+        assert_eq!(current_position(), "none");
+        hop.finish();
+        drop(hop);
+        assert_eq!(
+            log.take(),
+            expected([
+                "inner: completed 0",
+                "outer: completed 0",
+                "outer: drop",
+                "inner: drop",
+                "span: drop",
+            ])
+        );
+    });
+}
+
+#[test]
+fn futures_and_bodies_work_and_drop_inside_recorders() {
+    struct Body(Log);
+
+    impl Drop for Body {
+        fn drop(&mut self) {
+            self.0.add(format!("body dropped in {}", current_position()));
+        }
+    }
+
+    let log = Log::default();
+    let propagator = options().recorder(Logging::new("r", &log)).build().unwrap();
+    let hop = start(&propagator, &received("GET", None));
+    let inside = position(Some(hop.context()));
+    log.take();
+    let mut body = Box::pin(InHop::new(Body(log.clone()), hop));
+    assert_eq!(body.as_mut().work(|_| current_position()).as_ref(), Some(&inside));
+    assert_eq!(log.take(), ["r: enter in none", "r: leave"]);
+    drop(body);
+    let dropped = format!("body dropped in {inside}");
+    // The client is gone: there is no outcome.
+    assert_eq!(log.take(), ["r: enter in none", &dropped, "r: leave", "r: drop"]);
+
+    let mut body =
+        Box::pin(InHop::new(Body(log.clone()), start(&propagator, &received("GET", None))));
+    let hop = body.as_mut().take_hop().unwrap();
+    assert!(body.value().is_none() && body.as_mut().work(|_| ()).is_none());
+    drop(body);
+    log.take();
+    hop.finish();
+    assert_eq!(log.take(), ["r: completed 0"]);
+}
+
+#[test]
+fn endings_are_told_once_and_drops_are_cancellations() {
+    let log = Log::default();
+    let propagator = options().recorder(Logging::new("r", &log)).build().unwrap();
+    let server: &[(fn(ServerHop), &[&str])] = &[
+        (|hop| hop.finish(), &["r: status 204", "r: completed 204"]),
+        (|hop| hop.fail_body(), &["r: status 204", "r: failed body"]),
+        (|hop| hop.finish_with_error(500), &["r: status 204", "r: status 500", "r: completed 500"]),
+        (drop, &["r: status 204"]),
+        (
+            |hop| {
+                hop.fail_body();
+                hop.finish();
+            },
+            &["r: status 204", "r: failed body"],
+        ),
+    ];
+    for (index, (end, lines)) in server.iter().enumerate() {
+        let request = received("GET", None);
+        let mut hop = start(&propagator, &request);
+        log.take();
+        hop.respond(204, &NoHeaders, &request, false);
+        end(hop);
+        assert_eq!(log.take(), [*lines, &["r: drop"]].concat(), "row {index}");
+    }
+    let client: &[(fn(ClientHop<'_>), &[&str])] = &[
+        (|hop| hop.finish(503), &["r: status 503", "r: completed 503"]),
+        (|hop| hop.fail("timeout"), &["r: failed timeout"]),
+        (|hop| drop(hop), &[]),
+    ];
+    for (index, (end, lines)) in client.iter().enumerate() {
+        let hop = ClientHop::start(&propagator, None, || propagator.start_new_trace(), &Call(URL));
+        log.take();
+        end(hop);
+        assert_eq!(log.take(), [*lines, &["r: drop"]].concat(), "row {index}");
+    }
+}
+
+struct NoHeaders;
+
+impl tracehop::hop::ResponseHeaders for NoHeaders {
+    fn lines(&self, _: &'static str) -> impl Iterator<Item = &[u8]> {
+        std::iter::empty()
+    }
+}
+
+#[test]
+fn panics_in_handlers_are_cancellations() {
+    let log = Log::default();
+    let propagator = options().recorder(Logging::new("r", &log)).build().unwrap();
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        start(&propagator, &received("GET", None)).run(|| panic!("on purpose"))
+    }));
+    assert!(panic.is_err());
+    assert_eq!(current_position(), "none");
+    let lines = log.take();
+    assert_eq!(lines[1..], ["r: enter in none", "r: drop"]);
+}
+
+#[test]
+fn recorders_can_move_the_context_to_their_own_span() {
+    let same: SentryTrace = format!("{TRACE_ID}-0000000000000001-0").parse().unwrap();
+    let other: SentryTrace = "11111111111111111111111111111111-0000000000000001-0".parse().unwrap();
+    for (to, reason) in [(same, None), (other, Some(&NotContinued::OtherTransaction))] {
+        let log = Log::default();
+        let mover = Logging { moves_to: Some(to), ..Logging::new("mover", &log) };
+        let propagator = Propagator::builder()
+            .recorder(mover)
+            .recorder(Logging::new("next", &log))
+            .build()
+            .unwrap();
+        let moved = format!("{}-{}", to.trace_id, to.span_id);
+        with_log(&log, || {
+            let headers = incoming("", "sentry-sample_rand=0.5");
+            let hop =
+                ServerHop::start(&propagator, None, &headers, &received("GET", Some("/users")));
+            let lines = log.take();
+            let before = lines[0].strip_prefix("mover: start GET at ").unwrap();
+            assert!(before.starts_with(TRACE_ID) && before != moved, "{before}");
+            assert_eq!(lines[1], format!("next: start GET at {moved}"));
+            #[cfg(feature = "tracing")]
+            assert_eq!(
+                lines[2],
+                format!(
+                    "span: http.server trace_id={} span_id={} method=\"GET\" route=\"/users\"",
+                    to.trace_id, to.span_id
+                )
+            );
+
+            let context = hop.context();
+            assert_eq!(position(Some(context)), moved);
+            assert_eq!(context.not_continued(), reason);
+            assert_eq!(context.sampled(), Some(false));
+            assert_eq!(context.trace_data().sentry_trace(), to.to_string());
+            assert_eq!(hop.run(current_position), moved);
+            log.take();
+
+            // A job on another thread enters the environment that the context carries.
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    context.in_scope(|| assert_eq!(current_position(), moved));
+                    context.child().in_scope(|| assert_ne!(current_position(), moved));
+                    context.clone().without_scope().in_scope(|| ());
+                });
+            });
+            assert_eq!(log.take(), ["mover: scope in none"; 2]);
+        });
+    }
+}
+
+#[test]
+fn moved_spans_are_the_parents_of_outgoing_requests() {
+    let to: SentryTrace = format!("{TRACE_ID}-0000000000000001-1").parse().unwrap();
+    let log = Log::default();
+    let recorder = Logging { moves_to: Some(to), ..Logging::new("r", &log) };
+    let propagator = Propagator::builder().recorder(recorder).build().unwrap();
+    let context = propagator.continue_trace(&incoming("-1", "sentry-sample_rand=0.5"));
+    let choice = Some(TraceChoice::Given(context.clone()));
+    let hop = ClientHop::start(&propagator, choice, || panic!("a trace was given"), &Call(URL));
+    let mut request = Headers::new();
+    hop.inject(&mut request);
+    assert_eq!(value(&request, "sentry-trace"), Some(&*to.to_string()));
+    assert_eq!(value(&request, "baggage"), Some("sentry-sample_rand=0.5"));
+    // The position of the caller is not moved.
+    assert_ne!(context.span_id(), to.span_id);
+    let started = format!("r: start {URL} at {}", position(Some(&context)));
+    assert_eq!(log.take(), [&started, "r: enter in none", "r: leave"]);
+}
+
+#[test]
+fn outgoing_requests_are_polled_inside_recorders() {
+    let log = Log::default();
+    let propagator = options().recorder(Logging::new("r", &log)).build().unwrap();
+    with_log(&log, || {
+        let context = propagator.start_new_trace();
+        let at = position(Some(&context));
+        context.in_scope(|| {
+            let hop =
+                ClientHop::start(&propagator, None, || panic!("a trace is current"), &Call(URL));
+            log.take();
+            let mut polls = 0;
+            let request = std::future::poll_fn(|_| {
+                log.add("poll");
+                polls += 1;
+                if polls == 2 { Poll::Ready(polls) } else { Poll::Pending }
+            });
+            let mut future = pin!(hop.around(request));
+            let mut waiting = Context::from_waker(Waker::noop());
+            assert!(future.as_mut().poll(&mut waiting).is_pending());
+            assert_eq!(future.as_mut().poll(&mut waiting), Poll::Ready(2));
+        });
+        let inside = format!("r: enter in {at}");
+        let span = format!("span: enter in {at}");
+        let once = [&*inside, &span, "poll", "span: leave", "r: leave"];
+        let lines = log.take();
+        let twice = [expected(once), expected(once), expected(["r: drop", "span: drop"])].concat();
+        assert_eq!(lines, twice);
+    });
+}
+
+#[test]
+fn requests_without_a_trace_have_no_context() {
+    let log = Log::default();
+    let propagator = options().recorder(Logging::new("r", &log)).build().unwrap();
+    with_log(&log, || {
+        let current = propagator.start_new_trace();
+        current.in_scope(|| {
+            let call = Call("https://user:hush@api.example.com/stock?token=hush");
+            let choice = Some(TraceChoice::Without);
+            let hop = ClientHop::start(&propagator, choice, || panic!("no trace"), &call);
+            let started = format!("r: start {} at none", call.0);
+            // The log has no secrets of the URL.
+            let span = format!("span: http.client method=\"GET\" url={URL:?}");
+            assert_eq!(log.take(), expected([&started, &span]));
+            assert!(!hop.propagates_to(URL));
+            assert!(hop.carried_trace().is_none());
+            let mut request = Headers::new();
+            hop.inject(&mut request);
+            assert!(request.is_empty());
+            hop.finish(200);
+        });
+    });
+}
+
+#[test]
+fn traces_are_recorded_once_for_each_request() {
+    let log = Log::default();
+    let propagator = options().recorder(Logging::new("r", &log)).build().unwrap();
+    let request = received("GET", None);
+    let outer = start(&propagator, &request);
+    assert_eq!(log.take().len(), 1);
+    // The same middleware further in, which finds the context with the request.
+    let known = Some(outer.context().clone());
+    let inner = ServerHop::start(&propagator, known.clone(), &incoming("-1", ""), &request);
+    assert_eq!(inner.context().span_id(), outer.context().span_id());
+    let found = continue_request(&propagator, known.clone(), &incoming("-1", ""), &request);
+    assert_eq!(found.span_id(), outer.context().span_id());
+    inner.finish();
+    drop(inner);
+    assert_eq!(log.take(), Vec::<String>::new());
+
+    // The middleware of another propagator has a trace of its own.
+    let other = options().recorder(Logging::new("other", &log)).build().unwrap();
+    let hop = ServerHop::start(&other, known, &incoming("-1", ""), &request);
+    assert_eq!(hop.context().parent_span_id().unwrap().to_string(), SPAN_ID);
+    let started = format!("other: start GET at {}", position(Some(hop.context())));
+    assert_eq!(log.take(), [started]);
+}
+
+#[test]
+fn routes_reach_recordings_while_the_request_lives() {
+    let log = Log::default();
+    let propagator = options().recorder(Logging::new("r", &log)).build().unwrap();
+    let request = received("EVIL", Some("/users/{id}"));
+    let mut hop = start(&propagator, &request);
+    let context = hop.context().clone();
+    log.take();
+    name_by_route(&context, &received("EVIL", Some("/users/{name}")));
+    name_by_route(&context.child(), &received("EVIL", None));
+    hop.respond(404, &NoHeaders, &request, false);
+    let lines = ["r: route EVIL /users/{name}", "r: route EVIL /users/{id}", "r: status 404"];
+    assert_eq!(log.take(), lines);
+    // Unknown methods are arbitrary client input, and name nothing.
+    assert_eq!(context.transaction(), None);
+    drop(hop);
+    log.take();
+    name_by_route(&context, &request);
+    assert_eq!(log.take(), Vec::<String>::new());
+}
+
+#[test]
+fn one_recorder_can_ask_for_the_position_in_the_request() {
+    for (first, second) in [(false, false), (true, false), (false, true)] {
+        let log = Log::default();
+        let recorder = |needs_position| Logging { needs_position, ..Logging::new("r", &log) };
+        let options = options().org_id(7).recorder(recorder(first)).recorder(recorder(second));
+        let mut headers = incoming("-1", "a=1,sentry-org_id=7");
+        let request = received("GET", None);
+        let hop = ServerHop::start(&options.build().unwrap(), None, &headers, &request);
+        assert_eq!(hop.needs_position_in_request(), first || second);
+        hop.inject_position(&mut headers);
+        let ours = hop.context().trace_data().sentry_trace().to_owned();
+        assert_eq!(value(&headers, "sentry-trace"), Some(&*ours));
+        assert_eq!(value(&headers, "baggage"), Some("a=1,sentry-org_id=7"));
+    }
+    let without = Propagator::builder().build().unwrap();
+    assert!(!start(&without, &received("GET", None)).needs_position_in_request());
+}
+
+#[test]
+fn recorders_are_asked_once_for_each_worker() {
+    #[derive(Default)]
+    struct Workers(Log);
+
+    impl Recorder for Workers {
+        fn for_worker(&self) -> Option<Arc<dyn Recorder>> {
+            Some(Arc::new(Logging::new("worker", &self.0)))
+        }
+    }
+
+    let log = Log::default();
+    let propagator = options()
+        .recorder(Logging::new("shared", &log))
+        .recorder(Workers(log.clone()))
+        .build()
+        .unwrap();
+    start(&propagator, &received("GET", None)).finish();
+    assert!(log.take().iter().all(|line| line.starts_with("shared: ")));
+    let of_worker = ServerHop::propagator_for_worker(&propagator);
+    assert_eq!(log.take(), ["shared: worker"]);
+    let hop = start(&of_worker, &received("GET", None));
+    let at = position(Some(hop.context()));
+    let started = ["shared", "worker"].map(|name| format!("{name}: start GET at {at}"));
+    assert_eq!(log.take(), started);
+    assert!(propagator.is_propagator_of(hop.context()));
+}
+
+#[test]
+fn handlers_run_once_whatever_a_recorder_does() {
+    struct Calls(usize);
+
+    impl Recorder for Calls {
+        fn start_incoming(
+            &self,
+            _: &PropagationContext,
+            _: &dyn IncomingRequest,
+        ) -> Option<Box<dyn Recording>> {
+            Some(Box::new(Self(self.0)))
+        }
+    }
+
+    impl Recording for Calls {
+        fn enter(&self, work: &mut dyn FnMut()) {
+            (0..self.0).for_each(|_| work());
+        }
+
+        fn finish(&self, _: &Outcome<'_>) {}
+    }
+
+    impl RecorderScope for Calls {
+        fn enter(&self, work: &mut dyn FnMut()) {
+            Recording::enter(self, work);
+        }
+    }
+
+    for calls in 0..3 {
+        let propagator = options().recorder(Calls(calls)).recorder(Calls(calls)).build().unwrap();
+        let hop = start(&propagator, &received("GET", None));
+        let mut called = 0;
+        hop.run(|| called += 1);
+        hop.context().clone().with_scope(Arc::new(Calls(calls))).in_scope(|| called += 1);
+        assert_eq!(called, 2, "{calls} calls");
+    }
+}
