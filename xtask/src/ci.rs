@@ -10,12 +10,13 @@ use crate::fuzz::Fuzz;
 use crate::interop::Interop;
 use crate::minimum_rust::MinimumRust;
 use crate::process::Process;
+use crate::public_api::PublicApi;
 use crate::steps::Steps;
 use crate::test::Test;
 use crate::weight::Weight;
 use crate::workspace::Workspace;
 
-/// Run all checks: format, lints, documentation, tests and packaging.
+/// Run all checks: format, lints, documentation, public API, tests and packaging.
 #[derive(Debug, Args)]
 pub(crate) struct Ci {
     #[command(flatten)]
@@ -28,6 +29,7 @@ impl Ci {
         let mut steps = Steps::default();
         add_components(&mut steps, &workspace);
         add_lints(&mut steps, &workspace);
+        steps.function("public API", "cargo xtask public-api", || PublicApi::default().run());
         steps.function("weight of the adapters", "cargo xtask weight", || Weight::default().run());
         steps.function("minimum Rust", "cargo xtask minimum-rust", || MinimumRust {}.run());
         self.test.add_to(&mut steps, &workspace);

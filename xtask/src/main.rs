@@ -18,6 +18,7 @@ mod interrupt;
 mod manifests;
 mod minimum_rust;
 mod process;
+mod public_api;
 mod readme;
 mod service;
 mod shop;
@@ -54,6 +55,7 @@ enum Chore {
     Simulate(simulate::Simulate),
     Weight(weight::Weight),
     MinimumRust(minimum_rust::MinimumRust),
+    PublicApi(public_api::PublicApi),
 }
 
 impl Chore {
@@ -69,6 +71,7 @@ impl Chore {
             Self::Simulate(chore) => chore.run(),
             Self::Weight(chore) => chore.run(),
             Self::MinimumRust(chore) => chore.run(),
+            Self::PublicApi(chore) => chore.run(),
         }
     }
 }

@@ -10,9 +10,6 @@ use crate::simulate::Simulate;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
 
-/// The library that the other crates are built on.
-const CORE: &str = "tracehop";
-
 /// Run all tests: of the crates, of the documentation, and of the demo.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Test {
@@ -33,10 +30,12 @@ impl Test {
             "tests, all features",
             workspace.cargo(["test", "--workspace", "--all-features"]),
         );
-        steps.command(
-            format!("tests of {CORE}, default features"),
-            workspace.cargo(["test", "--package", CORE]),
-        );
+        for package in workspace.published() {
+            steps.command(
+                format!("tests of {}, default features", package.name),
+                workspace.cargo(["test", "--package", &package.name]),
+            );
+        }
         let simulate = Simulate::short();
         steps.function("simulation", simulate.command_line(), move || simulate.run());
         steps.function("demo over HTTP", "cargo xtask demo --once --browser http", || {

@@ -20,6 +20,8 @@ pub(crate) struct Workspace {
 pub(crate) struct Member {
     pub(crate) name: String,
     pub(crate) published: bool,
+    /// The path of its `Cargo.toml`.
+    pub(crate) manifest: PathBuf,
     /// All features but `default`, those of optional dependencies included.
     pub(crate) features: Vec<String>,
 }
@@ -76,6 +78,7 @@ impl Member {
         Self {
             name: package.name.to_string(),
             published: is_published(package),
+            manifest: package.manifest_path.clone().into_std_path_buf(),
             features: features.filter(|name| *name != "default").cloned().collect(),
         }
     }
