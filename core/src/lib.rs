@@ -98,7 +98,7 @@ pub use context::{InTrace, NotContinued, PropagationContext, SpanPosition, Trace
 pub use dsc::DynamicSamplingContext;
 pub use propagator::{BuildError, BuildErrorKind, Dsn, DsnError, Propagator, PropagatorBuilder};
 pub use sampling::{SampleError, SampleRand, SampleRate, SamplingContext};
-pub use targets::{RequestUrl, Target, TargetError, TracePropagationTargets};
+pub use targets::{RequestUrl, Target, TargetError};
 pub use wire::{IdError, SpanId, TraceId};
 
 /// Compiles the examples of the crate's README.

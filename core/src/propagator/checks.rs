@@ -68,7 +68,11 @@ impl PropagatorBuilder {
         let mut recorders = self.recorders;
         #[cfg(feature = "tracing")]
         recorders.push(Arc::new(crate::recorder::LogSpans));
-        Ok(Propagator { options: Arc::new(options), recorders: recorders.into() })
+        Ok(Propagator {
+            options: Arc::new(options),
+            dsn: dsn.map(Arc::new),
+            recorders: recorders.into(),
+        })
     }
 }
 
@@ -90,7 +94,7 @@ fn check_rate(Given { by, value }: Given<f64>) -> Result<SampleRate, BuildError>
 }
 
 fn targets(targets: Vec<Target>) -> Result<TracePropagationTargets, BuildError> {
-    TracePropagationTargets::compile(targets).map_err(|(target, error)| {
+    TracePropagationTargets::new(targets).map_err(|(target, error)| {
         let kind = BuildErrorKind::Target(error);
         BuildError::new("trace_propagation_targets", target.as_str(), kind)
     })

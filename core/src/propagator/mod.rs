@@ -44,6 +44,7 @@ use crate::recorder::Recorder;
 #[derive(Clone)]
 pub struct Propagator {
     options: Arc<Options>,
+    dsn: Option<Arc<Dsn>>,
     /// From the outermost to the innermost.
     recorders: Arc<[Arc<dyn Recorder>]>,
 }
@@ -89,6 +90,11 @@ impl Propagator {
         Arc::ptr_eq(&self.options, context.options())
     }
 
+    /// Returns the DSN of the options.
+    pub fn dsn(&self) -> Option<&Dsn> {
+        self.dsn.as_deref()
+    }
+
     pub(crate) fn options(&self) -> &Options {
         &self.options
     }
@@ -103,7 +109,7 @@ impl Propagator {
         let recorders = recorders
             .map(|recorder| recorder.for_worker().unwrap_or_else(|| Arc::clone(recorder)))
             .collect();
-        Self { options: Arc::clone(&self.options), recorders }
+        Self { options: Arc::clone(&self.options), dsn: self.dsn.clone(), recorders }
     }
 }
 

@@ -150,7 +150,7 @@ pub enum Outcome<'a> {
 
 /// What a recorder can ask of a request that this service answers.
 pub trait IncomingRequest {
-    /// Returns the method. It is arbitrary client input: see [`known_method`](known_method).
+    /// Returns the method. It is arbitrary client input: see [`known_method`].
     fn method(&self) -> &str;
 
     /// Returns the pattern of the route, such as `/users/{id}`, if it is known.

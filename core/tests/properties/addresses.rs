@@ -1,11 +1,12 @@
 use proptest::prelude::*;
-use tracehop::{Dsn, Propagator, Target, TracePropagationTargets};
+use tracehop::{Dsn, Propagator, Target};
 use url::Url;
 
 use crate::config;
 
 fn matches(target: Target, url: &str) -> bool {
-    TracePropagationTargets::new([target]).is_ok_and(|targets| targets.matches(url))
+    let propagator = Propagator::builder().trace_propagation_targets([target]).build();
+    propagator.is_ok_and(|propagator| propagator.start_new_trace().propagates_to(url))
 }
 
 proptest! {
@@ -25,7 +26,9 @@ proptest! {
         assert_eq!(dsn.public_key(), &key);
         assert_eq!(dsn.host(), &host);
         assert_eq!(dsn.org_id(), Some(org.as_str()));
-        let context = Propagator::builder().dsn(text).build().unwrap().start_new_trace();
+        let propagator = Propagator::builder().dsn(text).build().unwrap();
+        assert_eq!(propagator.dsn(), Some(&dsn));
+        let context = propagator.start_new_trace();
         assert_eq!(context.dsc().public_key().as_deref(), Some(key.as_str()));
         assert_eq!(context.dsc().org_id().as_deref(), Some(org.as_str()));
     }
