@@ -65,6 +65,12 @@
 //! With the feature `tracing` each request has a [span in the logs](tracehop#log-spans). With the recorder of
 //! `tracehop-sentry` on the propagator, each request has a transaction of Sentry's SDK, and its errors are in the trace.
 //!
+//! # In one file with tracehop-reqwest
+//!
+//! Both crates have a `TracePropagation`. Import neither, and name them by their crates:
+//! `tracehop_actix::TracePropagation::new(propagator.clone())` wraps the App,
+//! `tracehop_reqwest::TracePropagation::new(propagator)` goes into the client.
+//!
 //! # Features
 //!
 //! No feature is on by default. To turn on other features of [`tracehop`], such as `serde`, depend on it as well.

@@ -58,6 +58,12 @@
 //! [reqwest-retry](https://docs.rs/reqwest-retry) each attempt has a span of its own, in front of it all attempts
 //! have one.
 //!
+//! # In one file with tracehop-actix
+//!
+//! Both crates have a `TracePropagation`. Import neither, and name them by their crates:
+//! `tracehop_actix::TracePropagation::new(propagator.clone())` wraps the App,
+//! `tracehop_reqwest::TracePropagation::new(propagator)` goes into the client.
+//!
 //! # Features
 //!
 //! No feature is on by default. To turn on other features of [`tracehop`], such as `serde`, depend on it as well.

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_names_no_program_is_an_error() {
+    fn variables_without_a_program_are_errors() {
         let error = find_in(&[("CHROME", "/opt/chrome")], &["chromium"]).unwrap_err();
         assert_eq!(error.to_string(), "CHROME is set to /opt/chrome, which is not a program");
     }

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_compared_with_all_that_it_should_be() {
+    fn every_part_of_a_page_is_compared() {
         let tag = r#"["sentry-trace","x"]"#;
         let said = [Said { tags: vec![vec!["sentry-trace".to_owned(), "x".to_owned()]] }];
         let elements = ["html", "head", "meta", "title", "body"];

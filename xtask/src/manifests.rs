@@ -40,7 +40,7 @@ fn cells(row: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_readmes_table_of_features_is_that_of_the_manifests() {
+fn readme_features_match_the_manifests() {
     let metadata = MetadataCommand::new().no_deps().exec().unwrap();
     let packages = published(&metadata);
     let readme = fs::read_to_string(metadata.workspace_root.join("README.md")).unwrap();
@@ -72,7 +72,7 @@ fn the_readmes_table_of_features_is_that_of_the_manifests() {
 
 /// The limits of crates.io: <https://doc.rust-lang.org/cargo/reference/manifest.html#the-keywords-field>.
 #[test]
-fn a_registry_takes_what_the_manifests_say_of_the_crates() {
+fn manifests_keep_the_limits_of_registries() {
     let metadata = MetadataCommand::new().no_deps().exec().unwrap();
     for (name, package) in published(&metadata) {
         let is_keyword = |keyword: &String| {

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dependency_that_needs_a_newer_rust_is_named() {
+    fn dependencies_with_newer_rust_are_named() {
         let metadata = MetadataCommand::new().features(CargoOpt::AllFeatures).exec().unwrap();
         let packages = dependencies(&metadata).unwrap();
         assert!(packages.iter().any(|package| package.name.as_str() == "actix-web"));

@@ -49,7 +49,7 @@ mod tests {
     const END: &str = "<!-- end of what `cargo xtask shown` prints -->\n";
 
     #[test]
-    fn what_is_between_the_two_lines_is_compared_and_renewed() {
+    fn marked_parts_are_compared_and_renewed() {
         let folder = tempfile::tempdir().unwrap();
         let readme = folder.path().join("README.md");
         fs::write(&readme, format!("before\n{BEGIN}{END}after\n")).unwrap();
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_readme_without_the_lines_is_an_error() {
+    fn readmes_without_markers_are_errors() {
         let folder = tempfile::tempdir().unwrap();
         let readme = folder.path().join("README.md");
         for text in ["", BEGIN, END, &format!("{END}{BEGIN}")] {

@@ -163,7 +163,7 @@ mod tests {
         }
 
         #[test]
-        fn a_service_that_is_not_ready_in_time_is_reported_with_stderr() {
+        fn late_services_are_reported_with_stderr() {
             for close_stdout in ["", "exec >&-;"] {
                 let script = format!("{close_stdout} echo no database >&2; exec sleep 100000");
                 let error = spawn(&script, Duration::from_secs(2)).unwrap_err();

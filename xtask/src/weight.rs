@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_present_package_needs_is_not_new_wherever_else_it_is_needed() {
+    fn dependencies_of_present_packages_are_not_new() {
         let tree = "0adapter v0.1.0 (/adapter)\n\
                     1framework v4.0.0\n\
                     2shared v1.0.0 (proc-macro)\n\
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_the_tree_loses_its_version_alone() {
+    fn lines_of_the_tree_lose_only_versions() {
         assert_eq!(without_version("│   ├── cfg-if v1.0.5 (*)"), "│   ├── cfg-if");
         assert_eq!(without_version("└── tracehop v0.1.0 (/work/core)"), "└── tracehop");
     }

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_empty_publish_list_makes_a_package_unpublished() {
+    fn only_empty_publish_lists_mean_unpublished() {
         let workspace = workspace();
         let names = |member: &Member| member.name.clone();
         let published: Vec<_> = workspace.published().map(names).collect();

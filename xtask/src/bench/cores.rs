@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_started_runs_on_its_core_and_the_starter_everywhere_again() {
+    fn started_commands_keep_to_their_core() {
         let before = usable().unwrap();
         let Some(cores) = Cores::find() else { return };
         let allowed = || {

@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lost_and_what_grows_is_named() {
+    fn lost_and_grown_items_are_named() {
         assert_eq!(services(0.985, 900_000).shortfalls(), [""; 0]);
         assert_eq!(
             services(0.9, 1_500_000).shortfalls(),

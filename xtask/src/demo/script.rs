@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sampling_decision_is_passed_on_and_nothing_else_is_sent() {
+    fn only_the_sampling_decision_is_passed_on() {
         for flag in ["-0", ""] {
             let server = Answers { flag, ..Answers::default() };
             let server = server.start();
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn every_page_load_has_a_span_id_of_its_own() {
+    fn each_page_load_has_its_own_span_id() {
         let server = Answers::default().start();
         load(&server).unwrap();
         load(&server).unwrap();
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_sent_after_a_preflight_that_does_not_allow_it() {
+    fn refused_preflights_send_nothing() {
         let table = [
             ("status", 403, "*", "baggage,sentry-trace", "403"),
             ("origin", 204, "http://elsewhere", "baggage,sentry-trace", "not http://127.0.0.1:"),
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_that_a_script_may_not_read_is_an_error() {
+    fn unreadable_responses_are_errors() {
         let (message, requests) =
             load_error(Answers { stock_allow_origin: "http://elsewhere", ..Answers::default() });
         assert!(message.contains("the script may not read"), "{message}");
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn an_envelope_that_is_not_taken_is_an_error() {
+    fn refused_envelopes_are_errors() {
         for (answers, expected) in [
             (Answers { envelope_status: 400, ..Answers::default() }, "400"),
             (

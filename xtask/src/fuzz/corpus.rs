@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_packed_comes_out_as_it_was() {
+    fn packing_round_trips() {
         let directory = tempfile::tempdir().unwrap();
         let (from, to) = (directory.path().join("from"), directory.path().join("to"));
         let packed = directory.path().join("packed.txt");

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_differs_is_a_fault_with_its_case() {
+    fn differences_are_faults_with_their_case() {
         let mut facts = Facts::default();
         facts.case("sampled", |facts| {
             facts.equal("the trace", "a", "a");
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_case_that_checks_nothing_is_a_fault() {
+    fn cases_without_checks_are_faults() {
         let mut facts = Facts::default();
         facts.case("empty", |_| Ok(()));
         assert_eq!(facts.faults(), ["empty: nothing was checked"]);

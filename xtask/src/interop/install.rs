@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_made_from_this_lock_is_not_made_again() {
+    fn an_unchanged_lock_installs_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let (lock, place) = (folder.path().join("lock"), folder.path().join("place"));
         let made = Cell::new(0);

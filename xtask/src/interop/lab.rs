@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_service_is_told_the_rest_of_the_chain() {
+    fn each_service_gets_the_rest_of_the_chain() {
         let urls = ["http://a", "http://b", "http://c"].map(str::to_owned);
         let expected =
             "http://a/relay?next=http%3A%2F%2Fb%2Frelay%3Fnext%3Dhttp%253A%252F%252Fc%252Frelay";

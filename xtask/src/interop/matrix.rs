@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn signs_say_what_a_peer_can_and_notes_what_it_lacks() {
+    fn cells_have_signs_and_notes() {
         let expected = "\
 |       | calls         | is called     |
 |-------|---------------|---------------|
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_fails_by_its_faults_and_by_checking_nothing() {
+    fn cells_fail_by_faults_and_without_checks() {
         let expected = [
             "two, is called: it is not: false instead of true",
             "three, calls: nothing was checked",

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_is_read_from_its_head_on() {
+    fn chains_are_read_from_their_head() {
         let json =
             r#"{"service":"a","received":{},"next":{"service":"b","received":{},"next":null}}"#;
         let services: Vec<_> = reply(json).flatten().into_iter().map(|it| it.service).collect();
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_did_not_arrive_is_named() {
+    fn missing_headers_are_named() {
         let reply = reply(r#"{"service":"a","received":{"traceparent":"01-a-b-00"},"next":null}"#);
         let error = reply.sentry_trace().unwrap_err().to_string();
         assert_eq!(error, "a got no sentry-trace");

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_its_members_and_the_last_counts() {
+    fn equal_keys_count_with_the_last_value() {
         let list = baggage("a=1,b=2,a=3");
         assert_eq!(members(&[list.clone(), baggage("a=1")]), ["a=1", "a=3", "b=2"].map(baggage));
         let by_member = BTreeMap::from([
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_written_is_not_read_again() {
+    fn unwritten_values_are_not_read_again() {
         let reading =
             |written: &str| Reading { values: Values::new(), written: written.to_owned() };
         let headers = [baggage("a=1"), baggage("sentry-b=1 ")];

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_gets_the_trace_is_named_without_the_key() {
+    fn destinations_are_named_without_keys() {
         let elsewhere = Elsewhere {
             dsn: Some("https://key@o1.ingest.example/42".to_owned()),
             spotlight: Some("1".to_owned()),
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spotlight_that_is_not_wanted_is_not_named() {
+    fn unwanted_spotlights_are_not_named() {
         for no in ["false", "0", " Off "] {
             let elsewhere = Elsewhere { dsn: None, spotlight: Some(no.to_owned()) };
             assert_eq!(elsewhere.about("abc"), [""; 0], "{no:?}");
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_is_told_nothing_that_was_not_asked_for() {
+    fn services_get_only_the_given_options() {
         let mut command = Command::new("x");
         Elsewhere { spotlight: Some("1".to_owned()), dsn: None }.apply_to(&mut command);
         let told = command.get_envs().collect::<Vec<_>>();

@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn no_dynamic_sampling_context_anywhere_is_a_fault_of_each_envelope() {
+    fn envelopes_without_any_dsc_are_faults() {
         let mut trace = whole();
         trace.spans.iter_mut().for_each(|span| span.dsc = None);
         trace.events.iter_mut().for_each(|event| event.dsc = None);

@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_linux_says_of_a_process_is_read() {
+    fn process_figures_of_linux_are_read() {
         assert_eq!(time_on_processor("1234567890 42 7\n"), Some(1_234_567_890));
         assert_eq!(time_on_processor(""), None);
         assert_eq!(resident_bytes("Name:\ta\nVmRSS:\t    7968 kB\n"), Some(8_159_232));

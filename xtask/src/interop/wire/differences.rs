@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_excuses_whom_its_example_shows_to_differ() {
+    fn rows_excuse_only_sdks_that_differ() {
         let table = Differences::read(ROW).unwrap();
         assert!(table.excuse(Peer::Python, &baggage("sentry-b =1")));
         assert!(!table.excuse(Peer::Node, &baggage("sentry-b =1")));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_says_nothing_is_an_error() {
+    fn empty_rows_are_errors() {
         let table = [
             (
                 ROW.replace("' ='", "'x'"),
