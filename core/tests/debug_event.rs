@@ -57,7 +57,7 @@ fn only_malformed_traces_give_a_debug_event() {
         *events.0.lock().unwrap(),
         [format!(
             "tracehop::propagator message=incoming trace not continued \
-             reason=a sentry-trace value has 49 or 51 characters, 1 were found trace_id={trace_id}"
+             reason=a sentry-trace value has 49 to 51 characters, 1 were found trace_id={trace_id}"
         )]
     );
 }

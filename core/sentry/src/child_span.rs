@@ -14,6 +14,7 @@ use crate::ids::{is_recorded, position_of, sdk_span_id, span_id, span_of};
 use crate::registry::Registry;
 use crate::scope::HubScope;
 use crate::status::{span_status, unfinished_status};
+use crate::url_limit::cut;
 
 /// A span of the SDK, and the context at its position: the next service sees the span as its parent.
 ///
@@ -68,10 +69,11 @@ impl ChildSpan {
         url: &str,
     ) -> Option<Self> {
         let redacted = redact_url(url);
-        let description = || [method, " ", &redacted].concat();
+        let (method, redacted) = (known_method(method), cut(&redacted));
+        let description = || [method, " ", redacted].concat();
         let span = Self::start_described(context, Some(registry), "http.client", description)?;
-        span.set_data("http.request.method", known_method(method));
-        if let Ok(parsed) = Url::parse(&redacted) {
+        span.set_data("http.request.method", method);
+        if let Ok(parsed) = Url::parse(redacted) {
             if let Some(host) = parsed.host_str() {
                 span.set_data("server.address", host);
             }
@@ -79,7 +81,7 @@ impl ChildSpan {
                 span.set_data("server.port", port);
             }
         }
-        span.set_data("url", &*redacted);
+        span.set_data("url", redacted);
         Some(span)
     }
 

@@ -47,7 +47,7 @@
 //!
 //! The transaction of an incoming request ends with the response, or with the body if that is a stream of unknown
 //! length; as `cancelled` if the client leaves before. It has the method, the route, and the URL without
-//! credentials, query and fragment, and no headers.
+//! credentials, query and fragment, and no headers. An unknown method is `_OTHER`, and URLs are cut after 2048 bytes.
 //!
 //! The span of an outgoing request, an `http.client`, has the method, the URL without credentials, query and
 //! fragment, and the status. It ends with the head of the response, with the error, or when the caller gives up. A
@@ -122,6 +122,7 @@ mod scope;
 mod status;
 mod transaction;
 mod transport;
+mod url_limit;
 
 pub use child_span::ChildSpan;
 pub use recorder::SentryRecorder;

@@ -12,6 +12,7 @@ use crate::child_span::ChildSpan;
 use crate::registry::Registry;
 use crate::scope::HubScope;
 use crate::transaction::Transaction;
+use crate::url_limit::cut;
 
 /// Records the requests of a propagator with Sentry's SDK: the transaction of each incoming request, a span for each
 /// outgoing request in the trace of a running transaction.
@@ -55,7 +56,7 @@ impl Recorder for SentryRecorder {
         };
         let name = name(request.method(), request.route().as_deref());
         let transaction = self.start_transaction(context, hub, &name, "http.server");
-        transaction.set_data("http.request.method", request.method());
+        transaction.set_data("http.request.method", known_method(request.method()));
         transaction.set_origin("auto.http.tracehop");
         if transaction.is_own() {
             transaction.set_request(described(request));
@@ -99,11 +100,12 @@ fn name(method: &str, route: Option<&str>) -> String {
     route.map_or_else(|| method.to_owned(), |route| [method, " ", route].concat())
 }
 
-/// Describes a request without the parts of its URL that may be secrets. The host is client input.
+/// Describes a request without the parts of its URL that may be secrets. Host, path and method are client input.
 fn described(request: &dyn IncomingRequest) -> Request {
+    let url = request.url();
     Request {
-        url: redact_url(&request.url()).parse().ok(),
-        method: Some(request.method().to_owned()),
+        url: cut(&redact_url(&url)).parse().ok(),
+        method: Some(known_method(request.method()).to_owned()),
         ..Request::default()
     }
 }

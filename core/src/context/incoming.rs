@@ -11,8 +11,15 @@ use crate::wire::{SentryTrace, SentryTraceError, Traceparent, TraceparentError, 
 /// An incoming trace that is continued.
 pub(crate) struct Incoming {
     pub(crate) sentry_trace: SentryTrace,
-    pub(crate) tracestate: Option<Tracestate>,
+    pub(crate) w3c: W3c,
     pub(crate) dsc: DynamicSamplingContext,
+}
+
+/// What is kept of a `traceparent` of the same trace, and handed on with the next one.
+#[derive(Default)]
+pub(crate) struct W3c {
+    pub(crate) random_trace_id: bool,
+    pub(crate) tracestate: Option<Tracestate>,
 }
 
 impl Incoming {
@@ -23,21 +30,26 @@ impl Incoming {
     ) -> Result<Self, NotContinued> {
         let sentry_trace = SentryTrace::parse_lines(carrier.extract(Field::SentryTrace))
             .map_err(NotContinued::SentryTrace)?;
-        let (sentry_trace, tracestate) = match sentry_trace {
-            Some(sentry_trace) => (sentry_trace, None),
+        let (sentry_trace, w3c) = match sentry_trace {
+            Some(sentry_trace) if options.propagate_traceparent => {
+                let w3c = read_traceparent(carrier).ok();
+                let w3c = w3c.filter(|(same, _)| same.trace_id == sentry_trace.trace_id);
+                (sentry_trace, w3c.map(|(_, w3c)| w3c).unwrap_or_default())
+            }
+            Some(sentry_trace) => (sentry_trace, W3c::default()),
             None if options.continue_traceparent => read_traceparent(carrier)?,
             None => return Err(NotContinued::NoTrace),
         };
         let dsc = DynamicSamplingContext::from_baggage(carrier.extract(Field::Baggage));
         check_organisation(&dsc, options)?;
-        Ok(Self { sentry_trace, tracestate, dsc })
+        Ok(Self { sentry_trace, w3c, dsc })
     }
 }
 
 /// Reads a `traceparent`, with its `tracestate`, as a `sentry-trace`.
 fn read_traceparent<E: Extractor + ?Sized>(
     carrier: &E,
-) -> Result<(SentryTrace, Option<Tracestate>), NotContinued> {
+) -> Result<(SentryTrace, W3c), NotContinued> {
     let traceparent = Traceparent::parse_lines(carrier.extract(Field::Traceparent))
         .map_err(NotContinued::Traceparent)?
         .ok_or(NotContinued::NoTrace)?;
@@ -50,7 +62,7 @@ fn read_traceparent<E: Extractor + ?Sized>(
     // By the recommendation, a malformed list is dropped and the traceparent kept.
     let tracestate =
         Tracestate::parse_lines(carrier.extract(Field::Tracestate)).unwrap_or_default();
-    Ok((sentry_trace, tracestate))
+    Ok((sentry_trace, W3c { random_trace_id: traceparent.random_trace_id, tracestate }))
 }
 
 /// Refuses a trace of another organisation. With strict continuation, also refuses one where only one of the two

@@ -62,10 +62,10 @@ pub struct PropagationContext {
 
 impl PropagationContext {
     pub(crate) fn continued(options: Arc<Options>, incoming: Incoming) -> Self {
-        let Incoming { sentry_trace, tracestate, dsc } = incoming;
+        let Incoming { sentry_trace, w3c, dsc } = incoming;
         let SentryTrace { trace_id, span_id: parent_span_id, sampled: parent_sampled } =
             sentry_trace;
-        let origin = Origin::Continued { parent_sampled, dsc, tracestate };
+        let origin = Origin::Continued { parent_sampled, dsc, w3c };
         Self {
             span_id: SpanId::random(),
             parent_span_id: Some(parent_span_id),
@@ -272,7 +272,8 @@ impl PropagationContext {
     fn traceparent(&self) -> Option<Traceparent> {
         self.options().propagate_traceparent.then(|| {
             let sampled = self.sampled() == Some(true);
-            Traceparent::new(self.trace_id(), self.span_id, sampled)
+            let traceparent = Traceparent::new(self.trace_id(), self.span_id, sampled);
+            Traceparent { random_trace_id: self.trace.has_random_trace_id(), ..traceparent }
         })
     }
 

@@ -9,7 +9,7 @@ impl PropagationContext {
     /// Writes the trace into a carrier without a URL, such as a queue message or a child process.
     ///
     /// What the application wrote itself is respected, as far as the carrier
-    /// [shows it](Injector::existing):
+    /// [shows it](Injector::existing). Empty values count as absent.
     ///
     /// * If there is a `sentry-trace`, nothing is written at all.
     /// * In a `baggage`, members of other vendors are kept, unchanged and first. `sentry-` members are
@@ -17,7 +17,7 @@ impl PropagationContext {
     /// * A `traceparent` is kept, with its `tracestate`. A `tracestate` without a `traceparent` means nothing, and
     ///   is replaced.
     pub fn inject<I: Injector + ?Sized>(&self, carrier: &mut I) {
-        if carrier.existing(Field::SentryTrace).is_some() {
+        if has_value(carrier, Field::SentryTrace) {
             return;
         }
         let dsc = self.dsc();
@@ -30,7 +30,7 @@ impl PropagationContext {
             carrier.set(Field::Baggage, merged.as_deref().unwrap_or(dsc.as_str()));
         }
         if let Some(traceparent) = self.traceparent()
-            && carrier.existing(Field::Traceparent).is_none()
+            && !has_value(carrier, Field::Traceparent)
         {
             carrier.set(Field::Traceparent, traceparent.encode(&mut [0; Traceparent::LEN]));
             if let Some(tracestate) = self.trace.tracestate() {
@@ -96,6 +96,12 @@ impl PropagationContext {
     pub fn trace_data(&self) -> TraceData<'_> {
         TraceData::new(self.sentry_trace(), self.dsc(), self.traceparent(), self.trace.tracestate())
     }
+}
+
+/// Whether a field has more than empty lines.
+fn has_value<I: Injector + ?Sized>(carrier: &I, field: Field) -> bool {
+    let is_empty = |value: &[u8]| value.iter().all(|byte| matches!(byte, b' ' | b'\t' | b','));
+    carrier.existing(field).is_some_and(|value| !is_empty(&value))
 }
 
 /// Puts the members of a tidy list behind the members of other vendors in a header value. Returns `None` if there

@@ -1,14 +1,15 @@
 //! What all contexts of one trace share: the incoming values, the decision, and the frozen DSC.
 
 use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use super::incoming::NotContinued;
+use super::incoming::{NotContinued, W3c};
 use super::options::Options;
 use super::scope::RequestRecordings;
 use crate::dsc::DynamicSamplingContext;
-use crate::sampling::{Decision, SampleRand, SampleRate, SamplingContext};
+use crate::sampling::{Decision, SampleRand, SampleRate, Sampler, SamplingContext};
 use crate::wire::{Baggage, TraceId, Tracestate};
 
 /// What all contexts of one trace share.
@@ -31,7 +32,7 @@ pub(crate) enum Origin {
     Continued {
         parent_sampled: Option<bool>,
         dsc: DynamicSamplingContext,
-        tracestate: Option<Tracestate>,
+        w3c: W3c,
     },
     Started {
         reason: NotContinued,
@@ -61,10 +62,19 @@ impl Trace {
         }
     }
 
-    /// Returns the `tracestate` beside the `traceparent` that the trace was continued from.
+    /// Returns the `tracestate` that came with a `traceparent` of this trace.
     pub(crate) fn tracestate(&self) -> Option<&Tracestate> {
+        self.w3c().and_then(|w3c| w3c.tracestate.as_ref())
+    }
+
+    /// Whether a `traceparent` of this trace said that the trace id is random.
+    pub(crate) fn has_random_trace_id(&self) -> bool {
+        self.w3c().is_some_and(|w3c| w3c.random_trace_id)
+    }
+
+    fn w3c(&self) -> Option<&W3c> {
         match &self.origin {
-            Origin::Continued { tracestate, .. } => tracestate.as_ref(),
+            Origin::Continued { w3c, .. } => Some(w3c),
             Origin::Started { .. } => None,
         }
     }
@@ -87,15 +97,27 @@ impl Trace {
     fn decide(&self) -> Decision {
         let Options { traces_sampler, traces_sample_rate, .. } = &*self.options;
         let parent_sampled = self.parent_sampled();
-        let sampler = traces_sampler.as_ref().map(|sampler| {
-            || {
-                let name = self.transaction();
-                let parent_sample_rate = self.parent_sample_rate();
-                let name = name.as_deref();
-                sampler(&SamplingContext { name, parent_sampled, parent_sample_rate })
-            }
-        });
-        Decision::new(sampler, parent_sampled, *traces_sample_rate, || self.sample_rand())
+        let answer = traces_sampler.as_ref().and_then(|sampler| self.ask(sampler));
+        Decision::new(answer, parent_sampled, *traces_sample_rate, || self.sample_rand())
+    }
+
+    /// Returns the answer of a sampler; `None` if it panics.
+    fn ask(&self, sampler: &Sampler) -> Option<f64> {
+        let name = self.transaction();
+        let context = SamplingContext {
+            name: name.as_deref(),
+            parent_sampled: self.parent_sampled(),
+            parent_sample_rate: self.parent_sample_rate(),
+        };
+        let answer = catch_unwind(AssertUnwindSafe(|| sampler(&context))).ok();
+        #[cfg(feature = "tracing")]
+        if answer.is_none() {
+            tracing::error!(
+                trace_id = %self.trace_id,
+                "traces_sampler panicked: the trace is decided on without it"
+            );
+        }
+        answer
     }
 
     /// Makes a trace with another id, of which this service is the head, for a decision made elsewhere.

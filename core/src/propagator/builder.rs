@@ -77,9 +77,9 @@ impl PropagatorBuilder {
     }
 
     /// Sets the number of the Sentry organisation, of at most 20 digits. It has priority over the one in the DSN.
-    /// Self-hosted installations and Relays have none in the DSN and should set it.
+    /// Self-hosted installations and Relays have none in the DSN and should set it. An empty text counts as not set.
     pub fn org_id(mut self, org_id: impl ToString) -> Self {
-        self.org_id = Some(org_id.to_string());
+        self.org_id = Some(org_id.to_string()).filter(|id| !id.is_empty());
         self
     }
 
@@ -124,9 +124,10 @@ impl PropagatorBuilder {
     /// # Ok::<(), tracehop::BuildError>(())
     /// ```
     ///
-    /// The function is called when the decision is first needed, once for each trace unless it panics. It runs
-    /// without a current context. It must not ask the context that it decides for about the decision: it would wait for
-    /// itself. An answer that is not from 0 to 1 means 0.
+    /// The function is called when the decision is first needed, once for each trace. It runs without a current
+    /// context. It must not ask the context that it decides for about the decision: it would wait for itself. An answer
+    /// that is not from 0 to 1 means 0. If the function panics, the trace is decided on as if there were no sampler, with
+    /// an error in the log (feature `tracing`).
     pub fn traces_sampler<F>(mut self, sampler: F) -> Self
     where
         F: Fn(&SamplingContext<'_>) -> f64 + Send + Sync + 'static,
@@ -164,8 +165,8 @@ impl PropagatorBuilder {
     /// Sets whether a request without `sentry-trace` is continued from its
     /// [W3C `traceparent`](https://www.w3.org/TR/trace-context-2/). Off by default.
     ///
-    /// Its `tracestate` is then handed on beside the `traceparent` that
-    /// [`propagate_traceparent`](Self::propagate_traceparent) writes.
+    /// The `tracestate` and the random flag of an incoming `traceparent` are handed on beside the `traceparent` that
+    /// [`propagate_traceparent`](Self::propagate_traceparent) writes, also if a `sentry-trace` of the same trace came.
     pub fn continue_traceparent(mut self, continue_: bool) -> Self {
         self.continue_traceparent = continue_;
         self

@@ -115,7 +115,6 @@ mod tests {
             (new().dsn("https://o1.example/1"), "dsn", "https://…", "its public key in front"),
             (new().dsn("https://hush@o1.example/"), "dsn", "https://…@o1.example", "its project"),
             (new().org_id("my-company"), "org_id", "my-company", "is a number of at most 20"),
-            (new().org_id(""), "org_id", "", "is a number of at most 20"),
             (new().org_id("9".repeat(21)), "org_id", &"9".repeat(21), "is a number of at most 20"),
             (new().release("a\nb"), "release", "a\nb", "at most 200 characters"),
             (new().environment(&long), "environment", &long, "at most 64 characters"),

@@ -15,8 +15,10 @@ use crate::targets::Authority;
 /// # Grammar
 ///
 /// ```text
-/// DSN = scheme "://" public-key [ ":" secret-key ] "@" host [ ":" port ] "/" [ path "/" ] project-id
+/// DSN = scheme "://" public-key [ ":" secret-key ] "@" host [ ":" port ] "/" [ path "/" ] project-id [ "/" ]
 /// ```
+///
+/// Blanks around it are ignored.
 ///
 /// # Example
 ///
@@ -98,6 +100,8 @@ impl FromStr for Dsn {
     type Err = DsnError;
 
     fn from_str(text: &str) -> Result<Self, DsnError> {
+        // As Sentry's SDK for Rust reads it: without blanks around it, and with or without a slash at the end.
+        let text = text.trim_matches(|edge: char| edge <= ' ');
         let (authority, path) = Authority::split(text).ok_or(DsnError::Url)?;
         if !["http", "https"].iter().any(|scheme| authority.scheme.eq_ignore_ascii_case(scheme)) {
             return Err(DsnError::Scheme);
@@ -110,7 +114,7 @@ impl FromStr for Dsn {
             return Err(DsnError::PublicKey);
         }
         let path = path.split(['?', '#']).next().unwrap_or_default();
-        if path.rsplit('/').next().is_none_or(str::is_empty) {
+        if path.trim_end_matches('/').rsplit('/').next().is_none_or(str::is_empty) {
             return Err(DsnError::ProjectId);
         }
         Ok(Self { public_key: public_key.into(), host: authority.host.to_ascii_lowercase().into() })
@@ -148,6 +152,8 @@ mod tests {
             ("https://key@o12x.example.com/42", "key", None),
             ("https://key@other123.example.com/42", "key", None),
             ("https://key@[::1]:9000/42", "key", None),
+            (" https://key@o123.ingest.sentry.io/42\n", "key", Some("123")),
+            ("https://key@o123.ingest.sentry.io/42/", "key", Some("123")),
         ] {
             let dsn: Dsn = text.parse().unwrap();
             assert_eq!((dsn.public_key(), dsn.org_id()), (key, org), "{text}");
@@ -170,6 +176,7 @@ mod tests {
             ("https://key@o1.ingest.sentry.io", DsnError::ProjectId),
             ("https://key@o1.ingest.sentry.io/", DsnError::ProjectId),
             ("https://key@o1.ingest.sentry.io/?42", DsnError::ProjectId),
+            ("https://key@o1.ingest.sentry.io//", DsnError::ProjectId),
         ] {
             assert_eq!(text.parse::<Dsn>(), Err(error), "{text}");
         }

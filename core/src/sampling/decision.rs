@@ -15,7 +15,7 @@ impl Decision {
     /// Decides, in order: by the sampler's answer, by the parent's decision, by the rate, or not at all.
     /// `sample_rand` is called only where a rate decides.
     pub(crate) fn new(
-        sampler: Option<impl FnOnce() -> f64>,
+        sampler: Option<f64>,
         parent_sampled: Option<bool>,
         rate: Option<SampleRate>,
         sample_rand: impl FnOnce() -> SampleRand,
@@ -26,7 +26,7 @@ impl Decision {
         };
         match (sampler, parent_sampled, rate) {
             // An answer that is not a rate means "not sampled", as in the other SDKs.
-            (Some(answer), _, _) => by_rate(SampleRate::new(answer()).unwrap_or(SampleRate::NEVER)),
+            (Some(answer), _, _) => by_rate(SampleRate::new(answer).unwrap_or(SampleRate::NEVER)),
             (None, None, Some(rate)) => by_rate(rate),
             (None, parent, _) => Self { sampled: parent, own_rate: None },
         }
@@ -60,8 +60,7 @@ mod tests {
             (Some(1.5), None, None, Some(false), Some(0.0)),
         ];
         for (answer, parent, own, sampled, own_rate) in table {
-            let sampler = answer.map(|answer| move || answer);
-            let decision = Decision::new(sampler, *parent, own.map(rate), || half);
+            let decision = Decision::new(*answer, *parent, own.map(rate), || half);
             assert_eq!(decision.sampled, *sampled, "{parent:?} {own:?}");
             assert_eq!(decision.own_rate, own_rate.map(rate), "{parent:?} {own:?}");
         }

@@ -22,11 +22,12 @@ pub fn redact_url(url: &str) -> Cow<'_, str> {
         // A URL with a scheme and no authority, such as `data:`, may have a secret in its path.
         return Cow::Borrowed(if scheme.is_empty() { url } else { scheme });
     };
-    // Browsers end the authority at a backslash as well.
     let end = rest.find(['/', '\\']).unwrap_or(rest.len());
+    // Browsers end the authority at a backslash, others do not: what is behind it may be a secret or a path.
+    let rest = if rest[end..].starts_with('\\') { &rest[..end] } else { rest };
     match rest[..end].rfind('@') {
         Some(at) => Cow::Owned([scheme, "//", &rest[at + 1..]].concat()),
-        None => Cow::Borrowed(url),
+        None => Cow::Borrowed(&url[..behind_scheme + "//".len() + rest.len()]),
     }
 }
 
@@ -44,7 +45,9 @@ mod tests {
             ("https://a:b@example.com:1/p?q#f", "https://example.com:1/p"),
             ("https://a@b@example.com", "https://example.com"),
             ("http://[::1]:80/x?y", "http://[::1]:80/x"),
-            ("https://a:b@example.com\\@c", "https://example.com\\@c"),
+            ("https://a:b@example.com\\@c", "https://example.com"),
+            ("https://x\\@user:hush@y/p", "https://x"),
+            ("https://example.com/a\\b", "https://example.com/a\\b"),
             ("/path?q=1", "/path"),
             ("/a:b://c@d", "/a:b://c@d"),
             ("//user:hush@example.com/a", "//example.com/a"),

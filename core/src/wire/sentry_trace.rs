@@ -8,12 +8,13 @@ use super::{IdError, SpanId, TraceId, ascii, trim_blanks};
 /// [Sentry's SDK specification](https://develop.sentry.dev/sdk/foundations/trace-propagation/)
 ///
 /// Names the trace that a request belongs to, the span that made the request, and the sampling decision of
-/// that span's service. Upper case digits and blanks around the value are read and never written.
+/// that span's service. Upper case digits, blanks around the value, and a dash without a decision behind it, which
+/// sentry-ruby sends, are read and never written.
 ///
 /// # Grammar
 ///
 /// ```text
-/// sentry-trace = trace-id "-" span-id [ "-" sampled ]
+/// sentry-trace = trace-id "-" span-id [ "-" [ sampled ] ]
 /// trace-id     = 32HEXDIG   ; not all zero
 /// span-id      = 16HEXDIG   ; not all zero
 /// sampled      = "1" / "0"  ; absent: the decision is deferred to the next service
@@ -50,7 +51,7 @@ pub struct SentryTrace {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SentryTraceError {
-    /// The value has neither 49 bytes (deferred) nor 51 bytes (with a decision).
+    /// The value has neither 49 bytes (deferred), 50 bytes (deferred, with a dash) nor 51 bytes (with a decision).
     Length {
         /// Length of the value in bytes, without blanks around it.
         found: usize,
@@ -74,7 +75,7 @@ impl fmt::Display for SentryTraceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Length { found } => {
-                write!(f, "a sentry-trace value has 49 or 51 characters, {found} were found")
+                write!(f, "a sentry-trace value has 49 to 51 characters, {found} were found")
             }
             Self::Separator { position } => {
                 write!(f, "a `-` was expected at byte {position} of the sentry-trace value")
@@ -117,7 +118,7 @@ impl SentryTrace {
     /// one of these.
     pub fn parse(value: &[u8]) -> Result<Self, SentryTraceError> {
         let value = trim_blanks(value);
-        if value.len() != 49 && value.len() != 51 {
+        if !(49..=51).contains(&value.len()) {
             return Err(SentryTraceError::Length { found: value.len() });
         }
         for position in [32, 49] {
@@ -137,7 +138,7 @@ impl SentryTrace {
         })
     }
 
-    /// Reads the values of header lines. Equal lines count as one.
+    /// Reads the values of header lines. Equal lines count as one, empty lines as absent.
     ///
     /// Returns `None` if there is no line.
     ///
@@ -147,7 +148,7 @@ impl SentryTrace {
     pub fn parse_lines<'a>(
         lines: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Option<Self>, SentryTraceError> {
-        let mut lines = lines.into_iter();
+        let mut lines = lines.into_iter().filter(|line| !trim_blanks(line).is_empty());
         let Some(first) = lines.next() else {
             return Ok(None);
         };
@@ -219,15 +220,21 @@ mod tests {
     }
 
     #[test]
+    fn a_dash_without_a_decision_is_deferred() {
+        let value: SentryTrace = format!("{DEFERRED}-").parse().unwrap();
+        assert_eq!(value.to_string(), DEFERRED);
+    }
+
+    #[test]
     fn errors_name_the_fault_and_its_place() {
         use SentryTraceError as E;
         let table: &[(&[u8], SentryTraceError)] = &[
             (b"", E::Length { found: 0 }),
             (b"1", E::Length { found: 1 }),
             (b"771a43a4192642f0b136d5159a501700", E::Length { found: 32 }),
-            (b"771a43a4192642f0b136d5159a501700-b72fa28504b07285-", E::Length { found: 50 }),
             (b"771a43a4192642f0b136d5159a501700-b72fa28504b07285-11", E::Length { found: 52 }),
             (b"771a43a4192642f0b136d5159a501700_b72fa28504b07285", E::Separator { position: 32 }),
+            (b"771a43a4192642f0b136d5159a501700-b72fa28504b072850", E::Separator { position: 49 }),
             (b"771a43a4192642f0b136d5159a501700-b72fa28504b07285_1", E::Separator { position: 49 }),
             (b"771a43a4192642f0b136d5159a501700-b72fa28504b07285-2", E::Sampled),
             (
@@ -240,7 +247,7 @@ mod tests {
                 b"771a43a4192642f0b136d5159a501700-b72fa28504b0728\xff",
                 E::SpanId(IdError::Digit { position: 15 }),
             ),
-            (b"771a43a4192642f0b136d5159a501700-b72fa28504b07285\n", E::Length { found: 50 }),
+            (b"771a43a4192642f0b136d5159a501700-b72fa28504b07285\n", E::Separator { position: 49 }),
         ];
         for (value, error) in table {
             let shown = String::from_utf8_lossy(value);
@@ -257,13 +264,16 @@ mod tests {
                     value[place] = byte;
                     let expected = match place {
                         32 | 49 => byte == b'-',
-                        50 => matches!(byte, b'0' | b'1'),
+                        // A blank leaves the dash in front of it.
+                        50 => matches!(byte, b'0' | b'1' | b' ' | b'\t'),
                         _ => byte.is_ascii_hexdigit(),
                     };
                     let read = SentryTrace::parse(&value);
                     assert_eq!(read.is_ok(), expected, "{byte} at {place}");
                     if let Ok(read) = read {
-                        assert_eq!(read.to_string().as_bytes(), value.to_ascii_lowercase());
+                        let tidy = value.trim_ascii_end();
+                        let tidy = tidy.strip_suffix(b"-").unwrap_or(tidy);
+                        assert_eq!(read.to_string().as_bytes(), tidy.to_ascii_lowercase());
                     }
                 }
             }
@@ -276,6 +286,8 @@ mod tests {
             (&[], Ok(None)),
             (&[SAMPLED], Ok(Some(SAMPLED))),
             (&[SAMPLED, SAMPLED, SAMPLED], Ok(Some(SAMPLED))),
+            (&["", " \t"], Ok(None)),
+            (&["", SAMPLED, ""], Ok(Some(SAMPLED))),
             (&[SAMPLED, DEFERRED], Err(SentryTraceError::Conflict)),
             (&[SAMPLED, "1"], Err(SentryTraceError::Length { found: 1 })),
         ];

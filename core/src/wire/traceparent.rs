@@ -2,7 +2,7 @@ use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
-use super::{IdError, SpanId, TraceId, ascii};
+use super::{IdError, SpanId, TraceId, ascii, trim_blanks};
 
 /// `traceparent` header value, defined in
 /// [W3C Trace Context, level 2](https://www.w3.org/TR/trace-context-2/#traceparent-header)
@@ -17,7 +17,7 @@ use super::{IdError, SpanId, TraceId, ascii};
 /// version     = 2HEXDIGLC   ; "00"; "ff" is forbidden
 /// trace-id    = 32HEXDIGLC  ; not all zero
 /// parent-id   = 16HEXDIGLC  ; not all zero
-/// trace-flags = 2HEXDIGLC   ; bit 0: sampled
+/// trace-flags = 2HEXDIGLC   ; bit 0: sampled, bit 1: random trace id
 /// ```
 ///
 /// # Example values
@@ -43,6 +43,8 @@ pub struct Traceparent {
     pub parent_id: SpanId,
     /// Flag bit 0. SDKs leave it unset both for "not sampled" and for "deferred".
     pub sampled: bool,
+    /// Flag bit 1: the trace id is random, which a service must hand on.
+    pub random_trace_id: bool,
 }
 
 /// Why a `traceparent` value is malformed.
@@ -110,9 +112,9 @@ impl Traceparent {
     /// Length in bytes of a value of version `00`.
     pub const LEN: usize = 55;
 
-    /// Makes a value from its parts.
+    /// Makes a value from its parts. [`random_trace_id`](Self::random_trace_id) is not set.
     pub const fn new(trace_id: TraceId, parent_id: SpanId, sampled: bool) -> Self {
-        Self { trace_id, parent_id, sampled }
+        Self { trace_id, parent_id, sampled, random_trace_id: false }
     }
 
     /// Reads a value.
@@ -150,12 +152,17 @@ impl Traceparent {
         Ok(Self {
             trace_id: trace_id.map_err(TraceparentError::TraceId)?,
             parent_id: parent_id.map_err(TraceparentError::ParentId)?,
-            // Bit 0 of the last digit.
+            // Bits 0 and 1 of the last digit.
             sampled: matches!(head[54], b'1' | b'3' | b'5' | b'7' | b'9' | b'b' | b'd' | b'f'),
+            random_trace_id: matches!(
+                head[54],
+                b'2' | b'3' | b'6' | b'7' | b'a' | b'b' | b'e' | b'f'
+            ),
         })
     }
 
-    /// Reads the value of header lines. More than one line is an error, also if they are equal.
+    /// Reads the value of header lines. More than one line is an error, also if they are equal. Empty lines count as
+    /// absent.
     ///
     /// Returns `None` if there is no line.
     ///
@@ -165,7 +172,7 @@ impl Traceparent {
     pub fn parse_lines<'a>(
         lines: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Option<Self>, TraceparentError> {
-        let mut lines = lines.into_iter();
+        let mut lines = lines.into_iter().filter(|line| !trim_blanks(line).is_empty());
         match (lines.next(), lines.next()) {
             (None, _) => Ok(None),
             (Some(line), None) => Self::parse(line).map(Some),
@@ -179,7 +186,8 @@ impl Traceparent {
         self.trace_id.encode_into(&mut buffer[3..35]);
         buffer[35] = b'-';
         self.parent_id.encode_into(&mut buffer[36..52]);
-        buffer[52..].copy_from_slice(if self.sampled { b"-01" } else { b"-00" });
+        let flags = u8::from(self.sampled) | u8::from(self.random_trace_id) << 1;
+        buffer[52..].copy_from_slice(&[b'-', b'0', b'0' + flags]);
         ascii(buffer)
     }
 }
@@ -220,10 +228,12 @@ mod tests {
 
     #[test]
     fn version_00_round_trips() {
-        for (flags, sampled) in [("00", false), ("01", true)] {
+        for (flags, sampled, random) in
+            [("00", false, false), ("01", true, false), ("02", false, true), ("03", true, true)]
+        {
             let text = format!("00-{IDS}-{flags}");
             let value: Traceparent = text.parse().unwrap();
-            assert_eq!(value.sampled, sampled);
+            assert_eq!((value.sampled, value.random_trace_id), (sampled, random));
             assert_eq!(value.to_string(), text);
         }
     }
@@ -280,6 +290,9 @@ mod tests {
         let lines = [line.as_bytes(), line.as_bytes()];
         assert_eq!(Traceparent::parse_lines(lines), Err(TraceparentError::Several));
         assert!(Traceparent::parse_lines([lines[0]]).unwrap().is_some());
-        assert_eq!(Traceparent::parse_lines([]), Ok(None));
+        assert!(Traceparent::parse_lines([b"", lines[0], b" "]).unwrap().is_some());
+        for none in [&[][..], &[&b""[..], b"\t"]] {
+            assert_eq!(Traceparent::parse_lines(none.iter().copied()), Ok(None));
+        }
     }
 }

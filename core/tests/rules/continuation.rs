@@ -90,7 +90,7 @@ fn contexts_name_the_reason_for_a_new_trace() {
         ),
         (
             vec![("sentry-trace".to_owned(), "1".to_owned())],
-            Some("a sentry-trace value has 49 or 51 characters, 1 were found"),
+            Some("a sentry-trace value has 49 to 51 characters, 1 were found"),
         ),
         (
             vec![("sentry-trace".to_owned(), format!("{}-{SPAN_ID}", "0".repeat(32)))],

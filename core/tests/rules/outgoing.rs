@@ -152,3 +152,35 @@ fn trace_data_equals_the_injected_headers() {
         format!("sentry-trace;desc=\"{TRACE_ID}-{}\"", bare.span_id())
     );
 }
+
+#[test]
+fn empty_values_in_a_carrier_count_as_absent() {
+    let propagator = Propagator::builder().propagate_traceparent(true).build().unwrap();
+    let context = propagator.start_new_trace();
+    for empty in ["", " \t"] {
+        let mut request =
+            headers([("sentry-trace", empty), ("traceparent", empty), ("baggage", empty)]);
+        context.inject(&mut request);
+        let data = context.trace_data();
+        assert_eq!(value(&request, "sentry-trace"), Some(data.sentry_trace()));
+        assert_eq!(value(&request, "traceparent"), data.traceparent());
+        assert_eq!(value(&request, "baggage"), Some(context.dsc().as_str()));
+    }
+}
+
+#[test]
+fn traces_are_decided_on_without_a_panicking_sampler() {
+    let panicking = || Propagator::builder().traces_sampler(|_| panic!("on purpose"));
+    for (builder, decision, sampled) in [
+        (panicking(), "-1", Some(true)),
+        (panicking().traces_sample_rate(0.0), "-1", Some(true)),
+        (panicking().traces_sample_rate(1.0), "-0", Some(false)),
+        (panicking().traces_sample_rate(1.0), "", Some(true)),
+        (panicking().traces_sample_rate(0.0), "", Some(false)),
+        (panicking(), "", None),
+    ] {
+        let context = builder.build().unwrap().continue_trace(&incoming(decision, ""));
+        assert_eq!(context.sampled(), sampled, "{decision}");
+        assert_eq!(context.sampled(), sampled, "the decision stays");
+    }
+}

@@ -118,3 +118,52 @@ fn traceparent_set_by_hand_stays() {
     assert_eq!(value(&request, "tracestate"), None);
     assert!(value(&request, "sentry-trace").is_some());
 }
+
+#[test]
+fn random_flag_of_the_trace_is_handed_on() {
+    for (flags, sent) in [("00", "00"), ("01", "01"), ("02", "02"), ("03", "03"), ("ff", "03")] {
+        let line = format!("00-{TRACE_ID}-{SPAN_ID}-{flags}");
+        let context = both_directions().continue_trace(&headers([("traceparent", &*line)]));
+        let expected = format!("00-{TRACE_ID}-{}-{sent}", context.span_id());
+        assert_eq!(value(&outgoing(&context), "traceparent"), Some(&*expected), "{flags}");
+    }
+    let started = both_directions().start_new_trace();
+    assert!(value(&outgoing(&started), "traceparent").unwrap().ends_with("-00"));
+}
+
+#[test]
+fn tracestate_and_random_flag_pass_two_hops() {
+    let first = headers([
+        ("traceparent", &*format!("00-{TRACE_ID}-{SPAN_ID}-03")),
+        ("tracestate", "a=1"),
+    ]);
+    // The first hop adds a `sentry-trace`, which has priority at the second one.
+    let second = outgoing(&both_directions().continue_trace(&first));
+    assert!(value(&second, "sentry-trace").is_some());
+    let context = both_directions().continue_trace(&second);
+    let third = outgoing(&context);
+    assert_eq!(value(&third, "tracestate"), Some("a=1"));
+    let expected = format!("00-{TRACE_ID}-{}-03", context.span_id());
+    assert_eq!(value(&third, "traceparent"), Some(&*expected));
+
+    // Nothing of a malformed `traceparent`, or of one that is not sent on, is used.
+    let mut malformed = incoming("-1", "");
+    malformed.extend(headers([("traceparent", "00-x"), ("tracestate", "a=1")]));
+    let context = both_directions().continue_trace(&malformed);
+    assert_eq!(context.trace_id().to_string(), TRACE_ID);
+    assert_eq!(value(&outgoing(&context), "tracestate"), None);
+    let off = Propagator::builder().continue_traceparent(true).build().unwrap();
+    assert_eq!(value(&outgoing(&off.continue_trace(&second)), "tracestate"), None);
+}
+
+#[test]
+fn empty_sentry_trace_beside_traceparent_counts_as_absent() {
+    for empty in ["", " \t"] {
+        let lines = headers([("sentry-trace", empty), ("traceparent", SAMPLED)]);
+        let context = both_directions().continue_trace(&lines);
+        assert_eq!(context.trace_id().to_string(), TRACE_ID);
+        let only = headers([("sentry-trace", empty)]);
+        let reason = both_directions().continue_trace(&only).not_continued().cloned();
+        assert_eq!(reason, Some(NotContinued::NoTrace));
+    }
+}

@@ -91,7 +91,7 @@ mod tests {
         // The lines of sentry-trace and of baggage, the subject of the check, and a part of its text.
         let table: &[(&[&str], &[&str], &str, &str)] = &[
             (&[], &[&sampled], "sentry-trace", "no sentry-trace"),
-            (&["1"], &[&sampled], "sentry-trace", "49 or 51 characters, 1 were found"),
+            (&["1"], &[&sampled], "sentry-trace", "49 to 51 characters, 1 were found"),
             (&[&trace("-2")], &[&sampled], "sentry-trace", "neither 1 nor 0"),
             (&[&upper], &[&sampled], "sentry-trace", "upper case"),
             (&[&one, &one], &[&sampled], "sentry-trace", "2 lines"),
