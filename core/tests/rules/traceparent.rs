@@ -133,10 +133,8 @@ fn random_flag_of_the_trace_is_handed_on() {
 
 #[test]
 fn tracestate_and_random_flag_pass_two_hops() {
-    let first = headers([
-        ("traceparent", &*format!("00-{TRACE_ID}-{SPAN_ID}-03")),
-        ("tracestate", "a=1"),
-    ]);
+    let first =
+        headers([("traceparent", &*format!("00-{TRACE_ID}-{SPAN_ID}-03")), ("tracestate", "a=1")]);
     // The first hop adds a `sentry-trace`, which has priority at the second one.
     let second = outgoing(&both_directions().continue_trace(&first));
     assert!(value(&second, "sentry-trace").is_some());
