@@ -1,4 +1,4 @@
-//! The debug event with the reason why a trace was not continued.
+//! The events that core logs: why a trace was not continued, and that a sampler panicked.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 #![cfg(feature = "tracing")]
@@ -6,10 +6,10 @@
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
-use tracehop::Propagator;
+use tracehop::{PropagationContext, Propagator, SamplingContext};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::{Event, Metadata, Subscriber};
 
 /// Keeps the text of every event.
 #[derive(Clone, Default)]
@@ -36,9 +36,13 @@ impl Subscriber for Events {
             }
         }
 
-        assert_eq!(*event.metadata().level(), Level::DEBUG);
-        let mut text = Text(event.metadata().target().to_owned());
+        let metadata = event.metadata();
+        let mut text = Text(format!("{} {}", metadata.level(), metadata.target()));
         event.record(&mut text);
+        // A subscriber may ask the current trace for its decision, which must not be the one that is being made.
+        if PropagationContext::current().is_some() {
+            text.0.push_str(" in a trace");
+        }
         self.0.lock().unwrap().push(text.0);
     }
 }
@@ -56,7 +60,7 @@ fn only_malformed_traces_give_a_debug_event() {
     assert_eq!(
         *events.0.lock().unwrap(),
         [format!(
-            "tracehop::propagator message=incoming trace not continued \
+            "DEBUG tracehop::propagator message=incoming trace not continued \
              reason=a sentry-trace value has 49 to 51 characters, 1 were found trace_id={trace_id}"
         )]
     );
@@ -101,4 +105,23 @@ fn received_values_cannot_break_log_lines() {
             }
         }
     }
+}
+
+#[test]
+fn panics_of_samplers_are_logged_outside_of_the_trace() {
+    let sampler = |_: &SamplingContext<'_>| panic!("on purpose");
+    let context = Propagator::builder().traces_sampler(sampler).build().unwrap().start_new_trace();
+    let events = Events::default();
+    let sampled = tracing::subscriber::with_default(events.clone(), || {
+        context.in_scope(|| context.sampled())
+    });
+    assert_eq!(sampled, None);
+    assert_eq!(
+        *events.0.lock().unwrap(),
+        [format!(
+            "ERROR tracehop::context::trace message=traces_sampler panicked: the trace is decided on without it \
+             trace_id={}",
+            context.trace_id()
+        )]
+    );
 }

@@ -5,7 +5,7 @@ use reqwest::{Request, Response};
 use reqwest_middleware::{Error, Middleware, Next, Result};
 use tracehop::hop::{ClientHop, TraceChoice};
 use tracehop::recorder::OutgoingRequest;
-use tracehop::{PropagationContext, Propagator};
+use tracehop::{Field, PropagationContext, Propagator};
 
 use crate::redirect::carrying;
 
@@ -63,13 +63,15 @@ impl Middleware for TracePropagation {
             extensions.get_or_insert_with(begun).0.clone()
         };
         let hop = ClientHop::start(&self.propagator, choice, begin, &Outgoing(&request));
+        let had_headers = request.headers().contains_key(Field::SentryTrace.name());
         let carried = if hop.propagates_to(request.url()) {
             hop.inject(request.headers_mut());
             hop.carried_trace()
         } else {
             None
         };
-        let result = hop.around(carrying(carried, next.run(request, extensions))).await;
+        let result =
+            hop.around(carrying(had_headers, carried, next.run(request, extensions))).await;
         match &result {
             Ok(response) => hop.finish(response.status().as_u16()),
             Err(error) => hop.fail(kind(error)),

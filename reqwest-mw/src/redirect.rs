@@ -5,21 +5,27 @@ use reqwest_middleware::Result;
 use tracehop::hop::CarriedTrace;
 
 tokio::task_local! {
-    /// The trace in the headers of the request that is being made. Reqwest calls a redirect policy in the same task,
-    /// with the URLs alone.
-    static CARRIED: Option<CarriedTrace>;
+    /// The trace in the headers of the request that is being made, as each middleware on its way guards it. Reqwest
+    /// calls a redirect policy in the same task, with the URLs alone.
+    static CARRIED: Vec<CarriedTrace>;
 }
 
 /// Awaits a request that carries a trace, or a trace that may go everywhere.
+///
+/// `had_headers` says that the request came with a trace: a middleware further out may guard that, and goes on to.
 pub(crate) async fn carrying(
+    had_headers: bool,
     carried: Option<CarriedTrace>,
     request: impl Future<Output = Result<Response>>,
 ) -> Result<Response> {
+    let outer = CARRIED.try_with(|outer| if had_headers { outer.clone() } else { Vec::new() });
     // Without a trace to guard, the policy needs an entry only to hide that of a request around this one.
-    if carried.is_none() && CARRIED.try_with(|_| ()).is_err() {
+    if carried.is_none() && outer.is_err() {
         return request.await;
     }
-    let response = CARRIED.scope(carried.clone(), request).await?;
+    let mut guards = outer.unwrap_or_default();
+    guards.extend(carried.clone());
+    let response = CARRIED.scope(guards, request).await?;
     if let Some(carried) = carried {
         let url = response.url();
         carried.check_redirect(
@@ -78,9 +84,8 @@ pub(crate) async fn carrying(
 #[must_use]
 pub fn redirect_policy(policy: Policy) -> Policy {
     Policy::custom(move |attempt| {
-        let may_go = CARRIED.try_with(|carried| {
-            carried.as_ref().is_none_or(|carried| carried.may_go_to(attempt.url()))
-        });
+        let may_go = CARRIED
+            .try_with(|guards| guards.iter().all(|carried| carried.may_go_to(attempt.url())));
         // Outside of the middleware no trace is carried.
         if may_go.unwrap_or(true) { policy.redirect(attempt) } else { attempt.stop() }
     })

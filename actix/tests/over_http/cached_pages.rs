@@ -73,7 +73,7 @@ mod warnings {
     use crate::status;
 
     #[actix_web::test]
-    async fn a_page_with_tags_that_shared_caches_may_keep_is_warned_of_once_a_route() {
+    async fn shared_pages_with_tags_warn_once_per_route() {
         let log = Log::default();
         let (propagator, writer) = (propagator(), log.clone());
         let server = serve!(move || {

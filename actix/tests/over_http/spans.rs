@@ -80,7 +80,7 @@ async fn ended(log: &Log, server: Server) -> Vec<Value> {
 }
 
 #[actix_web::test]
-async fn exactly_the_lines_of_a_request_are_in_its_span() {
+async fn spans_hold_exactly_the_lines_of_their_request() {
     let (log, propagator) = (Log::default(), propagator());
     let writer = log.clone();
     let server = serve!(move || {

@@ -39,8 +39,8 @@ pub struct Transaction {
 #[derive(Debug)]
 struct Own {
     transaction: sentry_core::Transaction,
-    /// The name that the transaction was started with. An application may have given it another since, by the SDK.
-    started_as: String,
+    /// The name that the SDK was told last. An application may have given it another since, by the SDK.
+    last_name: String,
     /// The name if the context has none.
     default_name: String,
 }
@@ -82,7 +82,7 @@ impl SentryRecorder {
         hub.configure_scope(|scope| {
             if let Some(own) = &own {
                 scope.set_span(Some(span));
-                scope.set_transaction(Some(&own.started_as));
+                scope.set_transaction(Some(&own.last_name));
             }
             // The entry lives as long as the scope, with which an error may still be captured.
             scope.add_event_processor(move |mut event| {
@@ -163,6 +163,7 @@ impl Transaction {
     pub(crate) fn set_default_name(&mut self, name: String) {
         if let Some(own) = &mut self.own {
             own.default_name = name;
+            own.rename(&self.context);
         }
     }
 
@@ -178,15 +179,11 @@ impl Transaction {
     }
 
     fn end(&mut self, status: SpanStatus) {
-        if let Some(Own { transaction, started_as, default_name }) = take(&mut self.own) {
-            let name = self.context.transaction();
-            let name = name.as_deref().unwrap_or(&default_name);
-            if name != started_as {
-                transaction.set_name(name);
-            }
-            transaction.set_status(status);
+        if let Some(mut own) = take(&mut self.own) {
+            own.rename(&self.context);
+            own.transaction.set_status(status);
             // Tags and user of a transaction are those of the current hub's scope.
-            Hub::run(Arc::clone(&self.hub), || transaction.finish());
+            Hub::run(Arc::clone(&self.hub), || own.transaction.finish());
             self.entry.finish();
         }
     }
@@ -230,7 +227,17 @@ impl Own {
         let mut position = SpanPosition::new(SentryTrace::new(trace_id, span_id, decided));
         position.parent_span_id = parent_span_id;
         position.sample_rate = sample_rate.filter(|_| decided == sampled);
-        let own = Self { transaction, started_as: name.clone(), default_name: name };
+        let own = Self { transaction, last_name: name.clone(), default_name: name };
         (context.at_span(position), own)
+    }
+
+    /// Tells the SDK a name that is new. A name that the application gave to the SDK since the last one stays.
+    fn rename(&mut self, context: &PropagationContext) {
+        let name = context.transaction();
+        let name = name.as_deref().unwrap_or(&self.default_name);
+        if name != self.last_name {
+            self.transaction.set_name(name);
+            self.last_name = name.to_owned();
+        }
     }
 }

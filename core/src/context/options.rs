@@ -19,8 +19,10 @@ pub(crate) struct Options {
     pub(crate) trace_propagation_targets: Option<TracePropagationTargets>,
     pub(crate) propagate_traceparent: bool,
     pub(crate) continue_traceparent: bool,
-    /// Not an option: the warnings that were given.
-    pub(crate) warnings: Warnings,
+    /// Not an option: the routes of pages that were warned of.
+    pub(crate) warned_routes: Warnings,
+    /// Not an option: the origins of redirects that were warned of.
+    pub(crate) warned_origins: Warnings,
 }
 
 impl Options {

@@ -3,7 +3,7 @@
 use super::{PropagationContext, TraceData};
 use crate::carrier::{Field, Injector};
 use crate::targets::RequestUrl;
-use crate::wire::{Baggage, SentryTrace, Traceparent};
+use crate::wire::{Baggage, SentryTrace, Traceparent, lines_within_limit};
 
 impl PropagationContext {
     /// Writes the trace into a carrier without a URL, such as a queue message or a child process.
@@ -15,7 +15,7 @@ impl PropagationContext {
     /// * In a `baggage`, members of other vendors are kept, unchanged and first. `sentry-` members are
     ///   replaced, if there are any to send.
     /// * A `traceparent` is kept, with its `tracestate`. A `tracestate` without a `traceparent` means nothing, and
-    ///   is replaced.
+    ///   is replaced if the trace has one.
     pub fn inject<I: Injector + ?Sized>(&self, carrier: &mut I) {
         if has_value(carrier, Field::SentryTrace) {
             return;
@@ -75,7 +75,11 @@ impl PropagationContext {
         }
         let existing = carrier.existing(Field::Baggage);
         let has_baggage = existing.is_some();
-        let merged = existing.and_then(|existing| merge_baggage(&existing, organisation.as_str()));
+        let merged = existing.and_then(|existing| {
+            // What arrived counts up to the limit. What the application sets has none.
+            let mut counted = lines_within_limit([&*existing]);
+            merge_baggage(counted.next().unwrap_or_default(), organisation.as_str())
+        });
         let baggage = merged.as_deref().unwrap_or(organisation.as_str());
         if has_baggage || !baggage.is_empty() {
             carrier.set(Field::Baggage, baggage);
@@ -107,8 +111,9 @@ fn has_value<I: Injector + ?Sized>(carrier: &I, field: Field) -> bool {
 /// Puts the members of a tidy list behind the members of other vendors in a header value. Returns `None` if there
 /// are no such members.
 ///
-/// Members of other vendors are the application's, and stay as they are, even over a limit. Ours are added as far as
-/// the limits allow. Members that are not UTF-8 are dropped: they are no baggage, and a text cannot hold them.
+/// Members of other vendors are the application's, and stay as they are, even malformed or over a limit: they are only
+/// split, and not read. Ours are added as far as the limits allow. Members that are not UTF-8 are dropped: a text cannot
+/// hold them.
 pub(crate) fn merge_baggage(existing: &[u8], ours: &str) -> Option<String> {
     let foreign = existing
         .split(|byte| *byte == b',')
@@ -237,5 +242,13 @@ mod tests {
             assert_eq!(carrier["sentry-trace"], context.trace_data().sentry_trace());
             assert_eq!(carrier.get("baggage").map(String::as_str), expected, "{baggage:?}");
         }
+    }
+
+    #[test]
+    fn positions_in_requests_keep_baggage_up_to_the_limit() {
+        let context = Propagator::builder().build().unwrap().start_new_trace();
+        let mut carrier = HashMap::from([("baggage".to_owned(), "a=1,".repeat(25_000))]);
+        context.inject_position(&mut carrier);
+        assert_eq!(carrier["baggage"], "a=1,".repeat(2048).trim_end_matches(','));
     }
 }

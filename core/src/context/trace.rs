@@ -112,10 +112,13 @@ impl Trace {
         let answer = catch_unwind(AssertUnwindSafe(|| sampler(&context))).ok();
         #[cfg(feature = "tracing")]
         if answer.is_none() {
-            tracing::error!(
-                trace_id = %self.trace_id,
-                "traces_sampler panicked: the trace is decided on without it"
-            );
+            // As for the sampler itself, the trace that is being decided on is not current.
+            super::outside_of_any(|| {
+                tracing::error!(
+                    trace_id = %self.trace_id,
+                    "traces_sampler panicked: the trace is decided on without it"
+                );
+            });
         }
         answer
     }

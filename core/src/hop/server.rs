@@ -1,6 +1,6 @@
 //! The server hop: a request that this service answers.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::recordings::Recordings;
 use super::response_headers::ResponseHeaders;
@@ -43,12 +43,11 @@ impl ServerHop {
             recorder.start_incoming(position.unwrap_or(&context), request)
         });
         let position = position.unwrap_or_else(|| context.clone());
-        if let Some(recordings) = &recordings {
-            let weak = Arc::downgrade(recordings);
-            context.set_recordings(weak.clone());
-            // Another trace, if a recorder joined that.
-            position.set_recordings(weak);
-        }
+        // Also if no recorder wants the request: the same middleware further in does not ask again.
+        let weak = recordings.as_ref().map_or_else(Weak::new, Arc::downgrade);
+        context.set_recordings(weak.clone());
+        // Another trace, if a recorder joined that.
+        position.set_recordings(weak);
         Self { context: position, recordings, status: 0 }
     }
 
@@ -118,7 +117,7 @@ impl ServerHop {
 
     fn warn_of_shared_page(&self, request: &dyn IncomingRequest) {
         let route = request.route().unwrap_or_default();
-        if self.context.is_in_page() && self.context.options().warnings.is_new(&route) {
+        if self.context.is_in_page() && self.context.options().warned_routes.is_new(&route) {
             #[cfg(feature = "tracing")]
             self.run(|| {
                 tracing::warn!(

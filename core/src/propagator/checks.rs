@@ -59,7 +59,8 @@ impl PropagatorBuilder {
             trace_propagation_targets: self.trace_propagation_targets.map(targets).transpose()?,
             propagate_traceparent: self.propagate_traceparent,
             continue_traceparent: self.continue_traceparent,
-            warnings: Warnings::default(),
+            warned_routes: Warnings::default(),
+            warned_origins: Warnings::default(),
         };
         #[cfg_attr(
             not(feature = "tracing"),

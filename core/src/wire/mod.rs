@@ -80,7 +80,7 @@ macro_rules! serde_as_text {
 }
 
 #[cfg(feature = "serde")]
-serde_as_text!(TraceId, SpanId, SentryTrace, Traceparent, Baggage);
+serde_as_text!(TraceId, SpanId, SentryTrace, Traceparent, Tracestate, Baggage);
 
 #[cfg(test)]
 #[cfg(feature = "serde")]
@@ -108,6 +108,7 @@ mod tests {
         round_trip::<SentryTrace>(text.parse().unwrap(), &text);
         let text = format!("00-{trace_id}-{span_id}-01");
         round_trip::<Traceparent>(text.parse().unwrap(), &text);
+        round_trip::<Tracestate>("a=1,b=2".parse().unwrap(), "a=1,b=2");
         round_trip::<Baggage>("a=1,b=2;p".parse().unwrap(), "a=1,b=2;p");
     }
 }

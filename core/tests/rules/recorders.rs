@@ -1,6 +1,7 @@
 //! A recorder of a third party: what it sees, and in which order.
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
@@ -516,6 +517,31 @@ fn traces_are_recorded_once_for_each_request() {
     assert_eq!(log.take(), [started]);
 }
 
+/// Wants no request, and counts them.
+struct Refusing(Arc<AtomicUsize>);
+
+impl Recorder for Refusing {
+    fn start_incoming(
+        &self,
+        _: &PropagationContext,
+        _: &dyn IncomingRequest,
+    ) -> Option<Box<dyn Recording>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+}
+
+#[test]
+fn unwanted_requests_are_offered_once() {
+    let asked = Arc::<AtomicUsize>::default();
+    let propagator = Propagator::builder().recorder(Refusing(Arc::clone(&asked))).build().unwrap();
+    let request = received("GET", None);
+    let outer = start(&propagator, &request);
+    let known = Some(outer.context().clone());
+    let _inner = ServerHop::start(&propagator, known, &incoming("-1", ""), &request);
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+}
+
 #[test]
 fn routes_reach_recordings_while_the_request_lives() {
     let log = Log::default();
@@ -538,7 +564,7 @@ fn routes_reach_recordings_while_the_request_lives() {
 }
 
 #[test]
-fn one_recorder_can_ask_for_the_position_in_the_request() {
+fn any_recorder_can_ask_for_the_position() {
     for (first, second) in [(false, false), (true, false), (false, true)] {
         let log = Log::default();
         let recorder = |needs_position| Logging { needs_position, ..Logging::new("r", &log) };

@@ -288,6 +288,33 @@ async fn nested_requests_are_redirected_by_their_own_targets() {
 }
 
 #[tokio::test]
+async fn stacked_middlewares_all_guard_redirects() {
+    let (ours, other) = (Host::start().await, Host::start().await);
+    ours.redirect("/", 302, other.url("/"));
+    let propagator = |targets: &[&Host]| {
+        let targets = targets.iter().map(|host| Target::origin(&host.url));
+        options().trace_propagation_targets(targets).build().unwrap()
+    };
+    let anywhere = options().build().unwrap();
+    for (outer, inner, status) in [
+        (propagator(&[&ours]), propagator(&[&other]), 302),
+        (propagator(&[&ours]), propagator(&[&ours, &other]), 302),
+        (propagator(&[&ours]), anywhere.clone(), 302),
+        (propagator(&[&ours, &other]), propagator(&[&ours]), 302),
+        (propagator(&[&ours, &other]), anywhere.clone(), 200),
+    ] {
+        let policy = redirect_policy(Policy::default());
+        let client = reqwest::Client::builder().no_proxy().redirect(policy).build().unwrap();
+        let client = ClientBuilder::new(client)
+            .with(TracePropagation::new(outer))
+            .with(TracePropagation::new(inner))
+            .build();
+        let call = client.get(ours.url("/")).with_trace(&anywhere.start_new_trace());
+        assert_eq!(call.send().await.unwrap().status(), status);
+    }
+}
+
+#[tokio::test]
 async fn the_given_policy_decides_other_redirects() {
     let ours = Host::start().await;
     let client = Client::with_targets([Target::origin(&ours.url)]);

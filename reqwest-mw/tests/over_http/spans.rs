@@ -64,7 +64,7 @@ fn span(context: Option<&PropagationContext>, url: &str, end: Value) -> Value {
 }
 
 #[tokio::test]
-async fn exactly_the_lines_of_a_call_are_in_its_span() {
+async fn spans_hold_exactly_the_lines_of_their_call() {
     let (log, server) = (Log::of_this_thread(), Server::start(0).await);
     let client = client_with(Inner::Says);
     let context = propagator().start_new_trace();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sentry_core::Hub;
 use sentry_core::protocol::{Event, Request};
-use tracehop::hop::{ResponseHeaders, ServerHop};
+use tracehop::hop::{ResponseHeaders, ServerHop, name_by_route};
 use tracehop::recorder::IncomingRequest;
 use tracehop::{PropagationContext, Propagator};
 use tracehop_sentry::SentryRecorder;
@@ -144,6 +144,20 @@ fn request_transactions_have_route_or_given_name() {
         hop.finish();
         assert_eq!(sent.take()[0].payload["transaction"], name, "{method} {route:?}");
     }
+}
+
+#[test]
+fn names_given_to_the_sdk_outlast_later_routes() {
+    let recorder = SentryRecorder::new();
+    let propagator = propagator(&recorder);
+    let (sent, hub) = capturing(&recorder, sdk());
+    // Guards decide on the route after the middleware was called, and before the handler is.
+    let mut hop = start(&propagator, &hub, &Head { method: "GET", route: None });
+    name_by_route(hop.context(), &GET);
+    hop.run(|| Hub::current().configure_scope(|scope| scope.set_transaction(Some("mine"))));
+    hop.respond(200, &GET, &GET, false);
+    hop.finish();
+    assert_eq!(sent.take()[0].payload["transaction"], "mine");
 }
 
 #[test]
