@@ -1,0 +1,77 @@
+//! Requests that a service makes, recorded by a third party.
+
+use super::*;
+
+#[test]
+fn moved_spans_are_the_parents_of_outgoing_requests() {
+    let to: SentryTrace = format!("{TRACE_ID}-0000000000000001-1").parse().unwrap();
+    let log = Log::default();
+    let recorder = Logging { moves_to: Some(to), ..Logging::new("r", &log) };
+    let propagator = Propagator::builder().recorder(recorder).build().unwrap();
+    let context = propagator.continue_trace(&incoming("-1", "sentry-sample_rand=0.5"));
+    let choice = Some(TraceChoice::Given(context.clone()));
+    let hop = ClientHop::start(&propagator, choice, || panic!("a trace was given"), &Call(URL));
+    let mut request = Headers::new();
+    hop.inject(&mut request);
+    assert_eq!(value(&request, "sentry-trace"), Some(&*to.to_string()));
+    assert_eq!(value(&request, "baggage"), Some("sentry-sample_rand=0.5"));
+    // The position of the caller is not moved.
+    assert_ne!(context.span_id(), to.span_id);
+    let started = format!("r: start {URL} at {}", position(Some(&context)));
+    assert_eq!(log.take(), [&started, "r: enter in none", "r: leave"]);
+}
+
+#[test]
+fn outgoing_requests_are_polled_inside_recorders() {
+    let log = Log::default();
+    let propagator = options().recorder(Logging::new("r", &log)).build().unwrap();
+    with_log(&log, || {
+        let context = propagator.start_new_trace();
+        let at = position(Some(&context));
+        context.in_scope(|| {
+            let hop =
+                ClientHop::start(&propagator, None, || panic!("a trace is current"), &Call(URL));
+            log.take();
+            let mut polls = 0;
+            let request = std::future::poll_fn(|_| {
+                log.add("poll");
+                polls += 1;
+                if polls == 2 { Poll::Ready(polls) } else { Poll::Pending }
+            });
+            let mut future = pin!(hop.around(request));
+            let mut waiting = Context::from_waker(Waker::noop());
+            assert!(future.as_mut().poll(&mut waiting).is_pending());
+            assert_eq!(future.as_mut().poll(&mut waiting), Poll::Ready(2));
+        });
+        let inside = format!("r: enter in {at}");
+        let span = format!("span: enter in {at}");
+        let once = [&*inside, &span, "poll", "span: leave", "r: leave"];
+        let lines = log.take();
+        let twice = [expected(once), expected(once), expected(["r: drop", "span: drop"])].concat();
+        assert_eq!(lines, twice);
+    });
+}
+
+#[test]
+fn requests_without_a_trace_have_no_context() {
+    let log = Log::default();
+    let propagator = options().recorder(Logging::new("r", &log)).build().unwrap();
+    with_log(&log, || {
+        let current = propagator.start_new_trace();
+        current.in_scope(|| {
+            let call = Call("https://user:hush@api.example.com/stock?token=hush");
+            let choice = Some(TraceChoice::Without);
+            let hop = ClientHop::start(&propagator, choice, || panic!("no trace"), &call);
+            let started = format!("r: start {} at none", call.0);
+            // The log has no secrets of the URL.
+            let span = format!("span: http.client method=\"GET\" url={URL:?}");
+            assert_eq!(log.take(), expected([&started, &span]));
+            assert!(!hop.propagates_to(URL));
+            assert!(hop.carried_trace().is_none());
+            let mut request = Headers::new();
+            hop.inject(&mut request);
+            assert!(request.is_empty());
+            hop.finish(200);
+        });
+    });
+}
