@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use sentry_core::TransactionOrSpan;
-use sentry_core::protocol::Request;
+use sentry_core::protocol::{Context, Event, Request};
 use tracehop::{PropagationContext, SpanId, TraceId};
+
+use crate::ids::sdk_trace_id;
 
 /// The recorded positions of one recorder. Several positions of one trace may be recorded at the same time.
 ///
@@ -119,6 +121,14 @@ impl Entry {
 
     pub(crate) fn request(&self) -> Option<&Request> {
         self.request.get()
+    }
+
+    /// Whether an event is in the trace of this position, or in none.
+    pub(crate) fn is_trace_of(&self, event: &Event<'_>) -> bool {
+        match event.contexts.get("trace") {
+            Some(Context::Trace(trace)) => trace.trace_id == sdk_trace_id(self.context.trace_id()),
+            _ => true,
+        }
     }
 }
 

@@ -39,7 +39,7 @@ pub struct Transaction {
 #[derive(Debug)]
 struct Own {
     transaction: sentry_core::Transaction,
-    /// The name that the SDK was told last. An application may have given it another since, by the SDK.
+    /// The name that this crate set last. The application may have set another one since, with `Scope::set_transaction`.
     last_name: String,
     /// The name if the context has none.
     default_name: String,
@@ -86,7 +86,9 @@ impl SentryRecorder {
             }
             // The entry lives as long as the scope, with which an error may still be captured.
             scope.add_event_processor(move |mut event| {
-                if let (None, Some(request)) = (&event.request, of_scope.request()) {
+                // The hub of a later request, in another trace, may have a copy of this scope.
+                let is_ours = of_scope.is_trace_of(&event);
+                if let (None, Some(request), true) = (&event.request, of_scope.request(), is_ours) {
                     event.request = Some(request.clone());
                 }
                 Some(event)

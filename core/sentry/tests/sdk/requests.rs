@@ -122,6 +122,25 @@ fn transactions_and_errors_describe_the_request() {
 }
 
 #[test]
+fn errors_describe_their_own_request_in_a_shared_hub() {
+    let recorder = SentryRecorder::new();
+    let propagator = propagator(&recorder);
+    let (sent, worker) = capturing(&recorder, sdk());
+    let propagator =
+        Hub::run(Arc::clone(&worker), || ServerHop::propagator_for_worker(&propagator));
+    // One hub for all requests, bound by another middleware.
+    let shared = child_of(&worker);
+    let post = Head { method: "POST", ..GET };
+    for request in [&GET, &post, &GET] {
+        let hop = start(&propagator, &shared, request);
+        hop.run(|| capture(&Hub::current(), "inside"));
+        assert_eq!(sent.take()[0].payload["request"]["method"], request.method);
+        hop.finish();
+        sent.take();
+    }
+}
+
+#[test]
 fn request_transactions_have_route_or_given_name() {
     let recorder = SentryRecorder::new();
     let propagator = propagator(&recorder);
