@@ -173,7 +173,7 @@ impl DynamicSamplingContext {
         self.get("replay_id")
     }
 
-    /// Returns the segment of the user for whom the trace began.
+    /// Returns the user segment, a group of users that the head of the trace assigned its user to.
     pub fn user_segment(&self) -> Option<Cow<'_, str>> {
         self.get("user_segment")
     }

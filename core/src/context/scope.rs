@@ -19,7 +19,11 @@ pub(crate) trait RequestRecordings: Send + Sync {
 }
 
 /// Calls `work` inside of an environment, and returns its result.
-#[expect(clippy::expect_used, reason = "an invariant of this function, and no property of input")]
+///
+/// # Panics
+///
+/// If `work` panics, also where `enter` catches that panic: there is no result to return.
+#[expect(clippy::expect_used, reason = "only a panic of the work leaves it without a result")]
 pub(crate) fn call_within<R>(enter: impl FnOnce(&mut dyn FnMut()), work: impl FnOnce() -> R) -> R {
     let mut work = Some(work);
     let mut result = None;
@@ -31,7 +35,7 @@ pub(crate) fn call_within<R>(enter: impl FnOnce(&mut dyn FnMut()), work: impl Fn
     enter(&mut call);
     // A recorder that did not call the work must not keep the application from it.
     call();
-    result.expect("the work was called at least here")
+    result.expect("a recorder caught the panic of the work that it was to call")
 }
 
 #[cfg(test)]
