@@ -40,7 +40,12 @@ impl Arrival {
             Some(Parent { sampled: parent.sampled.filter(|sampled| *sampled), ..parent })
         };
         let (parent, tracestate) = match &told.sentry_trace {
-            Line::One(parent) => (Some(parent.clone()), None),
+            Line::One(parent) => {
+                // A `tracestate` belongs to the trace of its `traceparent`.
+                let w3c = told.traceparent.as_ref();
+                let is_same = w3c.is_some_and(|w3c| w3c.trace_id == parent.trace_id);
+                (Some(parent.clone()), told.tracestate.clone().filter(|_| is_same))
+            }
             Line::Nothing => (from_traceparent(), told.tracestate.clone()),
             Line::Malformed | Line::Conflicting(_) => (None, None),
         };
