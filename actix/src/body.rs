@@ -29,8 +29,8 @@ pin_project! {
 impl<B: MessageBody> TracedBody<B> {
     pub(crate) fn new(body: B, hop: ServerHop) -> Self {
         let size = body.size();
-        // The hop of a stream ends with the stream.
-        if size != BodySize::Stream {
+        // The hop of a stream ends with the stream, if that is sent.
+        if size != BodySize::Stream || hop.ends_with_head() {
             hop.finish();
         }
         let body = match size {

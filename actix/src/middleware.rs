@@ -102,7 +102,10 @@ where
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
         let hop = start(&self.settings.propagator, &request);
-        if hop.needs_position_in_request() {
+        // Where no routing is ahead, another middleware may have a clone of the request, and actix-web panics where the
+        // headers of such a request are changed. Routing itself needs a request without clones.
+        let is_routed = request.match_info().unprocessed().is_empty();
+        if hop.needs_position_in_request() && !is_routed {
             write_position(&hop, &mut request);
         }
         request.extensions_mut().insert(hop.context().clone());
@@ -152,11 +155,16 @@ where
         let mut response = match result {
             Ok(response) => response,
             Err(error) => {
-                hop.finish_with_error(error.as_response_error().status_code().as_u16());
+                let status = error.as_response_error().status_code().as_u16();
+                hop.note_error(status, &error);
+                hop.finish_with_error(status);
                 return Poll::Ready(Err(error));
             }
         };
         let status = response.status().as_u16();
+        if let Some(error) = response.response().error() {
+            hop.note_error(status, error);
+        }
         let request = Incoming::new(response.request());
         let timing = hop.respond(status, response.headers(), &request, *this.server_timing);
         if let Some(value) = timing.and_then(|value| HeaderValue::try_from(value).ok()) {

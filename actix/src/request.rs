@@ -50,6 +50,16 @@ impl IncomingRequest for Incoming<'_> {
         let path = self.request.uri().path_and_query().map_or("/", |path| path.as_str());
         [info.scheme(), "://", info.host(), path].concat()
     }
+
+    fn each_header(&self, f: &mut dyn FnMut(&str, &[u8])) {
+        let headers = self.request.headers().iter().filter(|(_, value)| !value.is_sensitive());
+        headers.for_each(|(name, value)| f(name.as_str(), value.as_bytes()));
+    }
+
+    fn client_address(&self) -> Option<Cow<'_, str>> {
+        let address = self.request.connection_info().realip_remote_addr().map(str::to_owned);
+        address.map(Cow::Owned)
+    }
 }
 
 /// Returns the context that was kept with a request.

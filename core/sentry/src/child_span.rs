@@ -11,7 +11,7 @@ use tracehop::hop::{known_method, redact_url};
 use url::Url;
 
 use crate::ids::{is_recorded, position_of, sdk_span_id, span_id, span_of};
-use crate::registry::Registry;
+use crate::registry::{Entry, Registry};
 use crate::scope::HubScope;
 use crate::status::{span_status, unfinished_status};
 use crate::url_limit::cut;
@@ -92,9 +92,13 @@ impl ChildSpan {
         op: &str,
         description: impl FnOnce() -> String,
     ) -> Option<Self> {
-        let parent = parent_of(context, registry)?;
+        let (parent, entry) = parent_of(context, registry)?;
         let position = position_of(&parent)?;
         if position.trace_id != context.trace_id() || !is_recorded(&parent) {
+            return None;
+        }
+        // The SDK drops spans that are too many. Then the context itself is handed on, whose span exists.
+        if !entry.is_none_or(|entry| entry.take_place_of_span()) {
             return None;
         }
         let context = context.child_of(position.span_id);
@@ -139,7 +143,7 @@ impl ChildSpan {
 fn parent_of(
     context: &PropagationContext,
     registry: Option<&Arc<Registry>>,
-) -> Option<TransactionOrSpan> {
+) -> Option<(TransactionOrSpan, Option<Arc<Entry>>)> {
     // The transaction may be one of another recorder.
     let registry = HubScope::of(context).map(|scope| scope.entry().registry()).or(registry);
     let find = |span_id| registry.and_then(|all| all.get(context.trace_id(), span_id));
@@ -153,8 +157,8 @@ fn parent_of(
             (entry.span().clone(), Some(entry))
         }
     };
-    let is_finished = entry.is_some_and(|entry| entry.is_finished());
-    (!is_finished).then_some(span)
+    let is_finished = entry.as_ref().is_some_and(|entry| entry.is_finished());
+    (!is_finished).then_some((span, entry))
 }
 
 impl Drop for ChildSpan {

@@ -1,71 +1,126 @@
 //! The `trace` header of an envelope.
 
-use sentry_core::Envelope;
-use sentry_core::protocol::{Context, EnvelopeItem, TraceContext, Value};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
 
+use sentry_core::Envelope;
+use sentry_core::protocol::{EnvelopeHeaders, EnvelopeItem};
 use tracehop::DynamicSamplingContext;
 
-/// Returns the trace of an envelope's transaction or error.
-pub(crate) fn trace_of(envelope: &Envelope) -> Option<&TraceContext> {
-    let contexts = envelope.items().find_map(|item| match item {
-        EnvelopeItem::Transaction(transaction) => Some(&transaction.contexts),
-        EnvelopeItem::Event(event) => Some(&event.contexts),
-        _ => None,
-    })?;
-    match contexts.get("trace")? {
-        Context::Trace(context) => Some(context),
-        _ => None,
-    }
+/// An envelope, taken apart.
+pub(crate) struct Parts {
+    headers: EnvelopeHeaders,
+    /// The first transaction or error, which is the first item. The SDK sends one in an envelope.
+    pub(crate) main: Option<EnvelopeItem>,
+    /// All other items, or an envelope that is bytes already.
+    rest: Envelope,
 }
 
-/// Puts the error of an envelope into another trace.
-pub(crate) fn with_trace_of_event(envelope: Envelope, context: &TraceContext) -> Envelope {
-    let headers = envelope.headers().clone();
-    let mut changed = Envelope::new();
-    for mut item in envelope.into_items() {
-        if let EnvelopeItem::Event(event) = &mut item {
-            event.contexts.insert("trace".to_owned(), context.clone().into());
+impl Parts {
+    /// Takes an envelope apart. One that does not begin with a transaction or an error stays whole.
+    pub(crate) fn of(envelope: Envelope) -> Self {
+        let headers = envelope.headers().clone();
+        let is_main = |item: &EnvelopeItem| {
+            matches!(item, EnvelopeItem::Transaction(_) | EnvelopeItem::Event(_))
+        };
+        if !envelope.items().next().is_some_and(is_main) {
+            return Self { headers, main: None, rest: envelope };
         }
-        changed.add_item(item);
+        let mut items = envelope.into_items();
+        let main = items.next();
+        let mut rest = Envelope::new();
+        items.for_each(|item| rest.add_item(item));
+        Self { headers, main, rest }
     }
-    changed.with_headers(headers)
+
+    /// Puts the envelope together again.
+    pub(crate) fn into_envelope(self) -> Envelope {
+        let Some(main) = self.main else { return self.rest };
+        let mut envelope = Envelope::new();
+        envelope.add_item(main);
+        self.rest.into_items().for_each(|item| envelope.add_item(item));
+        envelope.with_headers(self.headers)
+    }
+
+    /// Sets the `trace` header to a dynamic sampling context, or removes it if that is empty: the head of the trace
+    /// sends no DSC then, so this service sends none either.
+    ///
+    /// The envelope is handed on as bytes, because the SDK's own transports drop all headers but the event's id when
+    /// they filter items by rate limits. One that cannot be written is returned unchanged.
+    pub(crate) fn with_header(self, dsc: &DynamicSamplingContext) -> Envelope {
+        let line = header_line(&self.headers, dsc);
+        let mut envelope = self.into_envelope();
+        let Some(mut bytes) = line else { return envelope };
+        // Most envelopes fit into this.
+        bytes.reserve(4096);
+        let headers = envelope.headers().clone();
+        envelope = envelope.with_headers(EnvelopeHeaders::new());
+        let items = WithoutLine { out: &mut bytes, is_behind: false };
+        if envelope.to_writer(items).is_err() {
+            return envelope.with_headers(headers);
+        }
+        Envelope::from_bytes_raw(bytes).unwrap_or(envelope)
+    }
+
+    /// Sets the `trace` header to what the SDK's type for it can hold of a dynamic sampling context.
+    pub(crate) fn with_typed_header(mut self, dsc: &DynamicSamplingContext) -> Envelope {
+        let line = header_line(&self.headers, dsc);
+        if let Some(parsed) = line.and_then(|line| Envelope::from_slice(&line).ok()) {
+            self.headers = parsed.headers().clone();
+        }
+        self.into_envelope()
+    }
 }
 
-/// Sets the `trace` header of an envelope to a dynamic sampling context, or removes it if that is empty. An envelope
-/// that cannot be written is returned unchanged.
-///
-/// The SDK's type for this header holds neither unknown items, such as a `replay_id`, nor the text of a rate. And the
-/// SDK's own transports drop all headers but the event's id when they filter the items by rate limits. So the envelope
-/// is handed on as bytes. Such a transport does not see the items, and holds the envelope back only under a limit
-/// for everything. Sentry enforces the other limits.
-pub(crate) fn with_trace_header(envelope: Envelope, dsc: &DynamicSamplingContext) -> Envelope {
-    try_with_trace_header(&envelope, dsc).unwrap_or(envelope)
+/// Returns the first line of an envelope, with this `trace`.
+fn header_line(headers: &EnvelopeHeaders, dsc: &DynamicSamplingContext) -> Option<Vec<u8>> {
+    let mut line = Vec::with_capacity(1024);
+    Envelope::new().with_headers(headers.clone()).to_writer(&mut line).ok()?;
+    // The SDK's own `trace` is the last header. No text has a quote in it that is not escaped.
+    let own = line.windows(TRACE.len()).position(|bytes| bytes == TRACE);
+    line.truncate(own.unwrap_or(line.len().checked_sub(b"}\n".len())?));
+    if line.ends_with(b",") {
+        line.pop();
+    }
+    if !dsc.is_empty() {
+        if line.len() > 1 {
+            line.push(b',');
+        }
+        line.extend_from_slice(TRACE);
+        // A map, because a member may be there twice.
+        serde_json::to_writer(&mut line, &dsc.iter().collect::<BTreeMap<_, _>>()).ok()?;
+    }
+    line.extend_from_slice(b"}\n");
+    Some(line)
 }
 
-/// Returns `None` where the envelope stays as it is.
-fn try_with_trace_header(envelope: &Envelope, dsc: &DynamicSamplingContext) -> Option<Envelope> {
-    // Most envelopes fit into this.
-    let mut bytes = Vec::with_capacity(4096);
-    Envelope::new().with_headers(envelope.headers().clone()).to_writer(&mut bytes).ok()?;
-    let mut headers: Value = std::str::from_utf8(&bytes).ok()?.parse().ok()?;
-    let fields = headers.as_object_mut()?;
-    if dsc.is_empty() {
-        // The head of the trace sends no DSC, so this service sends none either.
-        fields.remove("trace")?;
-    } else {
-        fields.insert("trace".to_owned(), dsc.iter().collect());
+const TRACE: &[u8] = br#""trace":"#;
+
+/// Writes all but the first line.
+struct WithoutLine<'w> {
+    out: &'w mut Vec<u8>,
+    is_behind: bool,
+}
+
+impl Write for WithoutLine<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.is_behind {
+            self.out.extend_from_slice(bytes);
+        } else if let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            self.is_behind = true;
+            self.out.extend_from_slice(&bytes[end + 1..]);
+        }
+        Ok(bytes.len())
     }
-    bytes.clear();
-    envelope.to_writer(&mut bytes).ok()?;
-    let behind_headers = bytes.iter().position(|byte| *byte == b'\n')?;
-    let line = headers.to_string();
-    bytes.splice(..behind_headers, line.into_bytes());
-    Envelope::from_bytes_raw(bytes).ok()
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use sentry_core::protocol::{Attachment, EnvelopeHeaders, Event, Transaction};
+    use sentry_core::protocol::{Attachment, Event, Transaction, Value};
 
     use super::*;
 
@@ -107,7 +162,7 @@ mod tests {
         let dsc = DynamicSamplingContext::from_baggage([line.as_bytes()]);
         let envelope = envelope();
         let before = bytes(&envelope);
-        let after = bytes(&with_trace_header(envelope, &dsc));
+        let after = bytes(&Parts::of(envelope).with_header(&dsc));
         let ((mut old, old_items), (mut new, new_items)) = (split(&before), split(&after));
         assert_eq!(old_items, new_items);
         let trace = new.as_object_mut().unwrap().remove("trace").unwrap();
@@ -120,27 +175,40 @@ mod tests {
     }
 
     #[test]
-    fn empty_dsc_removes_the_header() {
-        let none = DynamicSamplingContext::default();
-        let after = bytes(&with_trace_header(envelope(), &none));
-        assert!(split(&after).0.get("trace").is_none());
-
-        let mut event = Envelope::new();
-        event.add_item(Event::default());
-        let after = with_trace_header(event.clone(), &none);
-        assert!(after.event().is_some() && after == event);
+    fn envelopes_without_a_trace_header_get_one() {
+        let dsc = DynamicSamplingContext::from_baggage([&b"sentry-release=a"[..]]);
+        let event = Envelope::from(Event::default());
+        let id = event.uuid().unwrap().to_string();
+        let headers = split(&bytes(&Parts::of(event.clone()).with_header(&dsc))).0;
+        assert_eq!((&headers["trace"]["release"], &headers["event_id"]), (&"a".into(), &id.into()));
+        let without_any = event.with_headers(EnvelopeHeaders::new());
+        let headers = split(&bytes(&Parts::of(without_any).with_header(&dsc))).0;
+        assert_eq!(headers.to_string(), r#"{"trace":{"release":"a"}}"#);
     }
 
     #[test]
-    fn errors_change_only_their_trace() {
-        let context = TraceContext { op: Some("http.server".to_owned()), ..Default::default() };
-        let mut envelope = envelope();
-        envelope.add_item(Event { message: Some("boom".to_owned()), ..Default::default() });
-        let after = with_trace_of_event(envelope.clone(), &context);
-        assert_eq!(after.headers(), envelope.headers());
-        assert_eq!(after.items().count(), 3);
-        let event = after.event().unwrap();
-        assert_eq!(event.message.as_deref(), Some("boom"));
-        assert_eq!(event.contexts.get("trace"), Some(&Context::from(context)));
+    fn empty_dsc_removes_the_header() {
+        let none = DynamicSamplingContext::default();
+        let after = bytes(&Parts::of(envelope()).with_header(&none));
+        assert!(split(&after).0.get("trace").is_none());
+        assert!(split(&after).0.get("sdk").is_some());
+    }
+
+    #[test]
+    fn typed_header_has_the_known_members() {
+        let line = &b"sentry-release=a,sentry-replay_id=0af7651916cd43dd8448eb211c80319c"[..];
+        let dsc = DynamicSamplingContext::from_baggage([line]);
+        let after = Parts::of(envelope()).with_typed_header(&dsc);
+        assert_eq!(after.items().count(), 2);
+        assert_eq!(split(&bytes(&after)).0["trace"].to_string(), r#"{"release":"a"}"#);
+    }
+
+    #[test]
+    fn envelopes_are_put_together_as_they_were() {
+        let event = Envelope::from(Event::default());
+        let bytes = Envelope::from_bytes_raw(b"{}\nx".to_vec()).unwrap();
+        for envelope in [envelope(), event, bytes, Envelope::new()] {
+            assert_eq!(Parts::of(envelope.clone()).into_envelope(), envelope);
+        }
     }
 }

@@ -1,5 +1,8 @@
 //! Ids and spans of the SDK, as the types of `tracehop`.
 
+use std::sync::Arc;
+
+use sentry_core::protocol::TraceContext;
 use sentry_core::{Hub, TransactionOrSpan, protocol};
 use tracehop::wire::SentryTrace;
 use tracehop::{SpanId, TraceId};
@@ -29,9 +32,21 @@ pub(crate) fn span_of(hub: &Hub) -> Option<TransactionOrSpan> {
     copy_of(hub).configure_scope(|scope| scope.get_span())
 }
 
-/// Returns the position that a hub without a span hands on.
-pub(crate) fn own_position_of(hub: &Hub) -> Option<SentryTrace> {
-    copy_of(hub).configure_scope(|scope| read(scope.iter_trace_propagation_headers()))
+/// Whether a transaction, or one that a span is in, is of the SDK's `tracing` layer.
+pub(crate) fn is_of_layer(trace: &TraceContext) -> bool {
+    trace.origin.as_deref() == Some("auto.tracing")
+}
+
+/// Whether a trace id is the one that a hub without a span gives to what is captured, such as a hub that another
+/// middleware made from the main hub. It is random for each process. All other trace ids are given on purpose.
+pub(crate) fn is_of_no_trace(trace_id: TraceId) -> bool {
+    let is_own = |hub: Arc<Hub>| {
+        let position = copy_of(&hub).configure_scope(|scope| {
+            scope.get_span().is_none().then(|| read(scope.iter_trace_propagation_headers()))?
+        });
+        position.is_some_and(|position| position.trace_id == trace_id)
+    };
+    is_own(Hub::current()) || is_own(Hub::main())
 }
 
 /// Returns ids and decision of a span, which shows its decision only in a header. `None` if an id is all zero.

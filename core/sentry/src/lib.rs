@@ -112,13 +112,19 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
+mod captured;
 mod child_span;
 mod envelope;
 mod ids;
+mod incoming;
 mod joined;
+mod outer;
+mod outgoing;
+mod quiet;
 mod recorder;
 mod registry;
 mod scope;
+mod setup;
 mod status;
 mod transaction;
 mod transport;
@@ -126,6 +132,7 @@ mod url_limit;
 
 pub use child_span::ChildSpan;
 pub use recorder::SentryRecorder;
+pub use setup::propagator_builder;
 pub use status::span_status;
 #[doc(no_inline)]
 pub use tracehop;

@@ -1,39 +1,111 @@
 //! The recorder: a transaction for each incoming request, a span for each outgoing one.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use sentry_core::Hub;
-use sentry_core::protocol::{Request, SpanStatus};
+use sentry_core::{Client, Hub};
 use tracehop::PropagationContext;
-use tracehop::hop::{known_method, redact_url};
-use tracehop::recorder::{IncomingRequest, Outcome, OutgoingRequest, Recorder, Recording};
+use tracehop::recorder::{IncomingRequest, OutgoingRequest, Recorder, Recording, SdkOptions};
 
-use crate::child_span::ChildSpan;
+use crate::ids::{span_id, span_of};
+use crate::incoming::IncomingRecording;
+use crate::outgoing::OutgoingRecording;
+use crate::quiet::quiet_hub;
 use crate::registry::Registry;
 use crate::scope::HubScope;
-use crate::transaction::Transaction;
-use crate::url_limit::cut;
+use crate::transaction::hub_without_span;
 
 /// Records the requests of a propagator with Sentry's SDK: the transaction of each incoming request, a span for each
-/// outgoing request in the trace of a running transaction.
+/// outgoing request in the trace of a running transaction, and the errors that handlers return.
 ///
 /// Clones share what they record. The same recorder belongs to the propagator and, by
-/// [`transport`](Self::transport), to the SDK's client. See the [crate's documentation](crate).
-#[derive(Debug, Clone, Default)]
+/// [`transport`](Self::transport), to the SDK's client: [`propagator_builder`](crate::propagator_builder) sets both. See
+/// the [crate's documentation](crate).
+#[derive(Debug, Clone)]
 pub struct SentryRecorder {
     registry: Arc<Registry>,
-    /// The hub of the worker thread, which no request has bound.
-    worker: Option<Arc<Hub>>,
+    quiet: Arc<Hub>,
+    worker: Option<Worker>,
+    capture_server_errors: bool,
+    sdk_options: SdkOptions,
+}
+
+/// The hub of a worker thread.
+#[derive(Debug, Clone)]
+struct Worker {
+    hub: Arc<Hub>,
+    /// A copy of the hub from before the first request.
+    initial: Arc<Hub>,
+}
+
+impl Default for SentryRecorder {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl SentryRecorder {
     /// Makes a recorder.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            registry: Arc::default(),
+            quiet: quiet_hub(),
+            worker: None,
+            capture_server_errors: true,
+            sdk_options: SdkOptions::default(),
+        }
+    }
+
+    /// Sets whether an error that a handler or a middleware returns, and that becomes a response with a status from 500
+    /// on, is captured. On by default, as in sentry-actix. An error that is captured already is not captured again.
+    #[must_use]
+    pub fn capture_server_errors(mut self, capture: bool) -> Self {
+        self.capture_server_errors = capture;
+        self
+    }
+
+    pub(crate) fn with_sdk_options(mut self, options: SdkOptions) -> Self {
+        self.sdk_options = options;
+        self
     }
 
     pub(crate) fn registry(&self) -> &Arc<Registry> {
         &self.registry
+    }
+
+    pub(crate) fn captures_server_errors(&self) -> bool {
+        self.capture_server_errors
+    }
+
+    /// Whether a middleware further out has bound a hub for this request. Such a middleware may capture errors with it
+    /// after this request.
+    pub(crate) fn is_bound(&self, current: &Arc<Hub>) -> bool {
+        self.worker.as_ref().is_some_and(|worker| !Arc::ptr_eq(&worker.hub, current))
+            && !is_ours(current)
+    }
+
+    /// Whether the hubs of the thread that serves requests are known.
+    pub(crate) fn knows_worker(&self) -> bool {
+        self.worker.is_some()
+    }
+
+    /// Returns a new hub for a request.
+    ///
+    /// The hub is a copy of what `sentry::init` set up, because jobs and other middleware write to the hub of the
+    /// thread, and what they write must not reach the next request. Only a hub with a client of its own is copied
+    /// itself, such as that of a tenant.
+    pub(crate) fn new_hub(&self, current: &Arc<Hub>) -> Hub {
+        let main = Hub::main();
+        let client = current.client();
+        let initial = self.worker.as_ref().map(|worker| &worker.initial);
+        if is_ours(current) {
+            hub_without_span(current)
+        } else if is_same(&client, &main.client()) {
+            hub_without_span(&main)
+        } else if let Some(initial) = initial.filter(|hub| is_same(&client, &hub.client())) {
+            hub_without_span(initial)
+        } else {
+            hub_without_span(current)
+        }
     }
 }
 
@@ -43,30 +115,7 @@ impl Recorder for SentryRecorder {
         context: &PropagationContext,
         request: &dyn IncomingRequest,
     ) -> Option<Box<dyn Recording>> {
-        let current = Hub::current();
-        // Another middleware that bound a hub may capture errors with it after this request.
-        let is_bound = self.worker.as_ref().is_some_and(|worker| !Arc::ptr_eq(worker, &current))
-            && !is_ours(&current);
-        let hub = if is_bound {
-            current
-        } else {
-            let hub = Hub::new_from_top(current);
-            hub.configure_scope(|scope| scope.set_span(None));
-            Arc::new(hub)
-        };
-        let name = name(request.method(), request.route().as_deref());
-        let transaction = self.start_transaction(context, hub, &name, "http.server");
-        transaction.set_data("http.request.method", known_method(request.method()));
-        transaction.set_origin("auto.http.tracehop");
-        if transaction.is_own() {
-            transaction.set_request(described(request));
-        }
-        Some(Box::new(IncomingRecording {
-            context: transaction.context().clone(),
-            hub: Arc::clone(transaction.hub()),
-            transaction: Mutex::new(Some(transaction)),
-            needs_position: !is_bound,
-        }))
+        Some(Box::new(IncomingRecording::start(self, context, request)))
     }
 
     fn start_outgoing(
@@ -74,107 +123,43 @@ impl Recorder for SentryRecorder {
         context: Option<&PropagationContext>,
         request: &dyn OutgoingRequest,
     ) -> Option<Box<dyn Recording>> {
-        let span =
-            ChildSpan::http_client(context?, &self.registry, request.method(), &request.url())?;
-        let context = span.context().clone();
-        Some(Box::new(OutgoingRecording { context, span: Mutex::new(Some(span)) }))
+        Some(Box::new(OutgoingRecording::start(context, &self.registry, request)))
+    }
+
+    fn current_context(&self) -> Option<PropagationContext> {
+        let hub = Hub::current();
+        let trace = span_of(&hub)?.get_trace_context();
+        let (trace_id, span_id) = (crate::ids::trace_id(trace.trace_id)?, span_id(trace.span_id)?);
+        let entry = self.registry.get(trace_id, span_id)?;
+        let context = entry.context().clone();
+        Some(context.with_scope(Arc::new(HubScope::new(hub, entry))))
+    }
+
+    fn around_log_span(&self, open: &mut dyn FnMut()) {
+        Hub::run(Arc::clone(&self.quiet), open);
+    }
+
+    fn sdk_options(&self) -> SdkOptions {
+        self.sdk_options.clone()
     }
 
     fn for_worker(&self) -> Option<Arc<dyn Recorder>> {
-        let worker = Some(Hub::current());
-        Some(Arc::new(Self { registry: Arc::clone(&self.registry), worker }))
+        let hub = Hub::current();
+        let initial = Arc::new(Hub::new_from_top(&hub));
+        Some(Arc::new(Self { worker: Some(Worker { hub, initial }), ..self.clone() }))
     }
 }
 
 /// Whether a hub was bound for the current context, by this recorder or by one of another propagator.
-fn is_ours(hub: &Arc<Hub>) -> bool {
+pub(crate) fn is_ours(hub: &Arc<Hub>) -> bool {
     let current = PropagationContext::current();
     current.as_ref().and_then(HubScope::of).is_some_and(|scope| Arc::ptr_eq(scope.hub(), hub))
 }
 
-/// Returns the name of a request's transaction. An unknown method is arbitrary client input.
-fn name(method: &str, route: Option<&str>) -> String {
-    if known_method(method) != method {
-        return "HTTP".to_owned();
-    }
-    route.map_or_else(|| method.to_owned(), |route| [method, " ", route].concat())
-}
-
-/// Describes a request without the parts of its URL that may be secrets. Host, path and method are client input.
-fn described(request: &dyn IncomingRequest) -> Request {
-    let url = request.url();
-    Request {
-        url: cut(&redact_url(&url)).parse().ok(),
-        method: Some(known_method(request.method()).to_owned()),
-        ..Request::default()
-    }
-}
-
-/// The recording of an incoming request: first of its handler, then of the body of its response.
-struct IncomingRecording {
-    context: PropagationContext,
-    hub: Arc<Hub>,
-    /// `None` once it is finished.
-    transaction: Mutex<Option<Transaction>>,
-    needs_position: bool,
-}
-
-impl Recording for IncomingRecording {
-    fn context(&self) -> Option<&PropagationContext> {
-        Some(&self.context)
-    }
-
-    fn enter(&self, work: &mut dyn FnMut()) {
-        Hub::run(Arc::clone(&self.hub), work);
-    }
-
-    fn needs_position_in_request(&self) -> bool {
-        self.needs_position
-    }
-
-    fn set_route(&self, method: &str, pattern: &str) {
-        let mut transaction = self.transaction.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(transaction) = &mut *transaction {
-            transaction.set_data("http.route", pattern);
-            transaction.set_default_name(name(method, Some(pattern)));
-        }
-    }
-
-    fn finish(&self, outcome: &Outcome<'_>) {
-        let transaction = self.transaction.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match (transaction, outcome) {
-            (Some(transaction), Outcome::Completed { status, .. }) => {
-                transaction.finish_with_http_status(*status);
-            }
-            (Some(transaction), _) => transaction.finish(SpanStatus::InternalError),
-            (None, _) => (),
-        }
-    }
-}
-
-/// The recording of an outgoing request.
-struct OutgoingRecording {
-    context: PropagationContext,
-    /// `None` once it is finished.
-    span: Mutex<Option<ChildSpan>>,
-}
-
-impl Recording for OutgoingRecording {
-    fn context(&self) -> Option<&PropagationContext> {
-        Some(&self.context)
-    }
-
-    fn finish(&self, outcome: &Outcome<'_>) {
-        let span = self.span.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match (span, outcome) {
-            (Some(span), Outcome::Completed { status, .. }) => {
-                span.finish_with_http_status(*status);
-            }
-            (Some(span), Outcome::Failed { kind: "timeout", .. }) => {
-                span.finish(SpanStatus::DeadlineExceeded);
-            }
-            (Some(span), _) => span.finish(SpanStatus::InternalError),
-            (None, _) => (),
-        }
+fn is_same(a: &Option<Arc<Client>>, b: &Option<Arc<Client>>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        (None, None) => true,
+        _ => false,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use sentry_core::TransactionOrSpan;
@@ -11,6 +11,15 @@ use tracehop::{PropagationContext, SpanId, TraceId};
 
 use crate::ids::sdk_trace_id;
 
+/// The spans of one transaction that the SDK keeps. It drops the others.
+const MAX_SPANS: usize = 1000;
+
+/// The exceptions of one position that are compared with later ones.
+const MAX_EXCEPTIONS: usize = 16;
+
+/// The type and the value of an exception.
+type Exception = (String, Option<String>);
+
 /// The recorded positions of one recorder. Several positions of one trace may be recorded at the same time.
 ///
 /// A stranger chooses trace ids, and can have many requests in one trace. So each position is found and removed by
@@ -18,7 +27,12 @@ use crate::ids::sdk_trace_id;
 #[derive(Default)]
 pub(crate) struct Registry(Mutex<Entries>);
 
-type Entries = BTreeMap<Key, Weak<Entry>>;
+#[derive(Default)]
+struct Entries {
+    positions: BTreeMap<Key, Weak<Entry>>,
+    /// The requests inside of a transaction of another trace, by that trace.
+    outer: BTreeMap<TraceId, Weak<Entry>>,
+}
 
 /// The trace, and the bytes of the span id.
 type Key = (TraceId, [u8; 8]);
@@ -30,9 +44,14 @@ pub(crate) struct Entry {
     /// Without a scope: the scope's hub holds the entry.
     context: PropagationContext,
     span: TransactionOrSpan,
+    /// The other trace that a middleware further out has started a transaction in.
+    outer: Option<TraceId>,
     is_finished: AtomicBool,
+    child_spans: AtomicUsize,
     /// The request that errors without a request get.
-    request: OnceLock<Request>,
+    request: OnceLock<Arc<Request>>,
+    /// The exceptions that were captured at this position.
+    exceptions: Mutex<Vec<Exception>>,
 }
 
 impl Registry {
@@ -41,49 +60,35 @@ impl Registry {
         self: &Arc<Self>,
         context: &PropagationContext,
         span: TransactionOrSpan,
+        outer: Option<TraceId>,
     ) -> Arc<Entry> {
         let entry = Arc::new(Entry {
             registry: Arc::clone(self),
             context: context.clone().without_scope(),
             span,
+            outer,
             is_finished: AtomicBool::new(false),
+            child_spans: AtomicUsize::new(0),
             request: OnceLock::new(),
+            exceptions: Mutex::default(),
         });
-        let key = (context.trace_id(), context.span_id().to_bytes());
-        self.lock().insert(key, Arc::downgrade(&entry));
+        let mut entries = self.lock();
+        entries.positions.insert(entry.key(), Arc::downgrade(&entry));
+        if let Some(outer) = outer {
+            entries.outer.insert(outer, Arc::downgrade(&entry));
+        }
+        drop(entries);
         entry
-    }
-
-    /// Returns the context that an event or a transaction with these ids belongs to: the one at exactly this span,
-    /// else the current one, else any of the trace.
-    pub(crate) fn find(
-        &self,
-        trace_id: TraceId,
-        span_id: SpanId,
-        current: impl FnOnce() -> Option<Arc<Entry>>,
-    ) -> Option<PropagationContext> {
-        let is_of_trace = |entry: &Arc<Entry>| {
-            entry.context.trace_id() == trace_id && std::ptr::eq(&*entry.registry, self)
-        };
-        let entry = self
-            .get(trace_id, span_id)
-            .or_else(|| current().filter(is_of_trace))
-            .or_else(|| self.any_of(trace_id))?;
-        Some(entry.context.clone())
     }
 
     /// Returns the entry of exactly this position.
     pub(crate) fn get(&self, trace_id: TraceId, span_id: SpanId) -> Option<Arc<Entry>> {
-        self.lock().get(&(trace_id, span_id.to_bytes())).and_then(Weak::upgrade)
+        self.lock().positions.get(&(trace_id, span_id.to_bytes())).and_then(Weak::upgrade)
     }
 
-    fn any_of(&self, trace_id: TraceId) -> Option<Arc<Entry>> {
-        let entries = self.lock();
-        let mut of_trace = entries
-            .range((trace_id, [0; 8])..)
-            .take_while(|((of, _), _)| *of == trace_id)
-            .map(|(_, entry)| entry);
-        of_trace.find_map(Weak::upgrade)
+    /// Returns the entry of a request inside of a transaction of this other trace.
+    pub(crate) fn inside_of(&self, outer: TraceId) -> Option<Arc<Entry>> {
+        self.lock().outer.get(&outer).and_then(Weak::upgrade)
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
@@ -92,11 +97,17 @@ impl Registry {
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.lock().len()
+        let entries = self.lock();
+        entries.positions.len() + entries.outer.len()
     }
 }
 
 impl Entry {
+    /// Returns the context at the position, without a scope.
+    pub(crate) fn context(&self) -> &PropagationContext {
+        &self.context
+    }
+
     pub(crate) fn registry(&self) -> &Arc<Registry> {
         &self.registry
     }
@@ -115,30 +126,74 @@ impl Entry {
         self.is_finished.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set_request(&self, request: Request) {
+    /// Takes the place of one of the spans that the SDK keeps of a transaction. `false` if there is none left.
+    pub(crate) fn take_place_of_span(&self) -> bool {
+        self.child_spans.fetch_add(1, Ordering::Relaxed) < MAX_SPANS
+    }
+
+    pub(crate) fn set_request(&self, request: Arc<Request>) {
         let _ = self.request.set(request);
     }
 
     pub(crate) fn request(&self) -> Option<&Request> {
-        self.request.get()
+        self.request.get().map(|request| &**request)
+    }
+
+    /// Whether the exception of an event was captured at this position before.
+    pub(crate) fn has_exception(&self, event: &Event<'_>) -> bool {
+        exception_of(event).is_some_and(|exception| self.exceptions().contains(&exception))
+    }
+
+    /// Notes the exception of an event that is captured at this position.
+    pub(crate) fn note_exception(&self, event: &Event<'_>) {
+        let mut exceptions = self.exceptions();
+        if exceptions.len() < MAX_EXCEPTIONS {
+            exceptions.extend(exception_of(event));
+        }
+    }
+
+    fn exceptions(&self) -> MutexGuard<'_, Vec<Exception>> {
+        self.exceptions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether an event is in the trace of this position, or in none.
     pub(crate) fn is_trace_of(&self, event: &Event<'_>) -> bool {
         match event.contexts.get("trace") {
-            Some(Context::Trace(trace)) => trace.trace_id == sdk_trace_id(self.context.trace_id()),
+            Some(Context::Trace(trace)) => {
+                let is = |id| trace.trace_id == sdk_trace_id(id);
+                is(self.context.trace_id()) || self.outer.is_some_and(is)
+            }
             _ => true,
         }
     }
+
+    /// Whether a middleware further out has started a transaction in this other trace.
+    pub(crate) fn is_inside_of(&self, trace_id: TraceId) -> bool {
+        self.outer == Some(trace_id)
+    }
+
+    fn key(&self) -> Key {
+        (self.context.trace_id(), self.context.span_id().to_bytes())
+    }
+}
+
+fn exception_of(event: &Event<'_>) -> Option<Exception> {
+    event.exception.last().map(|last| (last.ty.clone(), last.value.clone()))
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let key = (self.context.trace_id(), self.context.span_id().to_bytes());
-        let mut entries = self.registry.lock();
         // A later entry at the same position stays.
-        if entries.get(&key).is_some_and(|entry| std::ptr::eq(entry.as_ptr(), self)) {
-            entries.remove(&key);
+        let is_this = |entry: &Weak<Self>| std::ptr::eq(entry.as_ptr(), self);
+        let key = self.key();
+        let mut entries = self.registry.lock();
+        if entries.positions.get(&key).is_some_and(is_this) {
+            entries.positions.remove(&key);
+        }
+        if let Some(outer) = self.outer
+            && entries.outer.get(&outer).is_some_and(is_this)
+        {
+            entries.outer.remove(&outer);
         }
     }
 }
@@ -220,10 +275,9 @@ mod tests {
                     for _ in 0..500 {
                         let context = propagator.continue_trace(&carrier);
                         let (trace_id, span_id) = (context.trace_id(), context.span_id());
-                        let entry = registry.add(&context, span());
-                        let found = registry.find(trace_id, span_id, || None).unwrap();
-                        assert_eq!(found.span_id(), span_id);
-                        assert!(registry.find(trace_id, SpanId::random(), || None).is_some());
+                        let entry = registry.add(&context, span(), None);
+                        let found = registry.get(trace_id, span_id).unwrap();
+                        assert_eq!(found.context().span_id(), span_id);
                         drop(entry);
                     }
                 })
@@ -239,10 +293,12 @@ mod tests {
     fn a_later_entry_at_the_same_position_stays() {
         let registry = Arc::new(Registry::default());
         let context = Propagator::builder().build().unwrap().start_new_trace();
-        let first = registry.add(&context, span());
-        let second = registry.add(&context, span());
+        let outer = Some(TraceId::random());
+        let first = registry.add(&context, span(), outer);
+        let second = registry.add(&context, span(), outer);
         drop(first);
-        assert!(registry.find(context.trace_id(), context.span_id(), || None).is_some());
+        assert!(registry.get(context.trace_id(), context.span_id()).is_some());
+        assert!(outer.and_then(|outer| registry.inside_of(outer)).is_some());
         drop(second);
         assert_eq!(registry.len(), 0);
     }

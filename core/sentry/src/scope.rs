@@ -26,12 +26,6 @@ impl HubScope {
         scope.downcast_ref()
     }
 
-    /// Returns the entry of the current context.
-    pub(crate) fn current_entry() -> Option<Arc<Entry>> {
-        let current = PropagationContext::current()?;
-        Self::of(&current).map(|scope| Arc::clone(&scope.entry))
-    }
-
     pub(crate) fn hub(&self) -> &Arc<Hub> {
         &self.hub
     }

@@ -5,15 +5,17 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use sentry_core::protocol::{Request, SpanStatus, Value};
-use sentry_core::{Hub, TransactionContext};
+use sentry_core::{Hub, TracesSamplingStrategy, TransactionContext, TransactionOrSpan};
 use tracehop::wire::SentryTrace;
-use tracehop::{PropagationContext, SpanPosition};
+use tracehop::{PropagationContext, SpanId, SpanPosition, TraceId};
 
 use crate::SentryRecorder;
-use crate::ids::{position_of, sdk_span_id, sdk_trace_id, span_id, span_of, trace_id};
+use crate::captured;
+use crate::ids::{is_recorded, position_of, sdk_span_id, sdk_trace_id, span_id, span_of, trace_id};
 use crate::joined::joined;
 use crate::registry::{Entry, Registry};
 use crate::scope::HubScope;
+use crate::setup::set_decided;
 use crate::status::{span_status, unfinished_status};
 
 /// A transaction of the SDK with exactly the trace id, span id, parent and decision of a context.
@@ -37,7 +39,7 @@ pub struct Transaction {
 }
 
 #[derive(Debug)]
-struct Own {
+pub(crate) struct Own {
     transaction: sentry_core::Transaction,
     /// The name that this crate set last. The application may have set another one since, with `Scope::set_transaction`.
     last_name: String,
@@ -64,32 +66,63 @@ impl SentryRecorder {
         name: &str,
         op: &str,
     ) -> Transaction {
-        let hub = if has_span_of_other_context(self.registry(), &hub, context) {
-            without_span(&hub)
-        } else {
-            hub
-        };
-        let running = span_of(&hub).and_then(|span| Some((joined(context, &hub, &span)?, span)));
-        let (context, span, own) = match running {
-            Some((context, span)) => (context, span, None),
-            None => {
-                let (context, own) = Own::start(context, &hub, name, op);
-                (context, own.transaction.clone().into(), Some(own))
+        let hub = match span_of(&hub) {
+            Some(span) if is_of_other_context(self.registry(), &span, context) => {
+                Arc::new(hub_without_span(&hub))
             }
+            Some(span) => {
+                if let Some(context) = joined(context, &hub, &span) {
+                    return self.transaction(context, hub, span, None, None);
+                }
+                hub
+            }
+            None => hub,
         };
-        let entry = self.registry().add(&context, span.clone());
+        self.start_own(context, hub, name, op, None)
+    }
+
+    /// Starts a transaction in a hub of its own. Its parent is the span of a middleware further out, if that span is
+    /// in a trace of its own.
+    pub(crate) fn start_own(
+        &self,
+        context: &PropagationContext,
+        hub: Arc<Hub>,
+        name: &str,
+        op: &str,
+        outer: Option<&TransactionOrSpan>,
+    ) -> Transaction {
+        let parent = outer.filter(|span| is_recorded(span)).and_then(position_of);
+        let outer = outer.and_then(position_of);
+        let parent = parent.map(|parent| parent.span_id);
+        let (context, own) = Own::start(context, &hub, name, op, parent);
+        let span = own.transaction.clone().into();
+        self.transaction(context, hub, span, Some(own), outer.map(|outer| outer.trace_id))
+    }
+
+    /// Makes a span the one of a hub's scope.
+    pub(crate) fn transaction(
+        &self,
+        context: PropagationContext,
+        hub: Arc<Hub>,
+        span: TransactionOrSpan,
+        own: Option<Own>,
+        outer: Option<TraceId>,
+    ) -> Transaction {
+        let entry = self.registry().add(&context, span.clone(), outer);
         let of_scope = AssertUnwindSafe(Arc::clone(&entry));
         hub.configure_scope(|scope| {
+            scope.set_span(Some(span));
             if let Some(own) = &own {
-                scope.set_span(Some(span));
                 scope.set_transaction(Some(&own.last_name));
             }
             // The entry lives as long as the scope, with which an error may still be captured.
             scope.add_event_processor(move |mut event| {
                 // The hub of a later request, in another trace, may have a copy of this scope.
-                let is_ours = of_scope.is_trace_of(&event);
-                if let (None, Some(request), true) = (&event.request, of_scope.request(), is_ours) {
-                    event.request = Some(request.clone());
+                if of_scope.is_trace_of(&event) {
+                    captured::note(event.event_id, &of_scope);
+                    if event.request.is_none() {
+                        event.request = of_scope.request().cloned();
+                    }
                 }
                 Some(event)
             });
@@ -99,27 +132,26 @@ impl SentryRecorder {
     }
 }
 
-/// Whether the span in a hub's scope is the transaction of another context, or within it.
-fn has_span_of_other_context(
-    registry: &Arc<Registry>,
-    hub: &Hub,
+/// Whether a span is the transaction of another context, or within it.
+pub(crate) fn is_of_other_context(
+    registry: &Registry,
+    span: &TransactionOrSpan,
     context: &PropagationContext,
 ) -> bool {
-    span_of(hub).is_some_and(|span| {
-        let trace = span.get_trace_context();
-        match (trace_id(trace.trace_id), span_id(trace.span_id)) {
-            (Some(trace_id), Some(span_id)) => {
-                span_id != context.span_id() && registry.get(trace_id, span_id).is_some()
-            }
-            _ => false,
+    let trace = span.get_trace_context();
+    match (trace_id(trace.trace_id), span_id(trace.span_id)) {
+        (Some(trace_id), Some(span_id)) => {
+            span_id != context.span_id() && registry.get(trace_id, span_id).is_some()
         }
-    })
+        _ => false,
+    }
 }
 
-fn without_span(hub: &Arc<Hub>) -> Arc<Hub> {
+/// Returns a copy of a hub without a span.
+pub(crate) fn hub_without_span(hub: &Arc<Hub>) -> Hub {
     let hub = Hub::new_from_top(hub);
     hub.configure_scope(|scope| scope.set_span(None));
-    Arc::new(hub)
+    hub
 }
 
 impl Transaction {
@@ -148,7 +180,8 @@ impl Transaction {
     /// Sets the request of the transaction, and of errors without a request, if it is [its own](Self::is_own).
     pub fn set_request(&self, request: Request) {
         if let Some(own) = &self.own {
-            own.transaction.set_request(request.clone());
+            let request = Arc::new(request);
+            own.transaction.set_request((*request).clone());
             self.entry.set_request(request);
         }
     }
@@ -159,6 +192,10 @@ impl Transaction {
         if let Some(own) = &self.own {
             own.transaction.set_origin(origin);
         }
+    }
+
+    pub(crate) fn entry(&self) -> &Arc<Entry> {
+        &self.entry
     }
 
     /// Sets the name that the transaction has if its context has none.
@@ -197,6 +234,12 @@ impl Drop for Transaction {
     }
 }
 
+fn has_sampler(hub: &Hub) -> bool {
+    hub.client().is_some_and(|client| {
+        matches!(client.options().traces_sampling_strategy, TracesSamplingStrategy::Function(_))
+    })
+}
+
 impl Own {
     /// Starts a transaction, and returns the context with the decision that the SDK made.
     fn start(
@@ -204,9 +247,11 @@ impl Own {
         hub: &Hub,
         name: &str,
         op: &str,
+        parent: Option<SpanId>,
     ) -> (PropagationContext, Self) {
         let SpanPosition { sentry_trace, parent_span_id, sample_rate, .. } =
             context.provisional_position();
+        let parent_span_id = parent.or(parent_span_id);
         let SentryTrace { trace_id, span_id, sampled, .. } = sentry_trace;
         let name = context.transaction().map_or_else(|| name.to_owned(), Into::into);
         let mut details = TransactionContext::new_with_details(
@@ -217,6 +262,9 @@ impl Own {
             parent_span_id.map(sdk_span_id),
         );
         details.set_sampled(sampled);
+        if let Some(sampled) = sampled.filter(|_| has_sampler(hub)) {
+            set_decided(&mut details, sampled);
+        }
         let transaction = if context.records_spans() {
             hub.start_transaction(details)
         } else {

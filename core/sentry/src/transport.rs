@@ -1,36 +1,42 @@
 //! A transport that gives envelopes the dynamic sampling context of their trace.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sentry_core::protocol::TraceContext;
-use sentry_core::{Envelope, Hub, TransportOptions};
-use tracehop::PropagationContext;
+use sentry_core::protocol::{Context, EnvelopeItem, Event, TraceContext, Transaction};
+use sentry_core::{Envelope, TransportOptions};
+use tracehop::wire::SentryTrace;
+use tracehop::{DynamicSamplingContext, PropagationContext};
 
 use crate::SentryRecorder;
-use crate::envelope::{trace_of, with_trace_header, with_trace_of_event};
-use crate::ids::{own_position_of, sdk_span_id, sdk_trace_id, span_id, span_of, trace_id};
-use crate::registry::Registry;
+use crate::captured;
+use crate::envelope::Parts;
+use crate::ids::{is_of_layer, is_of_no_trace, sdk_span_id, sdk_trace_id, span_id, trace_id};
+use crate::outer::{Move, move_marked, move_to};
+use crate::registry::{Entry, Registry};
 use crate::scope::HubScope;
 
 impl SentryRecorder {
     /// Wraps the transport of Sentry's SDK, so that the `trace`
     /// [header of its envelopes](https://develop.sentry.dev/sdk/data-model/envelopes/#headers) is the frozen dynamic
-    /// sampling context of the trace that is propagated.
+    /// sampling context of the trace that is propagated. [`propagator_builder`](crate::propagator_builder) does it.
     ///
-    /// Transactions and errors are found by their trace id, while a [`Transaction`](crate::Transaction) of this
-    /// recorder is running in the trace, or while its hub is in use. Other envelopes are handed on unchanged. An
-    /// error that was captured in such a context with a hub of no trace, which would get a random trace, is put
-    /// into the trace first.
+    /// * Transactions and errors of this recorder's requests and jobs get the header.
+    /// * An error that was captured in such a request, with a hub of no trace, is put into the trace. So is a
+    ///   transaction that the SDK's `tracing` layer, or another middleware, started in a trace of its own around a
+    ///   request that continued a trace. It is not sent if the request is not sampled.
+    /// * All other envelopes are handed on unchanged.
     ///
-    /// Changed envelopes are handed on as bytes: a transport that looks into them finds no items. The SDK's own
-    /// transports hold them back under a rate limit for everything, and leave limits for errors or transactions alone
-    /// to Sentry.
+    /// Changed envelopes are handed on as bytes: the SDK's type for the header holds neither unknown members nor the
+    /// text of a rate, and the SDK's own transports drop the header from envelopes with items that they can see. To
+    /// look at the items in a test, see [`with_items`](TransportFactory::with_items).
     ///
     /// See the [crate's documentation](crate#set-up) for an example.
     pub fn transport<F>(&self, transport: F) -> TransportFactory<F> {
-        TransportFactory { registry: Arc::clone(self.registry()), transport }
+        let registry = Arc::clone(self.registry());
+        TransportFactory { registry, transport, with_items: false }
     }
 }
 
@@ -39,6 +45,37 @@ impl SentryRecorder {
 pub struct TransportFactory<F> {
     registry: Arc<Registry>,
     transport: F,
+    with_items: bool,
+}
+
+impl<F> TransportFactory<F> {
+    /// Hands on envelopes with items, for a transport that looks at them, such as that of a test.
+    ///
+    /// The header then has the members that the SDK's type knows.
+    ///
+    /// ```
+    /// use sentry_core::test::TestTransport;
+    /// use sentry_core::{Client, ClientOptions, Hub, Level};
+    /// use tracehop::Propagator;
+    /// use tracehop_sentry::SentryRecorder;
+    ///
+    /// let (recorder, sent) = (SentryRecorder::new(), TestTransport::new());
+    /// let options = ClientOptions::new()
+    ///     .dsn("https://key@o123.ingest.sentry.io/42")
+    ///     .transport(recorder.transport(sent.clone()).with_items());
+    /// let hub = Hub::new(Some(Client::from(options).into()), Default::default()).into();
+    ///
+    /// let context = Propagator::builder().build()?.start_new_trace();
+    /// let job = recorder.start_transaction(&context, hub, "work", "task");
+    /// job.context().in_scope(|| Hub::current().capture_message("boom", Level::Error));
+    /// assert_eq!(sent.fetch_and_clear_events()[0].message.as_deref(), Some("boom"));
+    /// # Ok::<(), tracehop::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn with_items(mut self) -> Self {
+        self.with_items = true;
+        self
+    }
 }
 
 impl<F: sentry_core::TransportFactory> sentry_core::TransportFactory for TransportFactory<F> {
@@ -47,7 +84,8 @@ impl<F: sentry_core::TransportFactory> sentry_core::TransportFactory for Transpo
         options: TransportOptions,
     ) -> Arc<dyn sentry_core::Transport> {
         let transport = self.transport.create_transport_with_options(options);
-        Arc::new(Transport { registry: Arc::clone(&self.registry), transport })
+        let (registry, with_items) = (Arc::clone(&self.registry), self.with_items);
+        Arc::new(Transport { registry, transport, with_items })
     }
 }
 
@@ -55,66 +93,139 @@ impl<F: sentry_core::TransportFactory> sentry_core::TransportFactory for Transpo
 pub struct Transport {
     registry: Arc<Registry>,
     transport: Arc<dyn sentry_core::Transport>,
+    with_items: bool,
 }
 
 impl Transport {
-    fn with_trace(&self, envelope: Envelope) -> Envelope {
-        let Some(trace) = trace_of(&envelope) else {
-            return envelope;
+    /// Returns the envelope as it is sent; `None` if it is not.
+    fn in_trace(&self, envelope: Envelope) -> Option<Envelope> {
+        let mut parts = Parts::of(envelope);
+        let dsc = match &mut parts.main {
+            Some(EnvelopeItem::Transaction(transaction)) => match self.dsc_of(transaction) {
+                InTrace::Discarded => return None,
+                InTrace::Unknown => None,
+                InTrace::Known(dsc) => Some(dsc),
+            },
+            Some(EnvelopeItem::Event(event)) => match self.entry_of(event) {
+                Some(entry) if is_double(&entry, event) => return None,
+                Some(entry) => {
+                    entry.note_exception(event);
+                    Some(entry.context().dsc().clone())
+                }
+                None => None,
+            },
+            _ => None,
         };
-        if let Some(context) = self.context_of(trace) {
-            return with_trace_header(envelope, context.dsc());
+        Some(match dsc {
+            Some(dsc) if self.with_items => parts.with_typed_header(&dsc),
+            Some(dsc) => parts.with_header(&dsc),
+            None => parts.into_envelope(),
+        })
+    }
+
+    fn dsc_of(&self, transaction: &mut Transaction<'_>) -> InTrace {
+        let Some(trace) = trace_context(&transaction.contexts) else { return InTrace::Unknown };
+        let ids = trace_id(trace.trace_id).zip(span_id(trace.span_id));
+        if let Some(entry) =
+            ids.and_then(|(trace_id, span_id)| self.registry.get(trace_id, span_id))
+        {
+            return InTrace::Known(entry.context().dsc().clone());
         }
-        match self.context_of_stray(&envelope, trace) {
-            Some(context) => {
-                let envelope = with_trace_of_event(envelope, &trace_context(&context));
-                with_trace_header(envelope, context.dsc())
+        match move_marked(transaction) {
+            Move::Moved(dsc) => InTrace::Known(dsc),
+            Move::Discarded => InTrace::Discarded,
+            Move::Unmarked => self.dsc_of_inner(transaction),
+        }
+    }
+
+    /// A transaction that another middleware, or the SDK's `tracing` layer, started further in than a request.
+    fn dsc_of_inner(&self, transaction: &mut Transaction<'_>) -> InTrace {
+        let Some(entry) = self.current_entry() else { return InTrace::Unknown };
+        let Some(trace) = trace_context(&transaction.contexts) else { return InTrace::Unknown };
+        let context = entry.context();
+        if trace.trace_id != sdk_trace_id(context.trace_id()) {
+            // The layer begins a trace where a hub of no trace was bound. All others were begun on purpose.
+            if !is_of_layer(trace) || trace.parent_span_id.is_some() {
+                return InTrace::Unknown;
             }
-            None => envelope,
+            if context.sampled() == Some(false) {
+                return InTrace::Discarded;
+            }
+            move_to(transaction, SentryTrace::new(context.trace_id(), context.span_id(), None));
         }
+        InTrace::Known(context.dsc().clone())
     }
 
-    fn context_of(&self, trace: &TraceContext) -> Option<PropagationContext> {
-        let (trace_id, span_id) = (trace_id(trace.trace_id)?, span_id(trace.span_id)?);
-        self.registry.find(trace_id, span_id, HubScope::current_entry)
+    /// Returns the position that an error was captured at, and puts the error into its trace.
+    fn entry_of(&self, event: &mut Event<'_>) -> Option<Arc<Entry>> {
+        let trace = trace_context(&event.contexts)?;
+        let (event_trace, event_span) = (trace_id(trace.trace_id)?, span_id(trace.span_id)?);
+        let noted = captured::take(event.event_id).filter(|entry| self.is_ours(entry));
+        let entry = noted
+            .or_else(|| self.registry.get(event_trace, event_span))
+            .or_else(|| self.registry.inside_of(event_trace))
+            .or_else(|| {
+                let current = self.current_entry()?;
+                let is_of_trace = current.context().trace_id() == event_trace;
+                (is_of_trace || is_of_no_trace(event_trace)).then_some(current)
+            })?;
+        let context = entry.context();
+        if context.trace_id() != event_trace {
+            let is_outer = entry.is_inside_of(event_trace);
+            let moved = if is_outer { trace.clone() } else { trace_of(context) };
+            let moved = TraceContext { trace_id: sdk_trace_id(context.trace_id()), ..moved };
+            event.contexts.insert("trace".to_owned(), moved.into());
+        }
+        Some(entry)
     }
 
-    /// Returns the current context for an error that was captured in it with a hub without a trace, such as one
-    /// that another middleware made from the main hub.
-    ///
-    /// The SDK gives such an error the hub's own ids, which are random for each process. Every other trace of an
-    /// error was given to it on purpose.
-    fn context_of_stray(
-        &self,
-        envelope: &Envelope,
-        trace: &TraceContext,
-    ) -> Option<PropagationContext> {
-        envelope.event()?;
+    fn current_entry(&self) -> Option<Arc<Entry>> {
         let current = PropagationContext::current()?;
-        let context =
-            self.registry.find(current.trace_id(), current.span_id(), HubScope::current_entry)?;
-        let is_own = |hub: Arc<Hub>| {
-            span_of(&hub).is_none()
-                && own_position_of(&hub)
-                    .is_some_and(|own| trace.trace_id == sdk_trace_id(own.trace_id))
-        };
-        (is_own(Hub::current()) || is_own(Hub::main())).then_some(context)
+        let of_scope = HubScope::of(&current).map(|scope| Arc::clone(scope.entry()));
+        of_scope
+            .filter(|entry| self.is_ours(entry))
+            .or_else(|| self.registry.get(current.trace_id(), current.span_id()))
+    }
+
+    fn is_ours(&self, entry: &Arc<Entry>) -> bool {
+        Arc::ptr_eq(entry.registry(), &self.registry)
+    }
+}
+
+/// What is known of the trace of a transaction.
+enum InTrace {
+    Known(DynamicSamplingContext),
+    Unknown,
+    Discarded,
+}
+
+fn trace_context(contexts: &BTreeMap<String, Context>) -> Option<&TraceContext> {
+    match contexts.get("trace")? {
+        Context::Trace(context) => Some(context),
+        _ => None,
     }
 }
 
 /// Returns the trace of an error that is captured in a context.
-fn trace_context(context: &PropagationContext) -> TraceContext {
+fn trace_of(context: &PropagationContext) -> TraceContext {
     TraceContext {
-        trace_id: sdk_trace_id(context.trace_id()),
         span_id: sdk_span_id(context.span_id()),
         parent_span_id: context.parent_span_id().map(sdk_span_id),
         ..TraceContext::default()
     }
 }
 
+/// Whether sentry-actix captures an error that was captured at this position before.
+fn is_double(entry: &Entry, event: &Event<'_>) -> bool {
+    let packages = event.sdk.as_ref().map_or(&[][..], |sdk| &sdk.packages);
+    packages.iter().any(|package| package.name == "sentry-actix") && entry.has_exception(event)
+}
+
 impl sentry_core::Transport for Transport {
     fn send_envelope(&self, envelope: Envelope) {
-        self.transport.send_envelope(self.with_trace(envelope));
+        if let Some(envelope) = self.in_trace(envelope) {
+            self.transport.send_envelope(envelope);
+        }
     }
 
     fn flush(&self, timeout: Duration) -> bool {

@@ -71,8 +71,9 @@ pub struct ClientHop<'a> {
 impl<'a> ClientHop<'a> {
     /// Finds the trace of a request and starts the recordings.
     ///
-    /// The trace is the application's choice, else the [current](PropagationContext::current) one, else a `new` one. An
-    /// adapter keeps a new one with the request, so that its retries are in the same trace.
+    /// The trace is the application's choice, else the [current](PropagationContext::current) one, else that of a
+    /// recorder's environment, else a `new` one. An adapter keeps a new one with the request, so that its retries are in
+    /// the same trace.
     pub fn start(
         propagator: &'a Propagator,
         choice: Option<TraceChoice>,
@@ -82,7 +83,7 @@ impl<'a> ClientHop<'a> {
         let mut context = match choice {
             Some(TraceChoice::Given(context)) => Some(context),
             Some(TraceChoice::Without) => None,
-            None => Some(PropagationContext::current().unwrap_or_else(new)),
+            None => Some(current(propagator).unwrap_or_else(new)),
         };
         let recordings = Recordings::start(propagator, &mut context, |recorder, context| {
             recorder.start_outgoing(context, request)
@@ -180,6 +181,12 @@ impl CarriedTrace {
             let _ = advice;
         }
     }
+}
+
+/// Returns the context of the running task, or that of the environment of a recorder.
+fn current(propagator: &Propagator) -> Option<PropagationContext> {
+    PropagationContext::current()
+        .or_else(|| propagator.recorders().iter().find_map(|recorder| recorder.current_context()))
 }
 
 /// Whether both a client's propagator and the one that made a context have the URL as a target.

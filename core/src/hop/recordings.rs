@@ -1,5 +1,6 @@
 //! The recordings of one request, in their order.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +9,8 @@ use crate::context::{PropagationContext, RequestRecordings, call_within};
 use crate::propagator::Propagator;
 use crate::recorder::{Outcome, Recorder, Recording};
 
-/// The recordings of one request, from the outermost to the innermost: an SDK's first, the log span last.
+/// The recordings of one request, from the outermost to the innermost: the log span first, then the recorders' in
+/// their order. An SDK that records the log span as well has its environment inside of that.
 #[derive(Default)]
 pub(super) struct Recordings {
     recordings: Vec<Box<dyn Recording>>,
@@ -32,6 +34,12 @@ impl Recordings {
                 recordings.push(recording);
             }
         }
+        #[cfg(feature = "tracing")]
+        if let Some(span) = around_all(propagator.recorders(), &mut || {
+            start(&crate::recorder::LogSpans, context.as_ref())
+        }) {
+            recordings.insert(0, span);
+        }
         if recordings.is_empty() {
             return None;
         }
@@ -45,6 +53,10 @@ impl Recordings {
     /// Calls a function inside of all recordings.
     pub(super) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
         call_within(|work| enter_all(&self.recordings, work), f)
+    }
+
+    pub(super) fn set_error(&self, status: u16, error: &dyn Error) {
+        self.recordings.iter().for_each(|recording| recording.set_error(status, error));
     }
 
     pub(super) fn set_status(&self, status: u16) {
@@ -69,6 +81,17 @@ fn enter_all(recordings: &[Box<dyn Recording>], work: &mut dyn FnMut()) {
     match recordings.split_first() {
         Some((outer, inner)) => outer.enter(&mut || enter_all(inner, work)),
         None => work(),
+    }
+}
+
+/// Opens a log span inside of all that keeps SDKs from recording it.
+#[cfg(feature = "tracing")]
+fn around_all<R>(recorders: &[Arc<dyn Recorder>], open: &mut dyn FnMut() -> R) -> R {
+    match recorders.split_first() {
+        Some((outer, inner)) => {
+            call_within(|work| outer.around_log_span(work), || around_all(inner, open))
+        }
+        None => open(),
     }
 }
 

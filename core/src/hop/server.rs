@@ -1,5 +1,6 @@
 //! The server hop: a request that this service answers.
 
+use std::error::Error;
 use std::sync::{Arc, Weak};
 
 use super::recordings::Recordings;
@@ -21,6 +22,7 @@ pub struct ServerHop {
     /// Dropped with the hop, which ends recordings that are not finished.
     recordings: Option<Arc<Recordings>>,
     status: u16,
+    ends_with_head: bool,
 }
 
 impl ServerHop {
@@ -35,8 +37,8 @@ impl ServerHop {
         request: &dyn IncomingRequest,
     ) -> Self {
         let context = continue_request(propagator, known, carrier, request);
-        if propagator.recorders().is_empty() || context.is_recorded() {
-            return Self { context, recordings: None, status: 0 };
+        if !propagator.records() || context.is_recorded() {
+            return Self { context, recordings: None, status: 0, ends_with_head: false };
         }
         let mut position = Some(context.clone());
         let recordings = Recordings::start(propagator, &mut position, |recorder, position| {
@@ -48,7 +50,7 @@ impl ServerHop {
         context.set_recordings(weak.clone());
         // Another trace, if a recorder joined that.
         position.set_recordings(weak);
-        Self { context: position, recordings, status: 0 }
+        Self { context: position, recordings, status: 0, ends_with_head: false }
     }
 
     /// Returns the propagator for the middleware of one worker thread. To be called on that thread.
@@ -75,7 +77,7 @@ impl ServerHop {
         self.context.inject_position(carrier);
     }
 
-    /// Calls a function in the scope of the hop: inside of an SDK's hub, in that the log span, innermost the context.
+    /// Calls a function in the scope of the hop: inside of the log span, in that an SDK's hub, innermost the context.
     pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
         let work = || self.context.as_current(f);
         match &self.recordings {
@@ -97,6 +99,7 @@ impl ServerHop {
         server_timing: bool,
     ) -> Option<String> {
         self.status = status;
+        self.ends_with_head = request.method() == "HEAD" || matches!(status, 100..200 | 204 | 304);
         if let Some(recordings) = &self.recordings {
             name_by_route(&self.context, request);
             recordings.set_status(status);
@@ -126,6 +129,20 @@ impl ServerHop {
                      trace. Leave the tags out, or make the page `Cache-Control: private`"
                 );
             });
+        }
+    }
+
+    /// Whether the request ends with the head of the response that [`respond`](Self::respond) noted: a response to
+    /// `HEAD`, a 204 or a 304 has [no content](https://www.rfc-editor.org/rfc/rfc9110#name-content), which frameworks
+    /// then drop without reading it. What follows a 101 is no longer the response.
+    pub fn ends_with_head(&self) -> bool {
+        self.ends_with_head
+    }
+
+    /// Notes the error that a handler or a middleware returned, and the status of the response that it becomes.
+    pub fn note_error(&self, status: u16, error: &dyn Error) {
+        if let Some(recordings) = &self.recordings {
+            self.run(|| recordings.set_error(status, error));
         }
     }
 

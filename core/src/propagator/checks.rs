@@ -1,5 +1,6 @@
 //! Checks options.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use super::Propagator;
@@ -7,6 +8,7 @@ use super::builder::{Given, PropagatorBuilder};
 use super::dsn::{Dsn, is_org_id, redacted};
 use super::error::{BuildError, BuildErrorKind};
 use crate::context::{Options, Warnings};
+use crate::recorder::SdkOptions;
 use crate::sampling::SampleRate;
 use crate::targets::{Target, TracePropagationTargets};
 use crate::wire::Baggage;
@@ -23,7 +25,16 @@ impl PropagatorBuilder {
     /// # Errors
     ///
     /// The first option whose value cannot be used, with the value and what is allowed.
-    pub fn build(self) -> Result<Propagator, BuildError> {
+    pub fn build(mut self) -> Result<Propagator, BuildError> {
+        for recorder in &self.recorders {
+            let SdkOptions { dsn, release, environment, traces_sample_rate } =
+                recorder.sdk_options();
+            agree("dsn", &mut self.dsn, dsn, is_same_dsn)?;
+            agree("release", &mut self.release, release, PartialEq::eq)?;
+            agree("environment", &mut self.environment, environment, PartialEq::eq)?;
+            let rate = traces_sample_rate;
+            agree("traces_sample_rate", &mut self.traces_sample_rate, rate, PartialEq::eq)?;
+        }
         let dsn = self.dsn.and_then(Given::non_empty).map(parse_dsn).transpose()?;
         let org_id = match self.org_id {
             Some(id) if !is_org_id(&id) => {
@@ -62,18 +73,45 @@ impl PropagatorBuilder {
             warned_routes: Warnings::default(),
             warned_origins: Warnings::default(),
         };
-        #[cfg_attr(
-            not(feature = "tracing"),
-            expect(unused_mut, reason = "only log spans are added")
-        )]
-        let mut recorders = self.recorders;
-        #[cfg(feature = "tracing")]
-        recorders.push(Arc::new(crate::recorder::LogSpans));
         Ok(Propagator {
             options: Arc::new(options),
             dsn: dsn.map(Arc::new),
-            recorders: recorders.into(),
+            recorders: self.recorders.into(),
         })
+    }
+}
+
+/// Takes an option of a recorder's SDK. A value that the builder was given must be the same.
+fn agree<T: Display>(
+    option: &'static str,
+    given: &mut Option<Given<T>>,
+    of_sdk: Option<T>,
+    is_same: impl FnOnce(&T, &T) -> bool,
+) -> Result<(), BuildError> {
+    let Some(of_sdk) = of_sdk else { return Ok(()) };
+    match given {
+        Some(given) if !is_same(&given.value, &of_sdk) => {
+            let shown = |value: &T| {
+                let value = value.to_string();
+                if option == "dsn" { redacted(&value) } else { value }
+            };
+            let kind = BuildErrorKind::Sdk { value: shown(&of_sdk) };
+            Err(BuildError::new(given.by, shown(&given.value), kind))
+        }
+        Some(_) => Ok(()),
+        None => {
+            *given = Some(Given { by: option, value: of_sdk });
+            Ok(())
+        }
+    }
+}
+
+#[expect(clippy::ptr_arg, reason = "a comparison of two values of an option")]
+fn is_same_dsn(a: &String, b: &String) -> bool {
+    match (a.parse::<Dsn>(), b.parse::<Dsn>()) {
+        (Ok(a), Ok(b)) => a == b,
+        // The error for an invalid DSN comes later.
+        _ => true,
     }
 }
 
@@ -153,6 +191,53 @@ mod tests {
             assert!(text.contains(allowed), "{text}");
             // A `main` that returns the error shows `Debug`.
             assert_eq!(format!("{error:?}"), text);
+        }
+    }
+
+    /// A DSN as errors show it.
+    const DSN: &str = "https://…@o7.example";
+
+    /// A recorder whose SDK has options.
+    struct WithOptions(SdkOptions);
+
+    impl crate::recorder::Recorder for WithOptions {
+        fn sdk_options(&self) -> SdkOptions {
+            self.0.clone()
+        }
+    }
+
+    #[test]
+    fn sdk_options_are_taken_or_must_agree() {
+        let sdk = SdkOptions {
+            dsn: Some("https://hush@o7.example/1".to_owned()),
+            release: Some("shop@1".to_owned()),
+            environment: Some("development".to_owned()),
+            traces_sample_rate: Some(0.25),
+        };
+        let builder = || PropagatorBuilder::default().recorder(WithOptions(sdk.clone()));
+        let agreeing = builder()
+            .dsn(" https://hush@o7.example/1/")
+            .release("shop@1")
+            .environment("development")
+            .traces_sample_rate(0.25);
+        for builder in [builder(), agreeing] {
+            let dsc = builder.build().unwrap().start_new_trace().dsc().clone();
+            let members = dsc.to_string();
+            for member in ["release=shop%401", "environment=development", "sample_rate=0.25"] {
+                assert!(members.contains(member), "{members}");
+            }
+            assert_eq!(dsc.org_id().as_deref(), Some("7"));
+        }
+        for (builder, option, value, of_sdk) in [
+            (builder().dsn("https://other@o7.example/1"), "dsn", DSN, DSN),
+            (builder().release("shop@2"), "release", "shop@2", "shop@1"),
+            (builder().environment("stage"), "environment", "stage", "development"),
+            (builder().traces_sample_rate(1.0), "traces_sample_rate", "1", "0.25"),
+        ] {
+            let error = builder.build().unwrap_err();
+            assert_eq!((error.option(), error.value()), (option, value));
+            let text = error.to_string();
+            assert!(text.contains(&format!("{of_sdk:?}")) && !text.contains("hush"), "{text}");
         }
     }
 

@@ -46,6 +46,11 @@ pub enum BuildErrorKind {
     },
     /// The value of an environment variable is not UTF-8.
     NotUnicode,
+    /// The SDK of a [recorder](crate::recorder::Recorder::sdk_options) has another value.
+    Sdk {
+        /// The value that the SDK has, without keys.
+        value: String,
+    },
 }
 
 impl BuildError {
@@ -93,6 +98,12 @@ impl fmt::Display for BuildError {
                 )
             }
             BuildErrorKind::NotUnicode => f.write_str("it is not UTF-8"),
+            BuildErrorKind::Sdk { value } => {
+                write!(
+                    f,
+                    "the SDK of the recorder has {value:?}. Set the option there, and leave it out here"
+                )
+            }
         }
     }
 }

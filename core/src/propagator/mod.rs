@@ -103,6 +103,11 @@ impl Propagator {
         &self.recorders
     }
 
+    /// Whether requests are recorded: by a recorder, or by log spans.
+    pub(crate) fn records(&self) -> bool {
+        cfg!(feature = "tracing") || !self.recorders.is_empty()
+    }
+
     /// Returns this propagator with recorders for the worker thread that calls it.
     pub(crate) fn for_worker(&self) -> Self {
         let recorders = self.recorders.iter();

@@ -51,6 +51,7 @@ mod log_spans;
 mod method;
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::sync::Arc;
 
 #[cfg(feature = "tracing")]
@@ -91,11 +92,48 @@ pub trait Recorder: Send + Sync + 'static {
         None
     }
 
+    /// Returns the context of the environment that is current, such as a hub that the application has bound to a task.
+    ///
+    /// Asked for an outgoing request where no context is [current](PropagationContext::current).
+    fn current_context(&self) -> Option<PropagationContext> {
+        None
+    }
+
+    /// Calls `open` once, which opens a [log span](crate#log-spans) of this library.
+    ///
+    /// A recorder whose SDK records the spans of the crate `tracing` keeps it from recording this one: the request
+    /// has a recording of its own. The log span is entered outside of all recordings.
+    fn around_log_span(&self, open: &mut dyn FnMut()) {
+        open();
+    }
+
+    /// Returns the options of the recorder's SDK.
+    ///
+    /// The propagator takes those that its builder was not given. If the builder was given another value, `build`
+    /// [fails](crate::BuildErrorKind::Sdk): what is propagated and what is recorded must agree.
+    fn sdk_options(&self) -> SdkOptions {
+        SdkOptions::default()
+    }
+
     /// Returns the recorder for a worker thread, called on that thread before it serves requests; `None` if it is
     /// this one.
     fn for_worker(&self) -> Option<Arc<dyn Recorder>> {
         None
     }
+}
+
+/// The options of a recorder's SDK. See [`Recorder::sdk_options`].
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct SdkOptions {
+    /// See [`PropagatorBuilder::dsn`](crate::PropagatorBuilder::dsn).
+    pub dsn: Option<String>,
+    /// See [`PropagatorBuilder::release`](crate::PropagatorBuilder::release).
+    pub release: Option<String>,
+    /// See [`PropagatorBuilder::environment`](crate::PropagatorBuilder::environment).
+    pub environment: Option<String>,
+    /// See [`PropagatorBuilder::traces_sample_rate`](crate::PropagatorBuilder::traces_sample_rate).
+    pub traces_sample_rate: Option<f64>,
 }
 
 /// The recording of one request. One that is dropped before [`finish`](Self::finish) was cancelled.
@@ -119,6 +157,11 @@ pub trait Recording: Send + Sync {
     /// Notes the route of an incoming request, once routing and guards have decided. May be called several times.
     fn set_route(&self, method: &str, pattern: &str) {
         let _ = (method, pattern);
+    }
+
+    /// Notes the error that a handler or a middleware returned, and the status of the response that it becomes.
+    fn set_error(&self, status: u16, error: &dyn Error) {
+        let _ = (status, error);
     }
 
     /// Notes the status of the response, once its head is there.
@@ -158,6 +201,16 @@ pub trait IncomingRequest {
 
     /// Returns the absolute URL. It may have secrets: see [`redact_url`](crate::hop::redact_url).
     fn url(&self) -> String;
+
+    /// Calls a function for each header line. Headers may have secrets.
+    fn each_header(&self, f: &mut dyn FnMut(&str, &[u8])) {
+        let _ = f;
+    }
+
+    /// Returns the address of the client, if it is known.
+    fn client_address(&self) -> Option<Cow<'_, str>> {
+        None
+    }
 }
 
 /// What a recorder can ask of a request that this service makes.

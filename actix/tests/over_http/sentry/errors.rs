@@ -49,7 +49,8 @@ async fn errors_carry_the_trace_wherever_captured() {
             .wrap(TracePropagation::new(propagator.clone()))
     });
     let path = "/all/7?token=hush";
-    let (trace_id, span_id, _, dsc) = read(body(&server.get(path, &[]).await));
+    let secrets: [&[u8]; 2] = [b"authorization: Bearer hush", b"cookie: session=hush"];
+    let (trace_id, span_id, _, dsc) = read(body(&server.get(path, &secrets).await));
     let sent = envelopes.take();
     let messages: Vec<_> = sent
         .iter()
@@ -67,7 +68,8 @@ async fn errors_carry_the_trace_wherever_captured() {
             let request = &sent.payload["request"];
             assert_eq!(request["method"], "GET");
             assert_eq!(request["url"], "http://x/all/7");
-            assert_eq!(request["headers"], serde_json::Value::Null);
+            let headers = serde_json::json!({ "connection": "close", "host": "x" });
+            assert_eq!(request["headers"], headers);
             assert_eq!(sent.payload["transaction"], "GET /all/{id}");
         }
     }

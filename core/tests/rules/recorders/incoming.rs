@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn recorders_enclose_the_log_span_and_the_context() {
+fn the_log_span_encloses_recorders_and_the_context() {
     let log = Log::default();
     let propagator = options()
         .recorder(Logging::new("outer", &log))
@@ -18,13 +18,13 @@ fn recorders_enclose_the_log_span_and_the_context() {
         assert_eq!(
             log.take(),
             expected([
+                "span: enter in none",
                 "outer: enter in none",
                 "inner: enter in none",
-                "span: enter in none",
                 &format!("handler in {inside}"),
-                "span: leave",
                 "inner: leave",
                 "outer: leave",
+                "span: leave",
             ])
         );
         assert_eq!(current_position(), "none");
@@ -35,9 +35,9 @@ fn recorders_enclose_the_log_span_and_the_context() {
             expected([
                 "inner: completed 0",
                 "outer: completed 0",
+                "span: drop",
                 "outer: drop",
                 "inner: drop",
-                "span: drop",
             ])
         );
     });

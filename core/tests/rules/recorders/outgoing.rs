@@ -45,9 +45,9 @@ fn outgoing_requests_are_polled_inside_recorders() {
         });
         let inside = format!("r: enter in {at}");
         let span = format!("span: enter in {at}");
-        let once = [&*inside, &span, "poll", "span: leave", "r: leave"];
+        let once = [&*span, &inside, "poll", "r: leave", "span: leave"];
         let lines = log.take();
-        let twice = [expected(once), expected(once), expected(["r: drop", "span: drop"])].concat();
+        let twice = [expected(once), expected(once), expected(["span: drop", "r: drop"])].concat();
         assert_eq!(lines, twice);
     });
 }

@@ -1,0 +1,201 @@
+//! The recording of a request that this service answers.
+
+use std::error::Error;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sentry_core::protocol::{Request, SpanStatus};
+use sentry_core::utils::is_sensitive_header;
+use sentry_core::{Hub, TransactionOrSpan, event_from_error};
+use tracehop::PropagationContext;
+use tracehop::hop::{known_method, redact_url};
+use tracehop::recorder::{IncomingRequest, Outcome, Recording};
+
+use crate::ids::{is_of_layer, is_recorded, span_of, trace_id};
+use crate::joined::joined;
+use crate::outer;
+use crate::recorder::{SentryRecorder, is_ours};
+use crate::transaction::{Transaction, hub_without_span, is_of_other_context};
+use crate::url_limit::cut;
+
+const OP: &str = "http.server";
+
+/// A request: first its handler, then the body of its response.
+pub(crate) struct IncomingRecording {
+    context: PropagationContext,
+    hub: Arc<Hub>,
+    /// `None` once it is finished.
+    transaction: Mutex<Option<Transaction>>,
+    /// A span of the SDK's `tracing` layer further out that the context is at. `None` once it is marked.
+    layer_span: Mutex<Option<TransactionOrSpan>>,
+    needs_position: bool,
+    captures_server_errors: bool,
+}
+
+impl IncomingRecording {
+    pub(crate) fn start(
+        recorder: &SentryRecorder,
+        context: &PropagationContext,
+        request: &dyn IncomingRequest,
+    ) -> Self {
+        let name = name(request.method(), request.route().as_deref());
+        let (transaction, layer_span, needs_position) = start(recorder, context, &name);
+        transaction.set_data("http.request.method", known_method(request.method()));
+        transaction.set_origin("auto.http.tracehop");
+        transaction.set_request(described(request, transaction.hub()));
+        Self {
+            context: transaction.context().clone(),
+            hub: Arc::clone(transaction.hub()),
+            transaction: Mutex::new(Some(transaction)),
+            layer_span: Mutex::new(layer_span),
+            needs_position,
+            captures_server_errors: recorder.captures_server_errors(),
+        }
+    }
+
+    /// Marks the transaction further out that the context is at, once the sampling context is not changed any more.
+    fn mark_layer_span(&self) {
+        let span = self.layer_span.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(span) = span {
+            outer::mark(&span, &self.context, true);
+        }
+    }
+
+    fn transaction(&self) -> MutexGuard<'_, Option<Transaction>> {
+        self.transaction.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Starts the transaction of a request where another middleware may have bound a hub or started a transaction.
+///
+/// Returns the span of the SDK's `tracing` layer that the context has moved to, if there is one, and whether middleware
+/// further in shall find the position in the headers of the request.
+fn start(
+    recorder: &SentryRecorder,
+    context: &PropagationContext,
+    name: &str,
+) -> (Transaction, Option<TransactionOrSpan>, bool) {
+    let current = Hub::current();
+    let is_bound = recorder.is_bound(&current);
+    let new_hub = || Arc::new(recorder.new_hub(&current));
+    let span = if is_bound || !recorder.knows_worker() && !is_ours(&current) {
+        span_of(&current).filter(|span| !is_of_other_context(recorder.registry(), span, context))
+    } else {
+        None
+    };
+    let Some(span) = span else {
+        let transaction = if is_bound {
+            recorder.start_transaction(context, current, name, OP)
+        } else {
+            recorder.start_own(context, new_hub(), name, OP, None)
+        };
+        return (transaction, None, !is_bound);
+    };
+
+    let trace = span.get_trace_context();
+    let is_layer = is_of_layer(&trace);
+    let is_same_trace = trace_id(trace.trace_id) == Some(context.trace_id());
+    if (is_same_trace || !context.is_continued())
+        && let Some(context) = joined(context, &current, &span)
+    {
+        // The hub of the layer lasts for one poll, and is a copy of the thread's.
+        let hub = if is_layer || !is_bound { new_hub() } else { current };
+        let transaction = recorder.transaction(context, hub, span.clone(), None, None);
+        (transaction, is_layer.then_some(span), is_layer || !is_bound)
+    } else {
+        // The trace that arrived goes on.
+        let hub = if is_layer { new_hub() } else { Arc::new(hub_without_span(&current)) };
+        let transaction = recorder.start_own(context, hub, name, OP, Some(&span));
+        if is_recorded(&span) {
+            outer::mark(&span, context, transaction.context().sampled() != Some(false));
+        }
+        (transaction, None, true)
+    }
+}
+
+/// Returns the name of a request's transaction. An unknown method is arbitrary client input.
+fn name(method: &str, route: Option<&str>) -> String {
+    if known_method(method) != method {
+        return "HTTP".to_owned();
+    }
+    route.map_or_else(|| method.to_owned(), |route| [method, " ", route].concat())
+}
+
+/// Describes a request without the parts of its URL that may be secrets. Host, path and method are client input.
+///
+/// Headers with secrets, and the address of the client, are there only if the SDK shall send such data.
+fn described(request: &dyn IncomingRequest, hub: &Hub) -> Request {
+    let url = request.url();
+    let mut described = Request {
+        url: cut(&redact_url(&url)).parse().ok(),
+        method: Some(known_method(request.method()).to_owned()),
+        ..Request::default()
+    };
+    let sends_pii = hub.client().is_some_and(|client| client.options().send_default_pii);
+    request.each_header(&mut |name, value| {
+        if sends_pii || !is_sensitive_header(name) {
+            let value = cut(std::str::from_utf8(value).unwrap_or_default());
+            described.headers.insert(name.to_owned(), value.to_owned());
+        }
+    });
+    if let Some(address) = sends_pii.then(|| request.client_address()).flatten() {
+        described.env.insert("REMOTE_ADDR".to_owned(), address.into_owned());
+    }
+    described
+}
+
+impl Recording for IncomingRecording {
+    fn context(&self) -> Option<&PropagationContext> {
+        Some(&self.context)
+    }
+
+    fn enter(&self, work: &mut dyn FnMut()) {
+        Hub::run(Arc::clone(&self.hub), work);
+    }
+
+    fn needs_position_in_request(&self) -> bool {
+        self.needs_position
+    }
+
+    fn set_route(&self, method: &str, pattern: &str) {
+        if let Some(transaction) = &mut *self.transaction() {
+            transaction.set_data("http.route", pattern);
+            transaction.set_default_name(name(method, Some(pattern)));
+        }
+    }
+
+    fn set_error(&self, status: u16, error: &dyn Error) {
+        if !self.captures_server_errors || status < 500 {
+            return;
+        }
+        let event = event_from_error(error);
+        let is_captured = self
+            .transaction()
+            .as_ref()
+            .is_some_and(|transaction| transaction.entry().has_exception(&event));
+        if !is_captured {
+            self.hub.capture_event(event);
+        }
+    }
+
+    fn set_status(&self, _: u16) {
+        self.mark_layer_span();
+    }
+
+    fn finish(&self, outcome: &Outcome<'_>) {
+        self.mark_layer_span();
+        let transaction = self.transaction().take();
+        match (transaction, outcome) {
+            (Some(transaction), Outcome::Completed { status, .. }) => {
+                transaction.finish_with_http_status(*status);
+            }
+            (Some(transaction), _) => transaction.finish(SpanStatus::InternalError),
+            (None, _) => (),
+        }
+    }
+}
+
+impl Drop for IncomingRecording {
+    fn drop(&mut self) {
+        self.mark_layer_span();
+    }
+}
