@@ -29,8 +29,8 @@ pin_project! {
 impl<B: MessageBody> TracedBody<B> {
     pub(crate) fn new(body: B, hop: ServerHop) -> Self {
         let size = body.size();
-        // The hop of a stream ends with the stream, if that is sent.
-        if size != BodySize::Stream || hop.ends_with_head() {
+        // The hop of a stream ends with the stream.
+        if size != BodySize::Stream {
             hop.finish();
         }
         let body = match size {
@@ -64,15 +64,7 @@ impl<B: MessageBody> MessageBody for TracedBody<B> {
             BodyProjection::Complete { bytes } => {
                 Poll::Ready(bytes.take().filter(|bytes| !bytes.is_empty()).map(Ok))
             }
-            BodyProjection::Working { mut body } => {
-                let polled = body.as_mut().work(|body| body.poll_next(cx));
-                match (&polled, body.hop()) {
-                    (Some(Poll::Ready(None)), Some(hop)) => hop.finish(),
-                    (Some(Poll::Ready(Some(Err(_)))), Some(hop)) => hop.fail_body(),
-                    _ => (),
-                }
-                polled.unwrap_or(Poll::Ready(None))
-            }
+            BodyProjection::Working { body } => body.poll_body(|body| body.poll_next(cx)),
         }
     }
 

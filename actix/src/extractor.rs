@@ -9,7 +9,7 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest, ResponseError};
 use tracehop::hop::{continue_request, name_by_route};
 use tracehop::{PropagationContext, Propagator};
 
-use crate::request::{Incoming, known_context, with_received_headers};
+use crate::request::{Incoming, known_context};
 
 /// Extractor of the trace that a request belongs to.
 ///
@@ -67,9 +67,8 @@ impl FromRequest for Trace {
         let context = known_context(request).or_else(|| {
             let data = request.app_data::<Data<Propagator>>().map(|data| &***data);
             let propagator = data.or_else(|| request.app_data::<Propagator>())?;
-            let context = with_received_headers(request, |headers| {
-                continue_request(propagator, None, headers, &Incoming::new(request))
-            });
+            let incoming = Incoming::new(request);
+            let context = continue_request(propagator, None, request.headers(), &incoming);
             request.extensions_mut().insert(context.clone());
             Some(context)
         });

@@ -11,7 +11,7 @@ use tracehop::Propagator;
 use tracehop::hop::{InHop, ServerHop};
 
 use crate::body::TracedBody;
-use crate::request::{Incoming, known_context, with_received_headers, write_position};
+use crate::request::{Incoming, known_context};
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
@@ -106,7 +106,7 @@ where
         // headers of such a request are changed. Routing itself needs a request without clones.
         let is_routed = request.match_info().unprocessed().is_empty();
         if hop.needs_position_in_request() && !is_routed {
-            write_position(&hop, &mut request);
+            hop.inject_position(request.headers_mut());
         }
         request.extensions_mut().insert(hop.context().clone());
         // Middleware further in may work before it returns its future.
@@ -121,9 +121,7 @@ where
 fn start(propagator: &Propagator, request: &ServiceRequest) -> ServerHop {
     let request = request.request();
     let known = known_context(request);
-    with_received_headers(request, |headers| {
-        ServerHop::start(propagator, known, headers, &Incoming::new(request))
-    })
+    ServerHop::start(propagator, known, request.headers(), &Incoming::new(request))
 }
 
 pin_project! {

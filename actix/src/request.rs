@@ -3,10 +3,7 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use actix_web::dev::ServiceRequest;
-use actix_web::http::header::{HeaderMap, HeaderName};
 use actix_web::{HttpMessage as _, HttpRequest};
-use tracehop::hop::ServerHop;
 use tracehop::recorder::IncomingRequest;
 use tracehop::{Field, PropagationContext};
 
@@ -65,36 +62,4 @@ impl IncomingRequest for Incoming<'_> {
 /// Returns the context that was kept with a request.
 pub(crate) fn known_context(request: &HttpRequest) -> Option<PropagationContext> {
     request.extensions().get::<PropagationContext>().cloned()
-}
-
-/// The headers that a trace came in, once a position of ours has taken their place.
-struct Received(HeaderMap);
-
-/// Calls a function with the headers that a trace came in.
-pub(crate) fn with_received_headers<R>(
-    request: &HttpRequest,
-    f: impl FnOnce(&HeaderMap) -> R,
-) -> R {
-    // Taken out, because the function may look into the extensions as well.
-    let received = request.extensions_mut().remove::<Received>();
-    let result = f(received.as_ref().map_or(request.headers(), |received| &received.0));
-    if let Some(received) = received {
-        request.extensions_mut().insert(received);
-    }
-    result
-}
-
-/// Puts the position of a hop into the headers of its request, and keeps those that came.
-pub(crate) fn write_position(hop: &ServerHop, request: &mut ServiceRequest) {
-    let is_kept = request.extensions().contains::<Received>();
-    if !is_kept {
-        let mut received = HeaderMap::new();
-        for name in Field::ALL.iter().map(|field| HeaderName::from_static(field.name())) {
-            for value in request.headers().get_all(&name) {
-                received.append(name.clone(), value.clone());
-            }
-        }
-        request.extensions_mut().insert(Received(received));
-    }
-    hop.inject_position(request.headers_mut());
 }

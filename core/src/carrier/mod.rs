@@ -9,10 +9,12 @@ mod environment;
 #[cfg(feature = "http")]
 mod http;
 mod maps;
+mod received;
 
 use std::borrow::Cow;
 
 pub use environment::Environment;
+pub(crate) use received::ReceivedHeaders;
 
 /// One of the values that a trace travels in.
 ///

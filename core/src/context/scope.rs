@@ -1,6 +1,9 @@
 //! The environment of a recorder that a context carries.
 
 use std::any::Any;
+use std::sync::Arc;
+
+use crate::carrier::ReceivedHeaders;
 
 /// The environment of a recorder in which the work of a context runs, such as the hub of Sentry's SDK.
 ///
@@ -16,6 +19,9 @@ pub trait RecorderScope: Any + Send + Sync {
 pub(crate) trait RequestRecordings: Send + Sync {
     /// Notes the route, once routing and guards have decided.
     fn set_route(&self, method: &str, pattern: &str);
+
+    /// Returns the trace headers as they came, if a position of this service's took their place in the request.
+    fn received(&self) -> Option<Arc<ReceivedHeaders>>;
 }
 
 /// Calls `work` inside of an environment, and returns its result.

@@ -62,20 +62,20 @@ pub enum TraceChoice {
 /// ```
 #[derive(Debug)]
 #[must_use = "the request is recorded for as long as the hop lives"]
-pub struct ClientHop<'a> {
-    propagator: &'a Propagator,
+pub struct ClientHop {
+    propagator: Propagator,
     context: Option<PropagationContext>,
     recordings: Option<Arc<Recordings>>,
 }
 
-impl<'a> ClientHop<'a> {
+impl ClientHop {
     /// Finds the trace of a request and starts the recordings.
     ///
     /// The trace is the application's choice, else the [current](PropagationContext::current) one, else that of a
     /// recorder's environment, else a `new` one. An adapter keeps a new one with the request, so that its retries are in
     /// the same trace.
     pub fn start(
-        propagator: &'a Propagator,
+        propagator: &Propagator,
         choice: Option<TraceChoice>,
         new: impl FnOnce() -> PropagationContext,
         request: &dyn OutgoingRequest,
@@ -88,7 +88,7 @@ impl<'a> ClientHop<'a> {
         let recordings = Recordings::start(propagator, &mut context, |recorder, context| {
             recorder.start_outgoing(context, request)
         });
-        Self { propagator, context, recordings }
+        Self { propagator: propagator.clone(), context, recordings }
     }
 
     /// Returns the position that the request carries; `None` if it has no trace.
@@ -99,7 +99,7 @@ impl<'a> ClientHop<'a> {
     /// Whether the request carries the trace: its URL is a target both for this client's propagator and for the one
     /// that made the context.
     pub fn propagates_to<U: RequestUrl + ?Sized>(&self, url: &U) -> bool {
-        self.context.as_ref().is_some_and(|context| propagates_to(self.propagator, context, url))
+        self.context.as_ref().is_some_and(|context| propagates_to(&self.propagator, context, url))
     }
 
     /// Writes the trace into the headers of the request. To be called if the request

@@ -1,6 +1,7 @@
 //! A future or a body that works in a server hop.
 
 use std::pin::Pin;
+use std::task::Poll;
 
 use pin_project_lite::pin_project;
 
@@ -47,6 +48,21 @@ impl<T> InHop<T> {
         let this = self.project();
         let (value, hop) = (this.value.as_pin_mut()?, this.hop.as_ref()?);
         Some(hop.run(|| f(value)))
+    }
+
+    /// Polls a body in the scope of the hop. The recordings end with the body or with its error. A body that was taken
+    /// has ended.
+    pub fn poll_body<C, E>(
+        mut self: Pin<&mut Self>,
+        poll: impl FnOnce(Pin<&mut T>) -> Poll<Option<Result<C, E>>>,
+    ) -> Poll<Option<Result<C, E>>> {
+        let polled = self.as_mut().work(poll);
+        match (&polled, self.hop()) {
+            (Some(Poll::Ready(None)), Some(hop)) => hop.finish(),
+            (Some(Poll::Ready(Some(Err(_)))), Some(hop)) => hop.fail("body"),
+            _ => (),
+        }
+        polled.unwrap_or(Poll::Ready(None))
     }
 
     /// Drops the value in the scope of the hop, and takes the hop.

@@ -2,9 +2,10 @@
 
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use crate::carrier::ReceivedHeaders;
 use crate::context::{PropagationContext, RequestRecordings, call_within};
 use crate::propagator::Propagator;
 use crate::recorder::{Outcome, Recorder, Recording};
@@ -15,6 +16,7 @@ use crate::recorder::{Outcome, Recorder, Recording};
 pub(super) struct Recordings {
     recordings: Vec<Box<dyn Recording>>,
     is_finished: AtomicBool,
+    received: OnceLock<Arc<ReceivedHeaders>>,
 }
 
 impl Recordings {
@@ -43,11 +45,16 @@ impl Recordings {
         if recordings.is_empty() {
             return None;
         }
-        Some(Arc::new(Self { recordings, is_finished: AtomicBool::new(false) }))
+        Some(Arc::new(Self { recordings, ..Self::default() }))
     }
 
     pub(super) fn need_position_in_request(&self) -> bool {
         self.recordings.iter().any(|recording| recording.needs_position_in_request())
+    }
+
+    /// Keeps the trace headers of the request for middleware further in.
+    pub(super) fn keep_received(&self, headers: Arc<ReceivedHeaders>) {
+        let _ = self.received.set(headers);
     }
 
     /// Calls a function inside of all recordings.
@@ -74,6 +81,10 @@ impl Recordings {
 impl RequestRecordings for Recordings {
     fn set_route(&self, method: &str, pattern: &str) {
         self.recordings.iter().for_each(|recording| recording.set_route(method, pattern));
+    }
+
+    fn received(&self) -> Option<Arc<ReceivedHeaders>> {
+        self.received.get().cloned()
     }
 }
 

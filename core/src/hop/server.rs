@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use super::recordings::Recordings;
 use super::response_headers::ResponseHeaders;
 use super::shared_cache::may_be_shared;
-use crate::carrier::{Extractor, Injector};
+use crate::carrier::{Extractor, Injector, ReceivedHeaders};
 use crate::context::{PropagationContext, TraceData};
 use crate::propagator::Propagator;
 use crate::recorder::{IncomingRequest, Outcome, find_method};
@@ -21,8 +21,9 @@ pub struct ServerHop {
     context: PropagationContext,
     /// Dropped with the hop, which ends recordings that are not finished.
     recordings: Option<Arc<Recordings>>,
+    /// The trace headers as they came, if middleware further out put another position in their place.
+    received: Option<Arc<ReceivedHeaders>>,
     status: u16,
-    ends_with_head: bool,
 }
 
 impl ServerHop {
@@ -36,9 +37,10 @@ impl ServerHop {
         carrier: &E,
         request: &dyn IncomingRequest,
     ) -> Self {
+        let received = received(known.as_ref());
         let context = continue_request(propagator, known, carrier, request);
         if !propagator.records() || context.is_recorded() {
-            return Self { context, recordings: None, status: 0, ends_with_head: false };
+            return Self { context, recordings: None, received, status: 0 };
         }
         let mut position = Some(context.clone());
         let recordings = Recordings::start(propagator, &mut position, |recorder, position| {
@@ -50,7 +52,7 @@ impl ServerHop {
         context.set_recordings(weak.clone());
         // Another trace, if a recorder joined that.
         position.set_recordings(weak);
-        Self { context: position, recordings, status: 0, ends_with_head: false }
+        Self { context: position, recordings, received, status: 0 }
     }
 
     /// Returns the propagator for the middleware of one worker thread. To be called on that thread.
@@ -73,7 +75,15 @@ impl ServerHop {
     ///
     /// The `baggage` stays as it came if the trace was continued. If not, its `sentry-` members are replaced by this
     /// service's organisation, by which an SDK further in continues the trace. The DSC is not frozen.
-    pub fn inject_position<I: Injector + ?Sized>(&self, carrier: &mut I) {
+    /// Middleware further in of another propagator, for which this context is `known`, still continues from the
+    /// headers as they came.
+    pub fn inject_position<C: Extractor + Injector + ?Sized>(&self, carrier: &mut C) {
+        if let Some(recordings) = &self.recordings {
+            let received = self.received.clone();
+            recordings.keep_received(
+                received.unwrap_or_else(|| Arc::new(ReceivedHeaders::copy(carrier))),
+            );
+        }
         self.context.inject_position(carrier);
     }
 
@@ -91,6 +101,10 @@ impl ServerHop {
     ///
     /// The route is asked again, because guards decide after a middleware was called. Where shared caches may keep
     /// a page with the trace in it, there is a warning, once for each route.
+    ///
+    /// The recordings end here if the response has [no content](https://www.rfc-editor.org/rfc/rfc9110#section-6.4.1):
+    /// that of a `HEAD`, and statuses 1xx, 204 and 304. Frameworks drop such a body without reading it. What follows a
+    /// 101 is no response any more.
     pub fn respond<H: ResponseHeaders + ?Sized>(
         &mut self,
         status: u16,
@@ -99,10 +113,12 @@ impl ServerHop {
         server_timing: bool,
     ) -> Option<String> {
         self.status = status;
-        self.ends_with_head = request.method() == "HEAD" || matches!(status, 100..200 | 204 | 304);
         if let Some(recordings) = &self.recordings {
             name_by_route(&self.context, request);
             recordings.set_status(status);
+        }
+        if request.method() == "HEAD" || matches!(status, 100..=199 | 204 | 304) {
+            self.finish();
         }
         let server_timing = server_timing && is_html(headers);
         if !server_timing && !self.context.is_in_page() {
@@ -119,7 +135,8 @@ impl ServerHop {
     }
 
     fn warn_of_shared_page(&self, request: &dyn IncomingRequest) {
-        let route = request.route().unwrap_or_default();
+        // A framework may have taken the request along. Then the trace may have the route as its name.
+        let route = request.route().or_else(|| self.context.transaction()).unwrap_or_default();
         if self.context.is_in_page() && self.context.options().warned_routes.is_new(&route) {
             #[cfg(feature = "tracing")]
             self.run(|| {
@@ -130,13 +147,6 @@ impl ServerHop {
                 );
             });
         }
-    }
-
-    /// Whether the request ends with the head of the response that [`respond`](Self::respond) noted: a response to
-    /// `HEAD`, a 204 or a 304 has [no content](https://www.rfc-editor.org/rfc/rfc9110#name-content), which frameworks
-    /// then drop without reading it. What follows a 101 is no longer the response.
-    pub fn ends_with_head(&self) -> bool {
-        self.ends_with_head
     }
 
     /// Notes the error that a handler or a middleware returned, and the status of the response that it becomes.
@@ -159,9 +169,10 @@ impl ServerHop {
         self.end(&Outcome::Completed { status });
     }
 
-    /// Ends the recordings of a response whose body broke off.
-    pub fn fail_body(&self) {
-        self.end(&Outcome::Failed { kind: "body" });
+    /// Ends the recordings of a request that has no response, or whose response broke off. The kind is that of the
+    /// error, such as `body`, and not its text.
+    pub fn fail(&self, kind: &str) {
+        self.end(&Outcome::Failed { kind });
     }
 
     fn end(&self, outcome: &Outcome<'_>) {
@@ -179,12 +190,21 @@ pub fn continue_request<E: Extractor + ?Sized>(
     carrier: &E,
     request: &dyn IncomingRequest,
 ) -> PropagationContext {
+    let received = received(known.as_ref());
     if let Some(known) = known.filter(|known| propagator.is_propagator_of(known)) {
         return known;
     }
-    let context = propagator.continue_trace(carrier);
+    let context = match received {
+        Some(received) => propagator.continue_trace(&*received),
+        None => propagator.continue_trace(carrier),
+    };
     name_by_route(&context, request);
     context
+}
+
+/// Returns the trace headers as they came, if middleware further out put its position in their place.
+fn received(known: Option<&PropagationContext>) -> Option<Arc<ReceivedHeaders>> {
+    known?.recordings()?.received()
 }
 
 /// Names the transaction by method and route, `GET /users/{id}`, unless the application has named it, and tells the

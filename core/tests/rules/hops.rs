@@ -15,13 +15,13 @@ fn without_targets() -> Propagator {
     Propagator::builder().build().unwrap()
 }
 
-fn call<'p>(client: &'p Propagator, context: &PropagationContext) -> ClientHop<'p> {
+fn call(client: &Propagator, context: &PropagationContext) -> ClientHop {
     let choice = Some(TraceChoice::Given(context.clone()));
     ClientHop::start(client, choice, || panic!("a trace was given"), &Call(URL))
 }
 
 /// The headers that an adapter sends.
-fn sent(hop: &ClientHop<'_>) -> Headers {
+fn sent(hop: &ClientHop) -> Headers {
     let mut request = Headers::new();
     if hop.propagates_to(URL) {
         hop.inject(&mut request);

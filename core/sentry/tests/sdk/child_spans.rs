@@ -30,7 +30,7 @@ impl OutgoingRequest for Call {
 const CALL: Call = Call("https://a:b@api.example.com:8443/stock?q=hush#hush");
 
 /// Starts the hop of a call, and returns the `sentry-trace` that the call gets.
-fn call<'p>(propagator: &'p Propagator, context: &PropagationContext) -> (ClientHop<'p>, String) {
+fn call(propagator: &Propagator, context: &PropagationContext) -> (ClientHop, String) {
     let choice = Some(TraceChoice::Given(context.clone()));
     let hop = ClientHop::start(propagator, choice, || panic!("a trace was given"), &CALL);
     let mut headers = HashMap::<String, String>::new();
@@ -129,7 +129,7 @@ fn outgoing_requests_end_with_status_error_or_cancellation() {
     let recorder = SentryRecorder::new();
     let propagator = options().traces_sample_rate(1.0).recorder(recorder.clone()).build().unwrap();
     let (sent, hub) = capturing(&recorder, sdk());
-    let table: &[(fn(ClientHop<'_>), &str)] = &[
+    let table: &[(fn(ClientHop), &str)] = &[
         (|hop| hop.finish(204), "ok"),
         (|hop| hop.finish(404), "not_found"),
         (|hop| hop.fail("timeout"), "deadline_exceeded"),

@@ -187,7 +187,7 @@ fn requests_end_with_status_failure_or_cancellation() {
     let table: &[(fn(ServerHop), &str)] = &[
         (|hop| hop.finish(), "ok"),
         (|hop| hop.finish_with_error(503), "unavailable"),
-        (|hop| hop.fail_body(), "internal_error"),
+        (|hop| hop.fail("body"), "internal_error"),
         (drop, "cancelled"),
     ];
     for (end, status) in table {

@@ -81,27 +81,27 @@ fn endings_are_told_once_and_drops_are_cancellations() {
     let log = Log::default();
     let propagator = options().recorder(Logging::new("r", &log)).build().unwrap();
     let server: &[(fn(ServerHop), &[&str])] = &[
-        (|hop| hop.finish(), &["r: status 204", "r: completed 204"]),
-        (|hop| hop.fail_body(), &["r: status 204", "r: failed body"]),
-        (|hop| hop.finish_with_error(500), &["r: status 204", "r: status 500", "r: completed 500"]),
-        (drop, &["r: status 204"]),
+        (|hop| hop.finish(), &["r: status 200", "r: completed 200"]),
+        (|hop| hop.fail("body"), &["r: status 200", "r: failed body"]),
+        (|hop| hop.finish_with_error(500), &["r: status 200", "r: status 500", "r: completed 500"]),
+        (drop, &["r: status 200"]),
         (
             |hop| {
-                hop.fail_body();
+                hop.fail("body");
                 hop.finish();
             },
-            &["r: status 204", "r: failed body"],
+            &["r: status 200", "r: failed body"],
         ),
     ];
     for (index, (end, lines)) in server.iter().enumerate() {
         let request = received("GET", None);
         let mut hop = start(&propagator, &request);
         log.take();
-        hop.respond(204, &NoHeaders, &request, false);
+        hop.respond(200, &NoHeaders, &request, false);
         end(hop);
         assert_eq!(log.take(), [*lines, &["r: drop"]].concat(), "row {index}");
     }
-    let client: &[(fn(ClientHop<'_>), &[&str])] = &[
+    let client: &[(fn(ClientHop), &[&str])] = &[
         (|hop| hop.finish(503), &["r: status 503", "r: completed 503"]),
         (|hop| hop.fail("timeout"), &["r: failed timeout"]),
         (|hop| drop(hop), &[]),
@@ -111,6 +111,26 @@ fn endings_are_told_once_and_drops_are_cancellations() {
         log.take();
         end(hop);
         assert_eq!(log.take(), [*lines, &["r: drop"]].concat(), "row {index}");
+    }
+}
+
+#[test]
+fn recordings_without_a_body_end_at_the_head() {
+    let log = Log::default();
+    let propagator = options().recorder(Logging::new("r", &log)).build().unwrap();
+    for (method, status, is_ended) in [
+        ("HEAD", 200, true),
+        ("GET", 101, true),
+        ("GET", 204, true),
+        ("GET", 304, true),
+        ("GET", 200, false),
+        ("head", 200, false),
+    ] {
+        let request = received(method, None);
+        let mut hop = start(&propagator, &request);
+        hop.respond(status, &NoHeaders, &request, false);
+        let ended = format!("r: completed {status}");
+        assert_eq!(log.take().contains(&ended), is_ended, "{method} {status}");
     }
 }
 
@@ -274,6 +294,23 @@ fn any_recorder_can_ask_for_the_position() {
     }
     let without = Propagator::builder().build().unwrap();
     assert!(!start(&without, &received("GET", None)).needs_position_in_request());
+}
+
+#[test]
+fn other_propagators_further_in_continue_what_came() {
+    let log = Log::default();
+    let recorder = Logging { needs_position: true, ..Logging::new("r", &log) };
+    let propagator = || options().recorder(recorder.clone()).build().unwrap();
+    let mut headers = incoming("-1", "sentry-release=a");
+    let mut known = None;
+    let mut hops = Vec::new();
+    for depth in 0..3 {
+        let hop = ServerHop::start(&propagator(), known, &headers, &received("GET", None));
+        assert_eq!(hop.context().parent_span_id().unwrap().to_string(), SPAN_ID, "{depth}");
+        hop.inject_position(&mut headers);
+        known = Some(hop.context().clone());
+        hops.push(hop);
+    }
 }
 
 #[test]
