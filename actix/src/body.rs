@@ -27,11 +27,11 @@ pin_project! {
 }
 
 impl<B: MessageBody> TracedBody<B> {
-    pub(crate) fn new(body: B, hop: ServerHop) -> Self {
+    pub(crate) fn new(body: B, mut hop: ServerHop) -> Self {
         let size = body.size();
         // The hop of a stream ends with the stream.
         if size != BodySize::Stream {
-            hop.finish();
+            hop.complete();
         }
         let body = match size {
             BodySize::Sized(_) => body.try_into_bytes(),

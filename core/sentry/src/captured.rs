@@ -14,6 +14,9 @@ use crate::registry::Entry;
 thread_local! {
     /// The event that this thread captures, and its position.
     static CAPTURED: RefCell<Option<(Uuid, Weak<Entry>)>> = const { RefCell::new(None) };
+
+    /// The position of the last request on this thread that returned an error.
+    static FAILED: RefCell<Weak<Entry>> = const { RefCell::new(Weak::new()) };
 }
 
 /// Notes the position of an event. A scope that is a copy of another's notes its own position last.
@@ -26,4 +29,14 @@ pub(crate) fn note(event_id: Uuid, entry: &Arc<Entry>) {
 pub(crate) fn take(event_id: Uuid) -> Option<Arc<Entry>> {
     let (noted, entry) = CAPTURED.try_with(RefCell::take).ok()??;
     (noted == event_id).then(|| entry.upgrade())?
+}
+
+/// Notes that a request has returned an error, which a middleware further out may capture once more.
+pub(crate) fn note_error(entry: &Arc<Entry>) {
+    let _ = FAILED.try_with(|failed| failed.replace(Arc::downgrade(entry)));
+}
+
+/// Returns the last request on this thread that returned an error, while it lasts.
+pub(crate) fn last_failed() -> Option<Arc<Entry>> {
+    FAILED.try_with(|failed| failed.borrow().upgrade()).ok()?
 }

@@ -6,11 +6,11 @@ use std::time::SystemTime;
 
 use sentry_core::protocol::{SpanStatus, Value};
 use sentry_core::{Hub, Span, TransactionOrSpan};
-use tracehop::PropagationContext;
 use tracehop::hop::{known_method, redact_url};
+use tracehop::{PropagationContext, SpanId};
 use url::Url;
 
-use crate::ids::{is_recorded, position_of, sdk_span_id, span_id, span_of};
+use crate::ids::{is_of_middleware, is_recorded, position_of, sdk_span_id, span_id, span_of};
 use crate::registry::{Entry, Registry};
 use crate::scope::HubScope;
 use crate::status::{span_status, unfinished_status};
@@ -24,7 +24,7 @@ use crate::url_limit::cut;
 /// use std::collections::HashMap;
 ///
 /// use sentry::protocol::SpanStatus;
-/// use tracehop::PropagationContext;
+/// use tracehop::{PropagationContext, SpanId};
 /// use tracehop_sentry::ChildSpan;
 ///
 /// fn publish(context: &PropagationContext) -> HashMap<String, String> {
@@ -147,18 +147,27 @@ fn parent_of(
     // The transaction may be one of another recorder.
     let registry = HubScope::of(context).map(|scope| scope.entry().registry()).or(registry);
     let find = |span_id| registry.and_then(|all| all.get(context.trace_id(), span_id));
-    let (span, entry) = match span_of(&Hub::current()) {
-        Some(span) => {
-            let transaction = span_id(span.get_trace_context().span_id)?;
-            (span, find(transaction))
-        }
-        None => {
-            let entry = find(context.span_id())?;
-            (entry.span().clone(), Some(entry))
-        }
+    let current = span_of(&Hub::current()).map(|span| {
+        let root = span.get_trace_context();
+        let entry = span_id(root.span_id).and_then(find);
+        (span, entry, root)
+    });
+    let (span, entry) = match current {
+        // Its transaction may end before the request does, and another trace may be its own.
+        Some((_, None, root)) if is_of_middleware(&root) => of_context(find, context)?,
+        Some((span, entry, _)) => (span, entry),
+        None => of_context(find, context)?,
     };
     let is_finished = entry.as_ref().is_some_and(|entry| entry.is_finished());
     (!is_finished).then_some((span, entry))
+}
+
+fn of_context(
+    find: impl Fn(SpanId) -> Option<Arc<Entry>>,
+    context: &PropagationContext,
+) -> Option<(TransactionOrSpan, Option<Arc<Entry>>)> {
+    let entry = find(context.span_id())?;
+    Some((entry.span().clone(), Some(entry)))
 }
 
 impl Drop for ChildSpan {

@@ -32,21 +32,32 @@ pub(crate) fn span_of(hub: &Hub) -> Option<TransactionOrSpan> {
     copy_of(hub).configure_scope(|scope| scope.get_span())
 }
 
-/// Whether a transaction, or one that a span is in, is of the SDK's `tracing` layer.
-pub(crate) fn is_of_layer(trace: &TraceContext) -> bool {
-    trace.origin.as_deref() == Some("auto.tracing")
+/// Whether a transaction is one of the SDK's `tracing` layer.
+pub(crate) fn is_of_layer(transaction: &TraceContext) -> bool {
+    transaction.origin.as_deref() == Some("auto.tracing")
 }
 
-/// Whether a trace id is the one that a hub without a span gives to what is captured, such as a hub that another
-/// middleware made from the main hub. It is random for each process. All other trace ids are given on purpose.
-pub(crate) fn is_of_no_trace(trace_id: TraceId) -> bool {
-    let is_own = |hub: Arc<Hub>| {
-        let position = copy_of(&hub).configure_scope(|scope| {
-            scope.get_span().is_none().then(|| read(scope.iter_trace_propagation_headers()))?
+/// Whether a transaction is one of the SDK's `tracing` layer or of its middleware.
+pub(crate) fn is_of_middleware(transaction: &TraceContext) -> bool {
+    is_of_layer(transaction) || transaction.origin.as_deref() == Some("auto.http.actix")
+}
+
+/// Whether a trace id was given to what is captured by chance: by a hub without a span, such as one that another
+/// middleware made from the main hub, or by a transaction that the SDK's `tracing` layer began in such a hub. All other
+/// trace ids were given on purpose.
+pub(crate) fn is_by_chance(id: TraceId) -> bool {
+    let is_by_chance = |hub: Arc<Hub>| {
+        let given = copy_of(&hub).configure_scope(|scope| match scope.get_span() {
+            Some(span) => {
+                let root = span.get_trace_context();
+                let is_begun = is_of_layer(&root) && root.parent_span_id.is_none();
+                trace_id(root.trace_id).filter(|_| is_begun)
+            }
+            None => read(scope.iter_trace_propagation_headers()).map(|position| position.trace_id),
         });
-        position.is_some_and(|position| position.trace_id == trace_id)
+        given == Some(id)
     };
-    is_own(Hub::current()) || is_own(Hub::main())
+    is_by_chance(Hub::current()) || is_by_chance(Hub::main())
 }
 
 /// Returns ids and decision of a span, which shows its decision only in a header. `None` if an id is all zero.

@@ -10,10 +10,12 @@ use tracehop::PropagationContext;
 use tracehop::hop::{known_method, redact_url};
 use tracehop::recorder::{IncomingRequest, Outcome, Recording};
 
-use crate::ids::{is_of_layer, is_recorded, span_of, trace_id};
+use crate::captured;
+use crate::ids::{is_of_layer, is_recorded, position_of, span_of, trace_id};
 use crate::joined::joined;
 use crate::outer;
 use crate::recorder::{SentryRecorder, is_ours};
+use crate::registry::Entry;
 use crate::transaction::{Transaction, hub_without_span, is_of_other_context};
 use crate::url_limit::cut;
 
@@ -23,11 +25,13 @@ const OP: &str = "http.server";
 pub(crate) struct IncomingRecording {
     context: PropagationContext,
     hub: Arc<Hub>,
+    /// The hub that was current where the request was started.
+    outer_hub: Arc<Hub>,
+    entry: Arc<Entry>,
     /// `None` once it is finished.
     transaction: Mutex<Option<Transaction>>,
     /// A span of the SDK's `tracing` layer further out that the context is at. `None` once it is marked.
     layer_span: Mutex<Option<TransactionOrSpan>>,
-    needs_position: bool,
     captures_server_errors: bool,
 }
 
@@ -38,16 +42,17 @@ impl IncomingRecording {
         request: &dyn IncomingRequest,
     ) -> Self {
         let name = name(request.method(), request.route().as_deref());
-        let (transaction, layer_span, needs_position) = start(recorder, context, &name);
+        let (transaction, layer_span) = start(recorder, context, &name);
         transaction.set_data("http.request.method", known_method(request.method()));
         transaction.set_origin("auto.http.tracehop");
         transaction.set_request(described(request, transaction.hub()));
         Self {
             context: transaction.context().clone(),
             hub: Arc::clone(transaction.hub()),
+            outer_hub: Hub::current(),
+            entry: Arc::clone(transaction.entry()),
             transaction: Mutex::new(Some(transaction)),
             layer_span: Mutex::new(layer_span),
-            needs_position,
             captures_server_errors: recorder.captures_server_errors(),
         }
     }
@@ -60,6 +65,22 @@ impl IncomingRecording {
         }
     }
 
+    /// Looks for a span of the SDK's `tracing` layer that was opened around this request after the request was
+    /// started, as by `service.call(request).instrument(span)`.
+    fn look_around(&self) {
+        let current = Hub::current();
+        if Arc::ptr_eq(&current, &self.outer_hub) {
+            return;
+        }
+        let Some(span) = span_of(&current) else { return };
+        let root = span.get_trace_context();
+        let is_other = trace_id(root.trace_id) != Some(self.context.trace_id());
+        let is_known = trace_id(root.trace_id).is_some_and(|outer| self.entry.is_inside_of(outer));
+        if is_of_layer(&root) && is_other && !is_known {
+            enclose(&span, &self.context, &self.entry);
+        }
+    }
+
     fn transaction(&self) -> MutexGuard<'_, Option<Transaction>> {
         self.transaction.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -67,13 +88,12 @@ impl IncomingRecording {
 
 /// Starts the transaction of a request where another middleware may have bound a hub or started a transaction.
 ///
-/// Returns the span of the SDK's `tracing` layer that the context has moved to, if there is one, and whether middleware
-/// further in shall find the position in the headers of the request.
+/// Returns also the span of the SDK's `tracing` layer that the context has moved to, if there is one.
 fn start(
     recorder: &SentryRecorder,
     context: &PropagationContext,
     name: &str,
-) -> (Transaction, Option<TransactionOrSpan>, bool) {
+) -> (Transaction, Option<TransactionOrSpan>) {
     let current = Hub::current();
     let is_bound = recorder.is_bound(&current);
     let new_hub = || Arc::new(recorder.new_hub(&current));
@@ -88,7 +108,7 @@ fn start(
         } else {
             recorder.start_own(context, new_hub(), name, OP, None)
         };
-        return (transaction, None, !is_bound);
+        return (transaction, None);
     };
 
     let trace = span.get_trace_context();
@@ -99,16 +119,26 @@ fn start(
     {
         // The hub of the layer lasts for one poll, and is a copy of the thread's.
         let hub = if is_layer || !is_bound { new_hub() } else { current };
-        let transaction = recorder.transaction(context, hub, span.clone(), None, None);
-        (transaction, is_layer.then_some(span), is_layer || !is_bound)
+        let transaction = recorder.transaction(context, hub, span.clone(), None);
+        (transaction, is_layer.then_some(span))
     } else {
         // The trace that arrived goes on.
         let hub = if is_layer { new_hub() } else { Arc::new(hub_without_span(&current)) };
-        let transaction = recorder.start_own(context, hub, name, OP, Some(&span));
-        if is_recorded(&span) {
-            outer::mark(&span, context, transaction.context().sampled() != Some(false));
-        }
-        (transaction, None, true)
+        let parent = position_of(&span).filter(|_| is_recorded(&span));
+        let parent = parent.map(|position| position.span_id);
+        let transaction = recorder.start_own(context, hub, name, OP, parent);
+        enclose(&span, context, transaction.entry());
+        (transaction, None)
+    }
+}
+
+/// Notes that a span of another trace is around a request.
+fn enclose(span: &TransactionOrSpan, context: &PropagationContext, entry: &Arc<Entry>) {
+    if let Some(outer) = trace_id(span.get_trace_context().trace_id) {
+        entry.set_outer(outer);
+    }
+    if is_recorded(span) {
+        outer::mark(span, context, entry.context().sampled() != Some(false));
     }
 }
 
@@ -153,7 +183,8 @@ impl Recording for IncomingRecording {
     }
 
     fn needs_position_in_request(&self) -> bool {
-        self.needs_position
+        // sentry-actix further in starts a transaction by the headers.
+        true
     }
 
     fn set_route(&self, method: &str, pattern: &str) {
@@ -168,16 +199,14 @@ impl Recording for IncomingRecording {
             return;
         }
         let event = event_from_error(error);
-        let is_captured = self
-            .transaction()
-            .as_ref()
-            .is_some_and(|transaction| transaction.entry().has_exception(&event));
-        if !is_captured {
+        if !self.entry.has_exception(&event) {
             self.hub.capture_event(event);
         }
+        captured::note_error(&self.entry);
     }
 
     fn set_status(&self, _: u16) {
+        self.look_around();
         self.mark_layer_span();
     }
 
@@ -196,6 +225,7 @@ impl Recording for IncomingRecording {
 
 impl Drop for IncomingRecording {
     fn drop(&mut self) {
+        self.look_around();
         self.mark_layer_span();
     }
 }

@@ -9,7 +9,7 @@ use sentry_core::TransactionOrSpan;
 use sentry_core::protocol::{Context, Event, Request};
 use tracehop::{PropagationContext, SpanId, TraceId};
 
-use crate::ids::sdk_trace_id;
+use crate::ids::{sdk_trace_id, span_id};
 
 /// The spans of one transaction that the SDK keeps. It drops the others.
 const MAX_SPANS: usize = 1000;
@@ -44,8 +44,10 @@ pub(crate) struct Entry {
     /// Without a scope: the scope's hub holds the entry.
     context: PropagationContext,
     span: TransactionOrSpan,
+    /// The transaction that the span is in.
+    root: SpanId,
     /// The other trace that a middleware further out has started a transaction in.
-    outer: Option<TraceId>,
+    outer: Mutex<Option<TraceId>>,
     is_finished: AtomicBool,
     child_spans: AtomicUsize,
     /// The request that errors without a request get.
@@ -60,28 +62,28 @@ impl Registry {
         self: &Arc<Self>,
         context: &PropagationContext,
         span: TransactionOrSpan,
-        outer: Option<TraceId>,
     ) -> Arc<Entry> {
+        let root = span_id(span.get_trace_context().span_id);
         let entry = Arc::new(Entry {
             registry: Arc::clone(self),
             context: context.clone().without_scope(),
             span,
-            outer,
+            root: root.unwrap_or_else(|| context.span_id()),
+            outer: Mutex::default(),
             is_finished: AtomicBool::new(false),
             child_spans: AtomicUsize::new(0),
             request: OnceLock::new(),
             exceptions: Mutex::default(),
         });
         let mut entries = self.lock();
-        entries.positions.insert(entry.key(), Arc::downgrade(&entry));
-        if let Some(outer) = outer {
-            entries.outer.insert(outer, Arc::downgrade(&entry));
+        for key in entry.keys() {
+            entries.positions.insert(key, Arc::downgrade(&entry));
         }
         drop(entries);
         entry
     }
 
-    /// Returns the entry of exactly this position.
+    /// Returns the entry of exactly this position, or of one in this transaction.
     pub(crate) fn get(&self, trace_id: TraceId, span_id: SpanId) -> Option<Arc<Entry>> {
         self.lock().positions.get(&(trace_id, span_id.to_bytes())).and_then(Weak::upgrade)
     }
@@ -161,19 +163,32 @@ impl Entry {
         match event.contexts.get("trace") {
             Some(Context::Trace(trace)) => {
                 let is = |id| trace.trace_id == sdk_trace_id(id);
-                is(self.context.trace_id()) || self.outer.is_some_and(is)
+                is(self.context.trace_id()) || self.lock_outer().is_some_and(is)
             }
             _ => true,
         }
     }
 
-    /// Whether a middleware further out has started a transaction in this other trace.
-    pub(crate) fn is_inside_of(&self, trace_id: TraceId) -> bool {
-        self.outer == Some(trace_id)
+    /// Notes the other trace that a middleware further out has started a transaction in.
+    pub(crate) fn set_outer(self: &Arc<Self>, outer: TraceId) {
+        let before = self.lock_outer().replace(outer);
+        let mut entries = self.registry.lock();
+        before.and_then(|before| entries.outer.remove(&before));
+        entries.outer.insert(outer, Arc::downgrade(self));
     }
 
-    fn key(&self) -> Key {
-        (self.context.trace_id(), self.context.span_id().to_bytes())
+    /// Whether a middleware further out has started a transaction in this other trace.
+    pub(crate) fn is_inside_of(&self, trace_id: TraceId) -> bool {
+        *self.lock_outer() == Some(trace_id)
+    }
+
+    fn lock_outer(&self) -> MutexGuard<'_, Option<TraceId>> {
+        self.outer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keys(&self) -> [Key; 2] {
+        let key = |span_id: SpanId| (self.context.trace_id(), span_id.to_bytes());
+        [key(self.context.span_id()), key(self.root)]
     }
 }
 
@@ -185,12 +200,14 @@ impl Drop for Entry {
     fn drop(&mut self) {
         // A later entry at the same position stays.
         let is_this = |entry: &Weak<Self>| std::ptr::eq(entry.as_ptr(), self);
-        let key = self.key();
+        let outer = *self.lock_outer();
         let mut entries = self.registry.lock();
-        if entries.positions.get(&key).is_some_and(is_this) {
-            entries.positions.remove(&key);
+        for key in self.keys() {
+            if entries.positions.get(&key).is_some_and(is_this) {
+                entries.positions.remove(&key);
+            }
         }
-        if let Some(outer) = self.outer
+        if let Some(outer) = outer
             && entries.outer.get(&outer).is_some_and(is_this)
         {
             entries.outer.remove(&outer);
@@ -275,7 +292,7 @@ mod tests {
                     for _ in 0..500 {
                         let context = propagator.continue_trace(&carrier);
                         let (trace_id, span_id) = (context.trace_id(), context.span_id());
-                        let entry = registry.add(&context, span(), None);
+                        let entry = registry.add(&context, span());
                         let found = registry.get(trace_id, span_id).unwrap();
                         assert_eq!(found.context().span_id(), span_id);
                         drop(entry);
@@ -293,12 +310,13 @@ mod tests {
     fn a_later_entry_at_the_same_position_stays() {
         let registry = Arc::new(Registry::default());
         let context = Propagator::builder().build().unwrap().start_new_trace();
-        let outer = Some(TraceId::random());
-        let first = registry.add(&context, span(), outer);
-        let second = registry.add(&context, span(), outer);
+        let outer = TraceId::random();
+        let [first, second] = [(); 2].map(|()| registry.add(&context, span()));
+        first.set_outer(outer);
+        second.set_outer(outer);
         drop(first);
         assert!(registry.get(context.trace_id(), context.span_id()).is_some());
-        assert!(outer.and_then(|outer| registry.inside_of(outer)).is_some());
+        assert!(registry.inside_of(outer).is_some());
         drop(second);
         assert_eq!(registry.len(), 0);
     }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use sentry_core::protocol::{Request, SpanStatus, Value};
 use sentry_core::{Hub, TracesSamplingStrategy, TransactionContext, TransactionOrSpan};
 use tracehop::wire::SentryTrace;
-use tracehop::{PropagationContext, SpanId, SpanPosition, TraceId};
+use tracehop::{PropagationContext, SpanId, SpanPosition};
 
 use crate::SentryRecorder;
 use crate::captured;
-use crate::ids::{is_recorded, position_of, sdk_span_id, sdk_trace_id, span_id, span_of, trace_id};
+use crate::ids::{position_of, sdk_span_id, sdk_trace_id, span_id, span_of, trace_id};
 use crate::joined::joined;
 use crate::registry::{Entry, Registry};
 use crate::scope::HubScope;
@@ -72,7 +72,7 @@ impl SentryRecorder {
             }
             Some(span) => {
                 if let Some(context) = joined(context, &hub, &span) {
-                    return self.transaction(context, hub, span, None, None);
+                    return self.transaction(context, hub, span, None);
                 }
                 hub
             }
@@ -81,22 +81,18 @@ impl SentryRecorder {
         self.start_own(context, hub, name, op, None)
     }
 
-    /// Starts a transaction in a hub of its own. Its parent is the span of a middleware further out, if that span is
-    /// in a trace of its own.
+    /// Starts a transaction, whose parent may be a span of a middleware further out.
     pub(crate) fn start_own(
         &self,
         context: &PropagationContext,
         hub: Arc<Hub>,
         name: &str,
         op: &str,
-        outer: Option<&TransactionOrSpan>,
+        parent: Option<SpanId>,
     ) -> Transaction {
-        let parent = outer.filter(|span| is_recorded(span)).and_then(position_of);
-        let outer = outer.and_then(position_of);
-        let parent = parent.map(|parent| parent.span_id);
         let (context, own) = Own::start(context, &hub, name, op, parent);
         let span = own.transaction.clone().into();
-        self.transaction(context, hub, span, Some(own), outer.map(|outer| outer.trace_id))
+        self.transaction(context, hub, span, Some(own))
     }
 
     /// Makes a span the one of a hub's scope.
@@ -106,9 +102,8 @@ impl SentryRecorder {
         hub: Arc<Hub>,
         span: TransactionOrSpan,
         own: Option<Own>,
-        outer: Option<TraceId>,
     ) -> Transaction {
-        let entry = self.registry().add(&context, span.clone(), outer);
+        let entry = self.registry().add(&context, span.clone());
         let of_scope = AssertUnwindSafe(Arc::clone(&entry));
         hub.configure_scope(|scope| {
             scope.set_span(Some(span));

@@ -13,7 +13,7 @@ use tracehop::{DynamicSamplingContext, PropagationContext};
 use crate::SentryRecorder;
 use crate::captured;
 use crate::envelope::Parts;
-use crate::ids::{is_of_layer, is_of_no_trace, sdk_span_id, sdk_trace_id, span_id, trace_id};
+use crate::ids::{is_by_chance, is_of_layer, sdk_span_id, sdk_trace_id, span_id, trace_id};
 use crate::outer::{Move, move_marked, move_to};
 use crate::registry::{Entry, Registry};
 use crate::scope::HubScope;
@@ -167,7 +167,12 @@ impl Transport {
             .or_else(|| {
                 let current = self.current_entry()?;
                 let is_of_trace = current.context().trace_id() == event_trace;
-                (is_of_trace || is_of_no_trace(event_trace)).then_some(current)
+                (is_of_trace || is_by_chance(event_trace)).then_some(current)
+            })
+            .or_else(|| {
+                // The hub of sentry-actix further out does not know the request.
+                let failed = captured::last_failed().filter(|entry| self.is_ours(entry))?;
+                is_double(&failed, event).then_some(failed)
             })?;
         let context = entry.context();
         if context.trace_id() != event_trace {

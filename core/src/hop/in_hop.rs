@@ -50,19 +50,22 @@ impl<T> InHop<T> {
         Some(hop.run(|| f(value)))
     }
 
-    /// Polls a body in the scope of the hop. The recordings end with the body or with its error. A body that was taken
-    /// has ended.
+    /// Polls a body in the scope of the hop. The recordings end with the body or with its error, once the body is
+    /// dropped: what it holds, such as a span of another middleware, belongs to the request. A body that was taken or
+    /// dropped has ended.
     pub fn poll_body<C, E>(
         mut self: Pin<&mut Self>,
         poll: impl FnOnce(Pin<&mut T>) -> Poll<Option<Result<C, E>>>,
     ) -> Poll<Option<Result<C, E>>> {
-        let polled = self.as_mut().work(poll);
-        match (&polled, self.hop()) {
-            (Some(Poll::Ready(None)), Some(hop)) => hop.finish(),
-            (Some(Poll::Ready(Some(Err(_)))), Some(hop)) => hop.fail("body"),
-            _ => (),
-        }
-        polled.unwrap_or(Poll::Ready(None))
+        let polled = self.as_mut().work(poll).unwrap_or(Poll::Ready(None));
+        let end: fn(&ServerHop) = match &polled {
+            Poll::Ready(None) => ServerHop::finish,
+            Poll::Ready(Some(Err(_))) => |hop| hop.fail("body"),
+            _ => return polled,
+        };
+        self.as_mut().drop_value();
+        self.hop().inspect(|hop| end(hop));
+        polled
     }
 
     /// Drops the value in the scope of the hop, and takes the hop.

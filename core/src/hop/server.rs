@@ -13,7 +13,8 @@ use crate::recorder::{IncomingRequest, Outcome, find_method};
 
 /// A request that this service answers: its position in the trace, and its recordings.
 ///
-/// A hop that is dropped before [`finish`](Self::finish) was cancelled. See the [module's documentation](super) for an
+/// A hop that is dropped before [`finish`](Self::finish) was cancelled, unless its response is
+/// [complete](Self::complete). See the [module's documentation](super) for an
 /// example.
 #[derive(Debug)]
 #[must_use = "the request is recorded for as long as the hop lives"]
@@ -24,6 +25,7 @@ pub struct ServerHop {
     /// The trace headers as they came, if middleware further out put another position in their place.
     received: Option<Arc<ReceivedHeaders>>,
     status: u16,
+    is_complete: bool,
 }
 
 impl ServerHop {
@@ -40,7 +42,7 @@ impl ServerHop {
         let received = received(known.as_ref());
         let context = continue_request(propagator, known, carrier, request);
         if !propagator.records() || context.is_recorded() {
-            return Self { context, recordings: None, received, status: 0 };
+            return Self { context, recordings: None, received, status: 0, is_complete: false };
         }
         let mut position = Some(context.clone());
         let recordings = Recordings::start(propagator, &mut position, |recorder, position| {
@@ -52,7 +54,7 @@ impl ServerHop {
         context.set_recordings(weak.clone());
         // Another trace, if a recorder joined that.
         position.set_recordings(weak);
-        Self { context: position, recordings, received, status: 0 }
+        Self { context: position, recordings, received, status: 0, is_complete: false }
     }
 
     /// Returns the propagator for the middleware of one worker thread. To be called on that thread.
@@ -102,9 +104,9 @@ impl ServerHop {
     /// The route is asked again, because guards decide after a middleware was called. Where shared caches may keep
     /// a page with the trace in it, there is a warning, once for each route.
     ///
-    /// The recordings end here if the response has [no content](https://www.rfc-editor.org/rfc/rfc9110#section-6.4.1):
-    /// that of a `HEAD`, and statuses 1xx, 204 and 304. Frameworks drop such a body without reading it. What follows a
-    /// 101 is no response any more.
+    /// A response without [content](https://www.rfc-editor.org/rfc/rfc9110#section-6.4.1) is
+    /// [complete](Self::complete): that of a `HEAD`, and statuses 204 and 304. The recordings end here with a status 1xx:
+    /// what follows a 101 is no response any more.
     pub fn respond<H: ResponseHeaders + ?Sized>(
         &mut self,
         status: u16,
@@ -117,7 +119,10 @@ impl ServerHop {
             name_by_route(&self.context, request);
             recordings.set_status(status);
         }
-        if request.method() == "HEAD" || matches!(status, 100..=199 | 204 | 304) {
+        if request.method() == "HEAD" || matches!(status, 204 | 304) {
+            self.complete();
+        }
+        if matches!(status, 100..200) {
             self.finish();
         }
         let server_timing = server_timing && is_html(headers);
@@ -156,6 +161,13 @@ impl ServerHop {
         }
     }
 
+    /// Notes that the response needs no more of its body: the recordings end with the response when the hop is dropped.
+    ///
+    /// Frameworks drop a body of known length, or one that is not sent, without reading it to its end.
+    pub fn complete(&mut self) {
+        self.is_complete = true;
+    }
+
     /// Ends the recordings with the response that [`respond`](Self::respond) noted.
     pub fn finish(&self) {
         self.end(&Outcome::Completed { status: self.status });
@@ -178,6 +190,14 @@ impl ServerHop {
     fn end(&self, outcome: &Outcome<'_>) {
         if let Some(recordings) = &self.recordings {
             recordings.finish(outcome);
+        }
+    }
+}
+
+impl Drop for ServerHop {
+    fn drop(&mut self) {
+        if self.is_complete {
+            self.finish();
         }
     }
 }

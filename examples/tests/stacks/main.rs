@@ -1,0 +1,55 @@
+//! All that people stack around a request beside Sentry's SDK, with real sockets: whatever runs there, the trace that
+//! arrived goes on, everything is in it, and nothing of a request that is not sampled is sent.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod checks;
+mod handlers;
+mod server;
+mod stack;
+
+use actix_web::rt;
+use tracehop::Propagator;
+
+use crate::checks::check;
+use crate::handlers::HANDLERS;
+use crate::server::{Sentry, get};
+use crate::stack::{Incoming, Stack, serve};
+
+/// One process has one main hub, and `sentry::init` one client. So the whole table is one test.
+#[test]
+fn the_incoming_trace_wins_in_every_stack() {
+    // As the SDK's own hook does it, but without a stack trace, which takes seconds for each panic.
+    std::panic::set_hook(Box::new(|panic| {
+        sentry::capture_message(&panic.to_string(), sentry::Level::Fatal);
+    }));
+    rt::System::new().block_on(async {
+        let sentry = Sentry::start();
+        let mut options = sentry::ClientOptions::new()
+            .dsn(&sentry.dsn())
+            .release("shop@1")
+            .default_integrations(false)
+            .traces_sample_rate(1.0);
+        let builder = tracehop_sentry::propagator_builder(&mut options);
+        let propagator: Propagator = builder.build().unwrap();
+        let _guard = sentry::init(options);
+
+        let mut failures = Vec::new();
+        let mut cells = 0;
+        for stack in Stack::all() {
+            let server = serve(stack, &propagator, &sentry);
+            for incoming in Incoming::ALL {
+                for handler in HANDLERS {
+                    let answer = get(server.address, handler, incoming.header()).await;
+                    let sent = sentry.flush().await;
+                    cells += 1;
+                    if let Err(error) = check(stack, incoming, handler, &answer, &sent) {
+                        failures.push(format!("{stack:?} {incoming:?} {handler}: {error}"));
+                    }
+                }
+            }
+        }
+        let _ = std::panic::take_hook();
+        assert!(failures.is_empty(), "{} of {cells}:\n{}", failures.len(), failures.join("\n"));
+    });
+}
