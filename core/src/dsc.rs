@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::num::NonZeroU16;
 
 use crate::sampling::{SampleRand, SampleRate};
 use crate::wire::{
@@ -41,18 +42,24 @@ pub struct DynamicSamplingContext {
 #[derive(Clone, Copy, Default)]
 struct Known {
     sample_rand: Option<SampleRand>,
-    /// Where the value stands in the list, with the item's properties. Lists are shorter than 2^16 bytes.
-    org_id: Option<(u16, u16)>,
+    org_id: Option<Place>,
+    trace_id: Option<Place>,
 }
+
+/// Where a value stands in the list, from its start to its end, with the item's properties. A key is in front of it,
+/// and lists are shorter than 2^16 bytes.
+type Place = (NonZeroU16, u16);
 
 impl Known {
     /// Notes a member that stands in the list from `start` to `end`.
     #[inline]
     fn note(&mut self, member: &BaggageMember<'_>, start: usize, end: usize) {
         let key = member.raw_key();
+        let value = || Some((NonZeroU16::new((start + key.len() + 1) as u16)?, end as u16));
         match key {
             b"sentry-sample_rand" => self.sample_rand = member.value().parse().ok(),
-            b"sentry-org_id" => self.org_id = Some(((start + key.len() + 1) as u16, end as u16)),
+            b"sentry-org_id" => self.org_id = value(),
+            b"sentry-trace_id" => self.trace_id = value(),
             _ => (),
         }
     }
@@ -118,7 +125,19 @@ impl DynamicSamplingContext {
 
     /// Returns the trace that the items are about.
     pub fn trace_id(&self) -> Option<TraceId> {
-        self.get("trace_id")?.parse().ok()
+        self.known_trace_id()?.parse().ok()
+    }
+
+    /// Returns the text of the trace id, unless it is empty.
+    pub(crate) fn known_trace_id(&self) -> Option<Cow<'_, str>> {
+        self.known_value(self.known.trace_id?)
+    }
+
+    /// Returns a value that was noted, unless it is empty.
+    fn known_value(&self, (start, end): Place) -> Option<Cow<'_, str>> {
+        let value = self.items.as_str().get(usize::from(start.get())..usize::from(end))?;
+        let value = value.split(';').next().filter(|value| !value.is_empty())?;
+        Some(decode(value))
     }
 
     /// Returns the public key of the DSN of the head of the trace.
@@ -162,10 +181,7 @@ impl DynamicSamplingContext {
 
     /// Returns the Sentry organisation of the head of the trace. An empty one counts as absent.
     pub fn org_id(&self) -> Option<Cow<'_, str>> {
-        let (start, end) = self.known.org_id?;
-        let value = self.items.as_str().get(usize::from(start)..usize::from(end))?;
-        let value = value.split(';').next().filter(|value| !value.is_empty())?;
-        Some(decode(value))
+        self.known_value(self.known.org_id?)
     }
 
     /// Returns the session replay that the trace was recorded in.

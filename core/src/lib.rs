@@ -58,7 +58,7 @@
 //! | `http` | `http::HeaderMap` (http 1) as a carrier, `http::Uri` as the URL of a request |
 //! | `regex` | `Target::regex` |
 //! | `serde` | ids, header values, rates and the dynamic sampling context as serde types |
-//! | `tracing` | a [span](#log-spans) for each request in the logs; a debug event with the reason why a trace was not continued; a warning for a cached page with a trace |
+//! | `tracing` | a [span](#log-spans) for each request in the logs; a debug event with the reason why a trace was not continued, or its dynamic sampling context not used; a warning for a cached page with a trace |
 //! | `url` | `url::Url` as the URL of a request |
 //!
 //! # Log spans
@@ -94,7 +94,9 @@ mod targets;
 pub mod wire;
 
 pub use carrier::{Environment, Extractor, Field, Injector};
-pub use context::{InTrace, NotContinued, PropagationContext, SpanPosition, TraceData, Traced};
+pub use context::{
+    DscNotUsed, InTrace, NotContinued, PropagationContext, SpanPosition, TraceData, Traced,
+};
 pub use dsc::DynamicSamplingContext;
 pub use propagator::{BuildError, BuildErrorKind, Dsn, DsnError, Propagator, PropagatorBuilder};
 pub use sampling::{SampleError, SampleRand, SampleRate, SamplingContext};

@@ -67,6 +67,24 @@ fn only_malformed_traces_give_a_debug_event() {
 }
 
 #[test]
+fn dscs_of_other_traces_give_a_debug_event() {
+    let events = Events::default();
+    let propagator = Propagator::builder().build().unwrap();
+    tracing::subscriber::with_default(events.clone(), || {
+        let _ = propagator.continue_trace(&[
+            ("sentry-trace", "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1"),
+            ("baggage", "sentry-trace_id=0af7651916cd43dd8448eb211c80319c"),
+        ]);
+    });
+    assert_eq!(
+        *events.0.lock().unwrap(),
+        ["DEBUG tracehop::propagator message=incoming dynamic sampling context not used \
+          reason=its trace_id is 0af7651916cd43dd8448eb211c80319c, and the trace is \
+          771a43a4192642f0b136d5159a501700 trace_id=771a43a4192642f0b136d5159a501700"]
+    );
+}
+
+#[test]
 fn received_values_cannot_break_log_lines() {
     let good = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
     let propagator = Propagator::builder().org_id(1).continue_traceparent(true).build().unwrap();

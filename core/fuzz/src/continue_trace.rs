@@ -11,7 +11,7 @@ pub fn continue_trace(data: &[u8]) {
     let context = service.propagator.continue_trace(&request.incoming);
     let incoming = DynamicSamplingContext::from_baggage(request.lines(Field::Baggage));
     match expected(&request, &incoming) {
-        Some(parent) => {
+        Some((parent, incoming)) => {
             assert_eq!(context.not_continued(), None);
             assert_eq!(context.trace_id(), parent.trace_id);
             assert_eq!(context.parent_span_id(), Some(parent.span_id));
@@ -37,8 +37,11 @@ pub fn continue_trace(data: &[u8]) {
     valid::headers(&context);
 }
 
-/// Returns the trace that must be continued, if one must be.
-fn expected(request: &Request<'_>, incoming: &DynamicSamplingContext) -> Option<SentryTrace> {
+/// Returns the trace that must be continued, if one must be, and the DSC that counts.
+fn expected(
+    request: &Request<'_>,
+    incoming: &DynamicSamplingContext,
+) -> Option<(SentryTrace, DynamicSamplingContext)> {
     let sentry_trace = SentryTrace::parse_lines(request.lines(Field::SentryTrace)).ok()?;
     let parent = match sentry_trace {
         Some(parent) => parent,
@@ -48,13 +51,17 @@ fn expected(request: &Request<'_>, incoming: &DynamicSamplingContext) -> Option<
         }
         None => return None,
     };
-    let theirs = incoming.org_id();
+    let named = incoming.get("trace_id").and_then(|id| uuid::Uuid::try_parse(&id).ok());
+    let contradicts = named.is_some_and(|named| named != uuid::Uuid::from(parent.trace_id));
+    let counts = if contradicts { DynamicSamplingContext::default() } else { incoming.clone() };
+    let theirs = counts.org_id();
     let is_continued = match (theirs.as_deref(), request.service.org_id) {
         (Some(theirs), Some(ours)) => theirs == ours,
         (None, None) => true,
         _ => !request.service.strict,
     };
-    is_continued.then_some(parent)
+    let parent = is_continued.then_some(parent)?;
+    Some((parent, counts.clone()))
 }
 
 /// Checks that a continued DSC differs only in the two items that may be set on the way.

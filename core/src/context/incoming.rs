@@ -3,16 +3,21 @@
 use std::error::Error;
 use std::fmt;
 
+use uuid::Uuid;
+
 use super::options::Options;
 use crate::carrier::{Extractor, Field};
 use crate::dsc::DynamicSamplingContext;
-use crate::wire::{SentryTrace, SentryTraceError, Traceparent, TraceparentError, Tracestate};
+use crate::wire::{
+    SentryTrace, SentryTraceError, TraceId, Traceparent, TraceparentError, Tracestate,
+};
 
 /// An incoming trace that is continued.
 pub(crate) struct Incoming {
     pub(crate) sentry_trace: SentryTrace,
     pub(crate) w3c: W3c,
     pub(crate) dsc: DynamicSamplingContext,
+    pub(crate) dsc_not_used: Option<DscNotUsed>,
 }
 
 /// What is kept of a `traceparent` of the same trace, and handed on with the next one.
@@ -41,9 +46,19 @@ impl Incoming {
             None => return Err(NotContinued::NoTrace),
         };
         let dsc = DynamicSamplingContext::from_baggage(carrier.extract(Field::Baggage));
+        let dsc_not_used = contradiction(&dsc, sentry_trace.trace_id);
+        let dsc = if dsc_not_used.is_some() { DynamicSamplingContext::default() } else { dsc };
         check_organisation(&dsc, options)?;
-        Ok(Self { sentry_trace, w3c, dsc })
+        Ok(Self { sentry_trace, w3c, dsc, dsc_not_used })
     }
+}
+
+/// Returns the contradiction if a DSC names another trace. An item that is no id names none.
+fn contradiction(dsc: &DynamicSamplingContext, trace_id: TraceId) -> Option<DscNotUsed> {
+    let theirs = dsc.known_trace_id()?;
+    // As Sentry reads it: also with dashes, and zeros are an id.
+    let theirs = Uuid::try_parse(&theirs).ok().filter(|theirs| *theirs != Uuid::from(trace_id))?;
+    Some(DscNotUsed::OtherTrace { theirs, ours: trace_id })
 }
 
 /// Reads a `traceparent`, with its `tracestate`, as a `sentry-trace`.
@@ -148,3 +163,43 @@ fn write_with_cause(f: &mut fmt::Formatter<'_>, error: &dyn Error) -> fmt::Resul
 
 /// The text has the causes in it, so there is no `source`.
 impl Error for NotContinued {}
+
+/// The reason why the dynamic sampling context of a continued trace counts as not sent.
+///
+/// The trace is continued, and the context is frozen empty: no `sentry-` member is handed on.
+///
+/// ```
+/// use tracehop::{DscNotUsed, Propagator};
+///
+/// let received = [
+///     ("sentry-trace", "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1"),
+///     ("baggage", "sentry-trace_id=0af7651916cd43dd8448eb211c80319c,sentry-release=1"),
+/// ];
+/// let trace = Propagator::builder().build()?.continue_trace(&received);
+/// assert!(matches!(trace.dsc_not_used(), Some(DscNotUsed::OtherTrace { .. })));
+/// assert!(trace.is_continued() && trace.dsc().is_empty());
+/// # Ok::<(), tracehop::BuildError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DscNotUsed {
+    /// The `trace_id` in the context is that of another trace. The `sentry-trace` header has priority.
+    OtherTrace {
+        /// The trace of the context.
+        theirs: Uuid,
+        /// The trace that is continued.
+        ours: TraceId,
+    },
+}
+
+impl fmt::Display for DscNotUsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherTrace { theirs, ours } => {
+                write!(f, "its trace_id is {}, and the trace is {ours}", theirs.simple())
+            }
+        }
+    }
+}
+
+impl Error for DscNotUsed {}

@@ -16,7 +16,7 @@ use std::sync::{Arc, Weak};
 pub(crate) use current::outside_of_any;
 pub use current::{InTrace, Traced};
 pub(crate) use incoming::Incoming;
-pub use incoming::NotContinued;
+pub use incoming::{DscNotUsed, NotContinued};
 pub(crate) use options::{Options, Warnings};
 pub use scope::RecorderScope;
 pub(crate) use scope::{RequestRecordings, call_within};
@@ -62,10 +62,10 @@ pub struct PropagationContext {
 
 impl PropagationContext {
     pub(crate) fn continued(options: Arc<Options>, incoming: Incoming) -> Self {
-        let Incoming { sentry_trace, w3c, dsc } = incoming;
+        let Incoming { sentry_trace, w3c, dsc, dsc_not_used } = incoming;
         let SentryTrace { trace_id, span_id: parent_span_id, sampled: parent_sampled } =
             sentry_trace;
-        let origin = Origin::Continued { parent_sampled, dsc, w3c };
+        let origin = Origin::Continued { parent_sampled, dsc, dsc_not_used, w3c };
         Self {
             span_id: SpanId::random(),
             parent_span_id: Some(parent_span_id),
@@ -201,6 +201,14 @@ impl PropagationContext {
         match &self.trace.origin {
             Origin::Continued { .. } => None,
             Origin::Started { reason, .. } => Some(reason),
+        }
+    }
+
+    /// Returns why the incoming dynamic sampling context counts as not sent; `None` if it is used, or if there is none.
+    pub fn dsc_not_used(&self) -> Option<&DscNotUsed> {
+        match &self.trace.origin {
+            Origin::Continued { dsc_not_used, .. } => dsc_not_used.as_ref(),
+            Origin::Started { .. } => None,
         }
     }
 

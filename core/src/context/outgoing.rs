@@ -65,7 +65,7 @@ impl PropagationContext {
     pub(crate) fn inject_position<I: Injector + ?Sized>(&self, carrier: &mut I) {
         let position = self.sentry_trace();
         carrier.set(Field::SentryTrace, position.encode(&mut [0; SentryTrace::MAX_LEN]));
-        if self.is_continued() {
+        if self.is_continued() && self.dsc_not_used().is_none() {
             return;
         }
         let mut organisation = Baggage::new();
@@ -226,6 +226,13 @@ mod tests {
             (None, None, Some("sentry-org_id=8"), Some("")),
             (Some(7), Some(continued), Some("sentry-org_id=7,a=1"), Some("sentry-org_id=7,a=1")),
             (Some(7), Some(continued), None, None),
+            // The DSC of another trace.
+            (
+                Some(7),
+                Some(continued),
+                Some("a=1,sentry-trace_id=1b7651916cd43dd8448eb211c80319cc"),
+                Some("a=1,sentry-org_id=7"),
+            ),
         ] {
             let mut builder = Propagator::builder();
             if let Some(org_id) = org_id {

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use super::incoming::{NotContinued, W3c};
+use super::incoming::{DscNotUsed, NotContinued, W3c};
 use super::options::Options;
 use super::scope::RequestRecordings;
 use crate::dsc::DynamicSamplingContext;
@@ -32,6 +32,7 @@ pub(crate) enum Origin {
     Continued {
         parent_sampled: Option<bool>,
         dsc: DynamicSamplingContext,
+        dsc_not_used: Option<DscNotUsed>,
         w3c: W3c,
     },
     Started {

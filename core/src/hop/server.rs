@@ -75,8 +75,8 @@ impl ServerHop {
 
     /// Writes this service's position into the headers of the request, in place of the caller's.
     ///
-    /// The `baggage` stays as it came if the trace was continued. If not, its `sentry-` members are replaced by this
-    /// service's organisation, by which an SDK further in continues the trace. The DSC is not frozen.
+    /// The `baggage` stays as it came if the trace was continued with it. If not, its `sentry-` members are replaced by
+    /// this service's organisation, by which an SDK further in continues the trace. The DSC is not frozen.
     /// Middleware further in of another propagator, for which this context is `known`, still continues from the
     /// headers as they came.
     pub fn inject_position<C: Extractor + Injector + ?Sized>(&self, carrier: &mut C) {

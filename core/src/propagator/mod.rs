@@ -60,10 +60,21 @@ impl Propagator {
     /// [Trace Propagation](https://develop.sentry.dev/sdk/foundations/trace-propagation/). A trace is not continued if
     /// its `sentry-trace` is malformed or has lines that differ, or if it belongs to another organisation. Then none
     /// of its values is used, and no `traceparent` beside a malformed `sentry-trace`.
+    ///
+    /// If the baggage names another trace than `sentry-trace`, its dynamic sampling context counts as not sent:
+    /// see [`PropagationContext::dsc_not_used`].
     #[must_use = "the trace ends here unless its context is handed on"]
     pub fn continue_trace<E: Extractor + ?Sized>(&self, carrier: &E) -> PropagationContext {
         match Incoming::read(carrier, &self.options) {
-            Ok(incoming) => PropagationContext::continued(Arc::clone(&self.options), incoming),
+            Ok(incoming) => {
+                let context = PropagationContext::continued(Arc::clone(&self.options), incoming);
+                #[cfg(feature = "tracing")]
+                if let Some(reason) = context.dsc_not_used() {
+                    let trace_id = context.trace_id();
+                    tracing::debug!(%reason, %trace_id, "incoming dynamic sampling context not used");
+                }
+                context
+            }
             Err(reason) => {
                 let context = PropagationContext::started(Arc::clone(&self.options), reason);
                 #[cfg(feature = "tracing")]

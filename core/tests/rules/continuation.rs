@@ -127,3 +127,69 @@ fn children_have_the_trace_and_name_the_parent() {
         value(&outgoing(&child), "sentry-trace").unwrap().contains(&child.span_id().to_string())
     );
 }
+
+#[test]
+fn contradicting_dscs_count_as_not_sent() {
+    let other = "0af7651916cd43dd8448eb211c80319c";
+    let zero = "0".repeat(32);
+    let table = [
+        (other.to_owned(), true),
+        (other.to_uppercase(), true),
+        ("0af76519-16cd-43dd-8448-eb211c80319c".to_owned(), true),
+        (zero, true),
+        (TRACE_ID.to_owned(), false),
+        (TRACE_ID.to_uppercase(), false),
+        ("771a43a4-1926-42f0-b136-d5159a501700".to_owned(), false),
+        // No id at all contradicts nothing.
+        (String::new(), false),
+        ("evil%0A".to_owned(), false),
+    ];
+    let propagator = Propagator::builder().traces_sample_rate(1.0).release("ours").build().unwrap();
+    for (id, contradicts) in table {
+        let rest = "sentry-sample_rand=0.5,sentry-sample_rate=0.25";
+        let baggage = format!("sentry-trace_id={id},{rest}");
+        let context = propagator.continue_trace(&incoming("-1", &baggage));
+        assert_eq!(context.trace_id().to_string(), TRACE_ID, "{id}");
+        assert_eq!(context.sampled(), Some(true), "{id}");
+        let sent = outgoing(&context);
+        let sent = value(&sent, "baggage");
+        assert_eq!(context.dsc_not_used().is_some(), contradicts, "{id}");
+        assert_eq!(sent, Some(&*baggage).filter(|_| !contradicts), "{id}");
+    }
+    let absent = propagator.continue_trace(&incoming("-1", "sentry-sample_rand=0.5"));
+    assert_eq!((absent.dsc_not_used(), absent.dsc().as_str()), (None, "sentry-sample_rand=0.5"));
+}
+
+#[test]
+fn contradicting_dscs_say_nothing_of_the_trace() {
+    let baggage = "sentry-trace_id=0af7651916cd43dd8448eb211c80319c,sentry-org_id=1,\
+                   sentry-sample_rand=0.000001,sentry-sample_rate=0.000001";
+    let seen = |propagator: Propagator| propagator.continue_trace(&incoming("", baggage));
+    let context = seen(
+        Propagator::builder().traces_sampler(|it| it.inherit_or_sample_with(1.0)).build().unwrap(),
+    );
+    assert_eq!(context.sample_rate().unwrap().get(), 1.0);
+    assert_ne!(context.sample_rand().to_string(), "0.000001");
+    // The organisation is that of the other trace, and so not known.
+    assert!(seen(Propagator::builder().org_id(2).build().unwrap()).is_continued());
+    let strict = Propagator::builder().strict_trace_continuation(true);
+    let strict = seen(strict.org_id(1).build().unwrap());
+    assert_eq!(strict.not_continued(), Some(&NotContinued::UnknownOrganisation));
+    assert_eq!(strict.dsc_not_used(), None);
+}
+
+#[test]
+fn contexts_name_the_reason_for_an_unused_dsc() {
+    let baggage = "sentry-trace_id=0af7651916cd43dd8448eb211c80319c";
+    let context = Propagator::builder().build().unwrap().continue_trace(&incoming("-1", baggage));
+    let reason = context.dsc_not_used().map(ToString::to_string);
+    let text = "its trace_id is 0af7651916cd43dd8448eb211c80319c, and the trace is \
+                771a43a4192642f0b136d5159a501700";
+    assert_eq!(reason.as_deref(), Some(text));
+    assert_eq!(
+        context
+            .at_span(tracehop::SpanPosition::new(format!("{TRACE_ID}-{SPAN_ID}").parse().unwrap(),))
+            .dsc_not_used(),
+        context.dsc_not_used()
+    );
+}

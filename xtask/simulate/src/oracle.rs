@@ -49,6 +49,13 @@ impl Arrival {
             Line::Nothing => (from_traceparent(), told.tracestate.clone()),
             Line::Malformed | Line::Conflicting(_) => (None, None),
         };
+        let mut told = told.clone();
+        // A DSC of another trace counts as not sent.
+        let named = told.item("trace_id").map(str::to_owned);
+        let is_others = |parent: &Parent| named.is_some_and(|named| named != parent.trace_id);
+        if parent.as_ref().is_some_and(is_others) {
+            (told.items, told.is_lie) = (Vec::new(), false);
+        }
         let ours_id = ours.org_id.map(|id| id.to_string());
         let may_continue = match (told.item("org_id"), ours_id.as_deref()) {
             (Some(theirs), Some(ours)) => theirs == ours,
@@ -57,7 +64,6 @@ impl Arrival {
         };
         match parent.filter(|_| may_continue) {
             Some(parent) => {
-                let mut told = told.clone();
                 told.tracestate = tracestate;
                 Self { parent: Some(parent), told }
             }

@@ -39,10 +39,11 @@ pub(crate) enum Trick {
     Strip,
     BadRand,
     OtherOrganisation,
+    OtherTrace,
     LongTracestate,
 }
 
-pub(crate) const TRICKS: [Trick; 17] = [
+pub(crate) const TRICKS: [Trick; 18] = [
     Trick::Truncate,
     Trick::Zero,
     Trick::Conflict,
@@ -59,6 +60,7 @@ pub(crate) const TRICKS: [Trick; 17] = [
     Trick::Strip,
     Trick::BadRand,
     Trick::OtherOrganisation,
+    Trick::OtherTrace,
     Trick::LongTracestate,
 ];
 
@@ -175,6 +177,7 @@ pub(crate) fn hostile(
         Trick::Strip => remove(&mut sent, "baggage"),
         Trick::BadRand => set_item(&mut sent, "sample_rand", "7", false),
         Trick::OtherOrganisation => set_item(&mut sent, "org_id", "666", true),
+        Trick::OtherTrace => set_item(&mut sent, "trace_id", &fresh.trace_id, true),
         Trick::LongTracestate => {
             remove(&mut sent, "tracestate");
             let members: Vec<_> = (0..40).map(|n| format!("k{n}=v")).collect();

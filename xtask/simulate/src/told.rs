@@ -111,6 +111,7 @@ impl Told {
                 }
             }
             Trick::OtherOrganisation => told.put("org_id", "666"),
+            Trick::OtherTrace => told.put("trace_id", &fresh.trace_id),
             Trick::LongTracestate => told.tracestate = None,
             // These tricks change nothing that a service reads.
             Trick::UpperCase | Trick::Foreign | Trick::Malformed | Trick::Inject => {}

@@ -162,7 +162,8 @@ fn trace_id(dsc: &DynamicSamplingContext, sentry_trace: Option<SentryTrace>, rep
         (_, Some(theirs), Some(SentryTrace { trace_id, .. })) if theirs != trace_id => report.wrong(
             ABOUT,
             format!("sentry-trace has trace {trace_id}, baggage has another trace, {theirs}"),
-            "Take both headers from the same trace. One of them may be a leftover of another request or of the page.",
+            "Services with this library use sentry-trace, and none of the sentry- members. Take both headers from the \
+             same trace. One of them may be a leftover of another request or of the page.",
         ),
         (_, Some(_), Some(_)) => report.good(ABOUT, "sentry-trace and baggage have the same trace"),
         // A malformed id or a missing sentry-trace is in the report already.

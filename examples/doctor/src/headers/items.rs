@@ -46,21 +46,35 @@ pub(super) fn problem(name: &str, value: &str) -> Option<(&'static str, String)>
         "public_key" if value.contains("://") => {
             "it is a whole DSN, and must be only the key in it".to_owned()
         }
-        "public_key" | "release" | "environment" | "transaction" if value.is_empty() => {
-            "it is empty".to_owned()
-        }
-        "release" if value.chars().count() > 200 => {
-            "Sentry drops a release of more than 200 characters".to_owned()
-        }
-        "environment" if value.chars().count() > 64 => {
-            "Sentry drops an environment of more than 64 characters".to_owned()
-        }
+        "public_key" | "transaction" if value.is_empty() => "it is empty".to_owned(),
+        "release" => refused(value, 200, "latest")?,
+        "environment" => refused(value, 64, "none")?,
         "transaction" if value.contains("://") || value.contains('?') => {
             format!("{value:?} is a URL, and must be the pattern of a route")
         }
         _ => return None,
     };
     Some((name, what))
+}
+
+/// Returns why Sentry drops a release or an environment. Its ingestion has these rules, and counts bytes.
+///
+/// See [Naming Releases](https://docs.sentry.io/product/releases/naming-releases/).
+fn refused(value: &str, limit: usize, reserved: &str) -> Option<String> {
+    let why = if value.trim().is_empty() {
+        "is empty".to_owned()
+    } else if value.len() > limit {
+        format!("has {} bytes, and {limit} are the most", value.len())
+    } else if matches!(value, "." | "..") || value.eq_ignore_ascii_case(reserved) {
+        "is a reserved word".to_owned()
+    } else if value.contains(['/', '\\']) {
+        "has a slash".to_owned()
+    } else if value.contains(|char: char| char.is_ascii_control()) {
+        "has a control character".to_owned()
+    } else {
+        return None;
+    };
+    Some(format!("Sentry drops {value:?}: it {why}"))
 }
 
 fn unreadable<T, E: Display>(value: &str, read: Result<T, E>) -> Option<String> {
@@ -91,5 +105,36 @@ mod tests {
             assert_eq!(problem(name, bad).map(|(about, _)| about), Some(name), "{bad:?}");
         }
         assert_eq!(problem("new", ""), None);
+    }
+
+    #[test]
+    fn dropped_releases_and_environments_are_explained() {
+        let bytes = |n: usize| "é".repeat(n / 2);
+        let of_200 = bytes(200);
+        for (name, good, reserved, long) in [
+            ("release", of_200.as_str(), "Latest", bytes(202)),
+            ("environment", &of_200[..64], "None", bytes(66)),
+        ] {
+            for good in [good, "a b", "a@1.0+2", "latest-1", "none-1", "..."] {
+                assert_eq!(problem(name, good), None, "{good}");
+            }
+            for (bad, why) in [
+                ("", "is empty"),
+                (" ", "is empty"),
+                (reserved, "is a reserved word"),
+                (".", "is a reserved word"),
+                ("..", "is a reserved word"),
+                ("a/b", "has a slash"),
+                ("a\\b", "has a slash"),
+                ("a\nb", "has a control character"),
+                ("a\tb", "has a control character"),
+                (&long, "bytes, and"),
+            ] {
+                let (about, what) = problem(name, bad).unwrap();
+                assert_eq!(about, name);
+                assert!(what.starts_with("Sentry drops") && what.contains(why), "{what}");
+                assert!(!what.contains(char::is_control), "{what}");
+            }
+        }
     }
 }
