@@ -23,8 +23,8 @@ pub fn target_url(data: &[u8]) {
     }
     if is_domain && !is_same(host.as_ref(), wanted.as_ref()) {
         let Some(Host::Domain(name)) = &host else { panic!("{url}") };
-        let labels = name.to_ascii_lowercase();
-        let labels = labels.strip_suffix(&target.to_ascii_lowercase()).unwrap();
+        let labels = without_last_dot(name).to_ascii_lowercase();
+        let labels = labels.strip_suffix(&without_last_dot(target).to_ascii_lowercase()).unwrap();
         assert!(labels.ends_with('.'), "{url}");
     }
     if is_origin {
@@ -43,10 +43,17 @@ fn matches(target: Target, url: &str) -> bool {
     propagator.is_ok_and(|propagator| propagator.start_new_trace().propagates_to(url))
 }
 
+/// A dot at the end of a host does not count.
+fn without_last_dot(host: &str) -> &str {
+    host.strip_suffix('.').unwrap_or(host)
+}
+
 /// Compares hosts. `url` keeps the case of a host if the scheme is unknown to browsers.
 fn is_same(one: Option<&Host>, other: Option<&Host>) -> bool {
     match (one, other) {
-        (Some(Host::Domain(one)), Some(Host::Domain(other))) => one.eq_ignore_ascii_case(other),
+        (Some(Host::Domain(one)), Some(Host::Domain(other))) => {
+            without_last_dot(one).eq_ignore_ascii_case(without_last_dot(other))
+        }
         (one, other) => one == other,
     }
 }

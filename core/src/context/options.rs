@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use crate::sampling::{SampleRate, Sampler};
-use crate::targets::TracePropagationTargets;
+use crate::targets::{RequestUrl, TargetRules};
 use crate::wire::Baggage;
 
 /// The checked options, and what follows from them for every trace.
@@ -16,7 +16,7 @@ pub(crate) struct Options {
     pub(crate) traces_sample_rate: Option<SampleRate>,
     pub(crate) traces_sampler: Option<Sampler>,
     pub(crate) strict_trace_continuation: bool,
-    pub(crate) trace_propagation_targets: Option<TracePropagationTargets>,
+    pub(crate) targets: TargetRules,
     pub(crate) propagate_traceparent: bool,
     pub(crate) continue_traceparent: bool,
     /// Not an option: the routes of pages that were warned of.
@@ -31,8 +31,8 @@ impl Options {
         self.traces_sampler.is_some() || self.traces_sample_rate.is_some()
     }
 
-    pub(crate) fn is_target(&self, url: &str) -> bool {
-        self.trace_propagation_targets.as_ref().is_none_or(|targets| targets.matches(url))
+    pub(crate) fn is_target<U: RequestUrl + ?Sized>(&self, url: &U) -> bool {
+        self.targets.is_everywhere() || self.targets.matches(&url.as_url())
     }
 }
 
@@ -45,7 +45,7 @@ impl fmt::Debug for Options {
             .field("traces_sample_rate", &self.traces_sample_rate)
             .field("traces_sampler", &self.traces_sampler.is_some())
             .field("strict_trace_continuation", &self.strict_trace_continuation)
-            .field("trace_propagation_targets", &self.trace_propagation_targets)
+            .field("targets", &self.targets)
             .field("propagate_traceparent", &self.propagate_traceparent)
             .field("continue_traceparent", &self.continue_traceparent)
             .finish_non_exhaustive()

@@ -40,7 +40,8 @@ impl PropagationContext {
     }
 
     /// Writes the trace into the headers of a request to this URL, as [`inject`](Self::inject) does, if the URL is
-    /// one of the [`trace_propagation_targets`](crate::PropagatorBuilder::trace_propagation_targets).
+    /// one of the [`trace_propagation_targets`](crate::PropagatorBuilder::trace_propagation_targets), none of the
+    /// [exceptions](crate::PropagatorBuilder::trace_propagation_exceptions), and not Sentry's.
     ///
     /// The URL is the absolute one that the request goes to.
     pub fn inject_to<U: RequestUrl + ?Sized, I: Injector + ?Sized>(
@@ -56,8 +57,7 @@ impl PropagationContext {
     /// Whether [`inject_to`](Self::inject_to) writes the trace into a request to this URL. For a client that
     /// follows redirects, which takes the headers of one request to another URL.
     pub fn propagates_to<U: RequestUrl + ?Sized>(&self, url: &U) -> bool {
-        self.options().trace_propagation_targets.is_none()
-            || self.options().is_target(&url.as_url())
+        self.options().is_target(url)
     }
 
     /// Writes this position into the headers that the trace was read from. See

@@ -55,7 +55,7 @@ pub enum TraceChoice {
 ///     hop.inject(&mut request.headers);
 /// }
 /// assert!(request.headers.contains_key("sentry-trace"));
-/// // Without targets the trace may go everywhere, and redirects need no check.
+/// // Without targets and DSN the trace may go everywhere, and redirects need no check.
 /// assert!(hop.carried_trace().is_none());
 /// hop.finish(200);
 /// # Ok::<(), tracehop::BuildError>(())
@@ -110,15 +110,15 @@ impl ClientHop {
         }
     }
 
-    /// Returns what redirects of a request with the trace must be checked by; `None` if there are no targets, and the
-    /// trace may go everywhere.
+    /// Returns what redirects of a request with the trace must be checked by; `None` if there are neither targets nor
+    /// exceptions nor a DSN, and the trace may go everywhere.
     pub fn carried_trace(&self) -> Option<CarriedTrace> {
         let context = self.context.as_ref()?;
         let all_options = [context.options(), self.propagator.options()];
-        let has_targets =
-            all_options.iter().any(|options| options.trace_propagation_targets.is_some());
-        let (propagator, context) = (self.propagator.clone(), context.clone());
-        has_targets.then_some(CarriedTrace { propagator, context })
+        if all_options.iter().all(|options| options.targets.is_everywhere()) {
+            return None;
+        }
+        Some(CarriedTrace { propagator: self.propagator.clone(), context: context.clone() })
     }
 
     /// Calls a function inside of the recordings.
@@ -196,7 +196,5 @@ fn propagates_to<U: RequestUrl + ?Sized>(
     url: &U,
 ) -> bool {
     context.propagates_to(url)
-        && (propagator.is_propagator_of(context)
-            || propagator.options().trace_propagation_targets.is_none()
-            || propagator.options().is_target(&url.as_url()))
+        && (propagator.is_propagator_of(context) || propagator.options().is_target(url))
 }

@@ -8,7 +8,7 @@ use super::dsn::redacted;
 use crate::context::outside_of_any;
 use crate::recorder::Recorder;
 use crate::sampling::{Sampler, SamplingContext};
-use crate::targets::Target;
+use crate::targets::{Target, redact_url};
 
 impl Propagator {
     /// Starts with no options set.
@@ -49,6 +49,8 @@ pub struct PropagatorBuilder {
     pub(super) traces_sampler: Option<Sampler>,
     pub(super) strict_trace_continuation: bool,
     pub(super) trace_propagation_targets: Option<Vec<Target>>,
+    pub(super) trace_propagation_exceptions: Vec<Target>,
+    pub(super) tunnel: Option<String>,
     pub(super) propagate_traceparent: bool,
     pub(super) continue_traceparent: bool,
     pub(super) recorders: Vec<Arc<dyn Recorder>>,
@@ -71,6 +73,10 @@ impl Given<String> {
 impl PropagatorBuilder {
     /// Sets the [DSN](crate::Dsn) of the project. Its public key becomes part of the dynamic sampling context, and its
     /// organisation decides which traces are continued. An empty text counts as not set.
+    ///
+    /// Requests to the DSN's host get no trace headers, as Sentry's
+    /// [SDKs](https://develop.sentry.dev/sdk/foundations/trace-propagation/) must not trace their own. A DSN with a port
+    /// of its own, such as `:9000`, is about this port alone.
     pub fn dsn(mut self, dsn: impl Into<String>) -> Self {
         self.dsn = Some(Given { by: "dsn", value: dsn.into() });
         self
@@ -155,6 +161,49 @@ impl PropagatorBuilder {
         self
     }
 
+    /// Sets which requests get no trace headers, also if they are
+    /// [targets](Self::trace_propagation_targets). Empty by default.
+    ///
+    /// A typed exception also keeps headers from a text that is no absolute URL, and from a URL whose host is an
+    /// address in an unusual spelling, such as `http://2130706433/`: a client may repair them to the exception's host.
+    ///
+    /// ```
+    /// use tracehop::{Propagator, Target};
+    ///
+    /// let propagator = Propagator::builder()
+    ///     .trace_propagation_targets([Target::domain("example.com")])
+    ///     .trace_propagation_exceptions([Target::host("cdn.example.com")])
+    ///     .build()?;
+    /// let trace = propagator.start_new_trace();
+    /// assert!(trace.propagates_to("https://api.example.com/stock"));
+    /// assert!(!trace.propagates_to("https://cdn.example.com/logo.svg"));
+    /// # Ok::<(), tracehop::BuildError>(())
+    /// ```
+    pub fn trace_propagation_exceptions(
+        mut self,
+        exceptions: impl IntoIterator<Item = Target>,
+    ) -> Self {
+        self.trace_propagation_exceptions = exceptions.into_iter().collect();
+        self
+    }
+
+    /// Sets the absolute URL that the application sends its events to instead of the DSN's host, a
+    /// [tunnel](https://docs.sentry.io/platforms/javascript/troubleshooting/#using-the-tunnel-option). Requests to
+    /// this URL, with any query, get no trace headers.
+    ///
+    /// ```
+    /// # use tracehop::Propagator;
+    /// let propagator = Propagator::builder().tunnel("https://shop.example.com/tunnel").build()?;
+    /// let trace = propagator.start_new_trace();
+    /// assert!(!trace.propagates_to("https://shop.example.com/tunnel?o=1"));
+    /// assert!(trace.propagates_to("https://shop.example.com/stock"));
+    /// # Ok::<(), tracehop::BuildError>(())
+    /// ```
+    pub fn tunnel(mut self, url: impl Into<String>) -> Self {
+        self.tunnel = Some(url.into()).filter(|url| !url.is_empty());
+        self
+    }
+
     /// Sets whether requests get a [W3C `traceparent`](https://www.w3.org/TR/trace-context-2/) as well. Off by
     /// default.
     pub fn propagate_traceparent(mut self, propagate: bool) -> Self {
@@ -194,6 +243,8 @@ impl fmt::Debug for PropagatorBuilder {
             .field("traces_sampler", &self.traces_sampler.is_some())
             .field("strict_trace_continuation", &self.strict_trace_continuation)
             .field("trace_propagation_targets", &self.trace_propagation_targets)
+            .field("trace_propagation_exceptions", &self.trace_propagation_exceptions)
+            .field("tunnel", &self.tunnel.as_deref().map(redact_url))
             .field("propagate_traceparent", &self.propagate_traceparent)
             .field("continue_traceparent", &self.continue_traceparent)
             .field("recorders", &self.recorders.len())

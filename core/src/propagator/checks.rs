@@ -10,7 +10,7 @@ use super::error::{BuildError, BuildErrorKind};
 use crate::context::{Options, Warnings};
 use crate::recorder::SdkOptions;
 use crate::sampling::SampleRate;
-use crate::targets::{Target, TracePropagationTargets};
+use crate::targets::{Matchers, Target, TargetRules, Tunnel, redact_url};
 use crate::wire::Baggage;
 
 /// Characters of a [release](https://docs.sentry.io/product/releases/naming-releases/) that Sentry keeps.
@@ -61,13 +61,25 @@ impl PropagatorBuilder {
                 let _ = constant_items.push(key, value);
             }
         }
+        let only = self.trace_propagation_targets;
+        let targets = TargetRules {
+            targets: only
+                .map(|list| check_targets("trace_propagation_targets", list))
+                .transpose()?,
+            exceptions: check_targets(
+                "trace_propagation_exceptions",
+                self.trace_propagation_exceptions,
+            )?,
+            sentry: dsn.as_ref().and_then(|dsn| dsn.no_target().cloned()),
+            tunnel: self.tunnel.map(check_tunnel).transpose()?,
+        };
         let options = Options {
             constant_items,
             org_id: org_id.map(Into::into),
             traces_sample_rate: self.traces_sample_rate.map(check_rate).transpose()?,
             traces_sampler: self.traces_sampler,
             strict_trace_continuation: self.strict_trace_continuation,
-            trace_propagation_targets: self.trace_propagation_targets.map(targets).transpose()?,
+            targets,
             propagate_traceparent: self.propagate_traceparent,
             continue_traceparent: self.continue_traceparent,
             warned_routes: Warnings::default(),
@@ -132,11 +144,15 @@ fn check_rate(Given { by, value }: Given<f64>) -> Result<SampleRate, BuildError>
     rate.map_err(|error| BuildError::new(by, value.to_string(), BuildErrorKind::SampleRate(error)))
 }
 
-fn targets(targets: Vec<Target>) -> Result<TracePropagationTargets, BuildError> {
-    TracePropagationTargets::new(targets).map_err(|(target, error)| {
-        let kind = BuildErrorKind::Target(error);
-        BuildError::new("trace_propagation_targets", target.as_str(), kind)
+fn check_targets(option: &'static str, targets: Vec<Target>) -> Result<Matchers, BuildError> {
+    Matchers::new(targets).map_err(|(target, error)| {
+        BuildError::new(option, target.as_str(), BuildErrorKind::Target(error))
     })
+}
+
+fn check_tunnel(url: String) -> Result<Tunnel, BuildError> {
+    let error = || BuildError::new("tunnel", redact_url(&url), BuildErrorKind::Tunnel);
+    Tunnel::new(&url).ok_or_else(error)
 }
 
 #[cfg(test)]
@@ -182,6 +198,13 @@ mod tests {
                 "a/b",
                 "a host is a name in ASCII",
             ),
+            (
+                new().trace_propagation_exceptions([Target::host("127.1")]),
+                "trace_propagation_exceptions",
+                "127.1",
+                "an address in full",
+            ),
+            (new().tunnel("/tunnel?hush"), "tunnel", "/tunnel", "is the absolute URL"),
         ];
         for (builder, option, value, allowed) in table {
             let error = builder.build().unwrap_err();

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::targets::Authority;
+use crate::targets::{Authority, SentryHost};
 
 /// A [data source name](https://develop.sentry.dev/sdk/foundations/transport/authentication/): the address and the
 /// key that a service sends its events with.
@@ -34,6 +34,7 @@ use crate::targets::Authority;
 pub struct Dsn {
     public_key: Box<str>,
     host: Box<str>,
+    no_target: Option<SentryHost>,
 }
 
 /// Why a text is not a DSN.
@@ -87,6 +88,11 @@ impl Dsn {
         &self.host
     }
 
+    /// Returns the address that gets no trace headers.
+    pub(super) fn no_target(&self) -> Option<&SentryHost> {
+        self.no_target.as_ref()
+    }
+
     /// Returns the organisation, if it is in the host: `123` for `o123.ingest.sentry.io`. Hosts of self-hosted
     /// installations and Relays have none.
     pub fn org_id(&self) -> Option<&str> {
@@ -117,7 +123,11 @@ impl FromStr for Dsn {
         if path.trim_end_matches('/').rsplit('/').next().is_none_or(str::is_empty) {
             return Err(DsnError::ProjectId);
         }
-        Ok(Self { public_key: public_key.into(), host: authority.host.to_ascii_lowercase().into() })
+        Ok(Self {
+            public_key: public_key.into(),
+            host: authority.host.to_ascii_lowercase().into(),
+            no_target: SentryHost::new(&authority),
+        })
     }
 }
 

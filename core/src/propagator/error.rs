@@ -37,6 +37,8 @@ pub enum BuildErrorKind {
     SampleRate(SampleError),
     /// The value is not a target that headers can be sent to.
     Target(TargetError),
+    /// The value is not the absolute URL of a tunnel.
+    Tunnel,
     /// The value is not an organisation id, a number of at most 20 digits.
     OrgId,
     /// The value is longer than Sentry accepts, or has a control character.
@@ -88,6 +90,9 @@ impl fmt::Display for BuildError {
                 f.write_str("a sample rate is a number from 0 to 1, such as 0.25")
             }
             BuildErrorKind::Target(error) => error.fmt(f),
+            BuildErrorKind::Tunnel => f.write_str(
+                "a tunnel is the absolute URL that events are sent to: https://shop.example.com/tunnel",
+            ),
             BuildErrorKind::OrgId => {
                 f.write_str("an organisation id is a number of at most 20 digits, and not the organisation's name")
             }

@@ -1,9 +1,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tracehop::hop::{ClientHop, TraceChoice};
 use tracehop::{Propagator, RequestUrl, Target};
 
-use crate::{Headers, TRACE_ID, headers, incoming, outgoing, value};
+use crate::{Call, Headers, TRACE_ID, URL, headers, incoming, outgoing, value};
 
 fn propagator() -> Propagator {
     Propagator::builder().build().unwrap()
@@ -182,5 +183,31 @@ fn traces_are_decided_on_without_a_panicking_sampler() {
         let context = builder.build().unwrap().continue_trace(&incoming(decision, ""));
         assert_eq!(context.sampled(), sampled, "{decision}");
         assert_eq!(context.sampled(), sampled, "the decision stays");
+    }
+}
+
+#[test]
+fn clients_keep_to_targets_exceptions_and_sentry() {
+    let builders = || {
+        [
+            Propagator::builder().trace_propagation_exceptions([Target::host("no.test")]),
+            Propagator::builder().dsn("https://key@no.test/1"),
+            Propagator::builder().tunnel("https://no.test/"),
+            Propagator::builder().trace_propagation_targets([Target::host("api.example.com")]),
+        ]
+    };
+    let anywhere = propagator();
+    for restricted in builders().map(|builder| builder.build().unwrap()) {
+        for (client, context) in [
+            (&restricted, restricted.start_new_trace()),
+            (&anywhere, restricted.start_new_trace()),
+            (&restricted, anywhere.start_new_trace()),
+        ] {
+            let choice = Some(TraceChoice::Given(context));
+            let hop = ClientHop::start(client, choice, || unreachable!(), &Call(URL));
+            assert!(hop.propagates_to(URL) && !hop.propagates_to("https://no.test./"));
+            let carried = hop.carried_trace().unwrap();
+            assert!(carried.may_go_to(URL) && !carried.may_go_to("https://no.test./"));
+        }
     }
 }
