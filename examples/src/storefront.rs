@@ -61,12 +61,8 @@ pub fn serve(listener: TcpListener, options: &Options) -> anyhow::Result<Server>
     let telemetry = Telemetry::new("storefront", &options.telemetry, |builder| {
         builder.trace_propagation_targets([Target::origin(&inventory)])
     })?;
-    let policy = tracehop_reqwest::redirect_policy(reqwest::redirect::Policy::default());
-    let client =
-        reqwest::Client::builder().no_proxy().timeout(PATIENCE).redirect(policy).build()?;
-    let client = reqwest_middleware::ClientBuilder::new(client)
-        .with(tracehop_reqwest::TracePropagation::new(telemetry.propagator()))
-        .build();
+    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE);
+    let client = tracehop_reqwest::client(client, telemetry.propagator())?;
     let inventory = Data::new(Inventory { client, url: options.inventory.clone() });
     let telemetry = Data::new(telemetry);
     let server = HttpServer::new(move || {

@@ -2,10 +2,8 @@
 //! [reqwest-middleware](https://docs.rs/reqwest-middleware): outgoing requests carry the current trace.
 //!
 //! ```no_run
-//! use reqwest::redirect::Policy;
-//! use reqwest_middleware::ClientBuilder;
+//! use tracehop_reqwest::RequestBuilderExt as _;
 //! use tracehop_reqwest::tracehop::{InTrace as _, Propagator, Target};
-//! use tracehop_reqwest::{RequestBuilderExt as _, TracePropagation, redirect_policy};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -14,10 +12,7 @@
 //!     .trace_propagation_targets([Target::host("api.example.com")])
 //!     .build()?;
 //! // Headers go only to the targets, also where a redirect leads to another URL.
-//! let policy = redirect_policy(Policy::default());
-//! let client = ClientBuilder::new(reqwest::Client::builder().redirect(policy).build()?)
-//!     .with(TracePropagation::new(propagator.clone()))
-//!     .build();
+//! let client = tracehop_reqwest::client(reqwest::Client::builder(), propagator.clone())?;
 //!
 //! // In a handler, the middleware of tracehop-actix has done this.
 //! let trace = propagator.start_new_trace();
@@ -37,10 +32,30 @@
 //! `baggage` of other vendors stays in front. See
 //! [`PropagationContext::inject`](tracehop::PropagationContext::inject).
 //!
+//! The `default_headers` of reqwest are not seen: they are added below all middleware, and only where a request has no
+//! such header. Baggage that each request of the application shall have is set by an initialiser:
+//!
+//! ```
+//! use reqwest_middleware::{ClientBuilder, RequestBuilder, RequestInitialiser};
+//!
+//! struct Tenant;
+//!
+//! impl RequestInitialiser for Tenant {
+//!     fn init(&self, request: RequestBuilder) -> RequestBuilder {
+//!         request.header("baggage", "tenant=7")
+//!     }
+//! }
+//!
+//! # let propagator = tracehop_reqwest::tracehop::Propagator::builder().build()?;
+//! let client = tracehop_reqwest::client(reqwest::Client::builder(), propagator)?;
+//! let client = ClientBuilder::from_client(client).with_init(Tenant).build();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Redirects
 //!
 //! Reqwest follows redirects below all middleware, and takes the headers of the first request along to any
-//! origin. With our [`redirect_policy`] a client returns a redirect that would take trace headers off their
+//! origin. A [`client`] with our [`redirect_policy`] returns a redirect that would take trace headers off their
 //! targets, and follows all others. Without targets every URL is a target.
 //!
 //! # Beside other middleware
@@ -76,16 +91,22 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
+#[cfg(not(target_arch = "wasm32"))]
+mod client;
 mod middleware;
 mod redirect;
 mod request;
 
+#[cfg(not(target_arch = "wasm32"))]
+pub use client::client;
 pub use middleware::TracePropagation;
 #[cfg(not(target_arch = "wasm32"))]
 pub use redirect::redirect_policy;
 pub use request::{RequestBuilderExt, inject};
 #[doc(no_inline)]
 pub use tracehop;
+#[doc(no_inline)]
+pub use tracehop::hop::TraceChoice;
 
 /// Compiles the examples of the crate's README.
 #[cfg(doctest)]

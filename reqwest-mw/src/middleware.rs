@@ -63,15 +63,17 @@ impl Middleware for TracePropagation {
             extensions.get_or_insert_with(begun).0.clone()
         };
         let hop = ClientHop::start(&self.propagator, choice, begin, &Outgoing(&request));
-        let had_headers = request.headers().contains_key(Field::SentryTrace.name());
+        let had_headers =
+            Field::ALL.iter().any(|field| request.headers().contains_key(field.name()));
         let carried = if hop.propagates_to(request.url()) {
             hop.inject(request.headers_mut());
             hop.carried_trace()
         } else {
             None
         };
+        let url = request.url().clone();
         let result =
-            hop.around(carrying(had_headers, carried, next.run(request, extensions))).await;
+            hop.around(carrying(url, had_headers, carried, next.run(request, extensions))).await;
         match &result {
             Ok(response) => hop.finish(response.status().as_u16()),
             Err(error) => hop.fail(kind(error)),

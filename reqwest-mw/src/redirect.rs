@@ -1,43 +1,65 @@
-use reqwest::Response;
 #[cfg(not(target_arch = "wasm32"))]
 use reqwest::redirect::Policy;
+use reqwest::{Response, Url};
 use reqwest_middleware::Result;
+#[cfg(not(target_arch = "wasm32"))]
+use tracehop::Propagator;
 use tracehop::hop::CarriedTrace;
 
 tokio::task_local! {
-    /// The trace in the headers of the request that is being made, as each middleware on its way guards it. Reqwest
-    /// calls a redirect policy in the same task, with the URLs alone.
-    static CARRIED: Vec<CarriedTrace>;
+    /// The request that is being made. Reqwest calls a redirect policy in the same task, with the URLs alone.
+    static CARRIED: Carried;
+}
+
+/// What the request that is being made carries. Empty: no trace, or one that may go everywhere.
+#[derive(Clone, Default)]
+struct Carried {
+    /// The request, known by its URL: middleware further in may make others in the same task.
+    url: Option<Url>,
+    /// The traces in its headers, as each middleware on its way guards them.
+    guards: Vec<CarriedTrace>,
+}
+
+impl Carried {
+    /// Whether the request may be redirected to a URL.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn may_go_to(&self, first: Option<&Url>, next: &Url) -> bool {
+        let is_same = |url: &Url| {
+            first.is_none_or(|first| first.origin() == url.origin() && first.path() == url.path())
+        };
+        !self.url.as_ref().is_some_and(is_same)
+            || self.guards.iter().all(|carried| carried.may_go_to(next))
+    }
 }
 
 /// Awaits a request that carries a trace, or a trace that may go everywhere.
 ///
 /// `had_headers` says that the request came with a trace: a middleware further out may guard that, and goes on to.
 pub(crate) async fn carrying(
+    url: Url,
     had_headers: bool,
-    carried: Option<CarriedTrace>,
+    guard: Option<CarriedTrace>,
     request: impl Future<Output = Result<Response>>,
 ) -> Result<Response> {
-    let outer = CARRIED.try_with(|outer| if had_headers { outer.clone() } else { Vec::new() });
-    // Without a trace to guard, the policy needs an entry only to hide that of a request around this one.
-    if carried.is_none() && outer.is_err() {
-        return request.await;
-    }
-    let mut guards = outer.unwrap_or_default();
-    guards.extend(carried.clone());
-    let response = CARRIED.scope(guards, request).await?;
-    if let Some(carried) = carried {
+    let outer =
+        CARRIED.try_with(|outer| if had_headers { outer.clone() } else { Carried::default() });
+    let mut guards = outer.unwrap_or_default().guards;
+    guards.extend(guard.clone());
+    let url = Some(url).filter(|_| !guards.is_empty());
+    let response = CARRIED.scope(Carried { url, guards }, request).await?;
+    if let Some(carried) = guard {
         let url = response.url();
         carried.check_redirect(
             url,
             &url.origin().ascii_serialization(),
-            "`tracehop_reqwest::redirect_policy` keeps them to the targets",
+            "`tracehop_reqwest::client` keeps them to the targets",
         );
     }
     Ok(response)
 }
 
-/// Makes a redirect policy, for the client below the middleware, that keeps trace headers to their targets.
+/// Makes a redirect policy, for the client below the middleware, that keeps trace headers to the targets of a
+/// propagator. [`client`](crate::client) makes a whole client with it.
 ///
 /// Reqwest follows redirects itself, and takes along all headers except the credentials that it knows, also to
 /// another origin. A policy cannot drop headers. So this policy does not follow a redirect that would take a trace
@@ -53,17 +75,26 @@ pub(crate) async fn carrying(
 /// # let propagator = Propagator::builder()
 /// #     .trace_propagation_targets([Target::host("api.example.com")])
 /// #     .build()?;
-/// let client = reqwest::Client::builder().redirect(redirect_policy(Policy::default())).build()?;
+/// let policy = redirect_policy(&propagator, Policy::limited(3));
+/// let client = reqwest::Client::builder().redirect(policy).build()?;
 /// let client = ClientBuilder::new(client).with(TracePropagation::new(propagator)).build();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// * A request without trace headers, because it goes to no target or is [without a
-///   trace](crate::RequestBuilderExt), is redirected as usual, and gets no headers at the next URL.
+///   trace](crate::RequestBuilderExt), is redirected as usual, and gets no headers at the next URL. So is a request that
+///   another middleware makes on its own in the same task.
+/// * Where the policy cannot know what a request carries, because it runs in a task without the middleware, a redirect
+///   from a target to another URL is not followed.
 /// * A target that redirects to its own `https` URL needs a target that matches both, such as
 ///   [`Target::host`](tracehop::Target::host).
-/// * The policy does not know of headers that the middleware did not write, such as those of
-///   [`inject`](crate::inject).
+///
+/// The policy knows a request by its origin and path. It cannot see three things:
+///
+/// * Headers that the middleware did not write, such as those of [`inject`](crate::inject) to a URL that is not a
+///   target, in a task with the middleware.
+/// * That a middleware further in changes the origin or the path of a request. Add such a middleware first.
+/// * A request with the headers of another client's middleware, in another task, if this propagator has other targets.
 ///
 /// To follow a redirect that was returned, make a request without a trace:
 ///
@@ -82,11 +113,15 @@ pub(crate) async fn carrying(
 /// ```
 #[cfg(not(target_arch = "wasm32"))]
 #[must_use]
-pub fn redirect_policy(policy: Policy) -> Policy {
+pub fn redirect_policy(propagator: &Propagator, policy: Policy) -> Policy {
+    let propagator = propagator.clone();
     Policy::custom(move |attempt| {
-        let may_go = CARRIED
-            .try_with(|guards| guards.iter().all(|carried| carried.may_go_to(attempt.url())));
-        // Outside of the middleware no trace is carried.
-        if may_go.unwrap_or(true) { policy.redirect(attempt) } else { attempt.stop() }
+        let (previous, next) = (attempt.previous(), attempt.url());
+        let may_go = CARRIED.try_with(|carried| carried.may_go_to(previous.first(), next));
+        let may_go = may_go.unwrap_or_else(|_| {
+            propagator.propagates_to(next)
+                || !previous.iter().any(|url| propagator.propagates_to(url))
+        });
+        if may_go { policy.redirect(attempt) } else { attempt.stop() }
     })
 }

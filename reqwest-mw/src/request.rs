@@ -5,7 +5,9 @@ use tracehop::hop::TraceChoice;
 
 /// Chooses the trace of a single request.
 ///
-/// Has an effect only in a client with the middleware [`TracePropagation`](crate::TracePropagation).
+/// Has an effect only in a client with the middleware [`TracePropagation`](crate::TracePropagation), and only for
+/// `send`. A request that is built, by `build` or `build_split`, has no extensions: give the choice to
+/// [`execute_with_extensions`](reqwest_middleware::ClientWithMiddleware::execute_with_extensions).
 ///
 /// ```
 /// # use tracehop_reqwest::tracehop::Propagator;
@@ -18,6 +20,16 @@ use tracehop::hop::TraceChoice;
 ///     .build();
 /// let given = client.get("https://api.example.com/stock").with_trace(&job);
 /// let without = client.get("https://api.example.com/stock").without_trace();
+///
+/// # async {
+/// use tracehop_reqwest::TraceChoice;
+///
+/// let request = client.get("https://api.example.com/stock").build()?;
+/// let mut extensions = http::Extensions::new();
+/// extensions.insert(TraceChoice::Without); // or `TraceChoice::Given(job)`
+/// client.execute_with_extensions(request, &mut extensions).await?;
+/// # Ok::<(), reqwest_middleware::Error>(())
+/// # };
 /// # Ok::<(), tracehop_reqwest::tracehop::BuildError>(())
 /// ```
 pub trait RequestBuilderExt: sealed::Sealed {

@@ -18,6 +18,7 @@ use crate::carrier::Extractor;
 use crate::context::NotContinued;
 use crate::context::{Incoming, Options, PropagationContext};
 use crate::recorder::Recorder;
+use crate::targets::RequestUrl;
 
 /// Makes the [`PropagationContext`] of each request, by one set of options.
 ///
@@ -99,6 +100,15 @@ impl Propagator {
     /// Whether a context was made by this propagator, or by a clone of it.
     pub fn is_propagator_of(&self, context: &PropagationContext) -> bool {
         Arc::ptr_eq(&self.options, context.options())
+    }
+
+    /// Whether the requests of a new trace to this URL get trace headers: it is a
+    /// [target](PropagatorBuilder::trace_propagation_targets), no
+    /// [exception](PropagatorBuilder::trace_propagation_exceptions), and not Sentry's.
+    ///
+    /// For a context, ask [`PropagationContext::propagates_to`].
+    pub fn propagates_to<U: RequestUrl + ?Sized>(&self, url: &U) -> bool {
+        self.options.is_target(url)
     }
 
     /// Returns the DSN of the options.

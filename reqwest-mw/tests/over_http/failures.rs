@@ -5,11 +5,10 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use reqwest_middleware::ClientWithMiddleware;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
-use tracehop_reqwest::{TracePropagation, redirect_policy};
 
 /// What a server does with a connection, once it has the request's head.
 #[derive(Debug, Clone, Copy)]
@@ -130,10 +129,7 @@ impl Clients {
                 None => builder,
             }
         };
-        let policy = redirect_policy(reqwest::redirect::Policy::default());
-        let ours = ClientBuilder::new(new().redirect(policy).build().unwrap())
-            .with(TracePropagation::new(super::propagator()))
-            .build();
+        let ours = tracehop_reqwest::client(new(), super::propagator()).unwrap();
         Self { plain: new().build().unwrap(), ours }
     }
 

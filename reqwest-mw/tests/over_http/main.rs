@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod failures;
+mod inner_middleware;
 #[cfg(feature = "tracing")]
 mod log;
 mod redirects;
@@ -15,15 +16,17 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
-use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, RequestBuilder, RequestInitialiser};
 use reqwest_retry::RetryTransientMiddleware;
 use reqwest_retry::policies::ExponentialBackoff;
 use tokio::net::TcpListener;
 use tracehop_reqwest::tracehop::{
     InTrace as _, PropagationContext, Propagator, PropagatorBuilder, Target,
 };
-use tracehop_reqwest::{RequestBuilderExt as _, TracePropagation};
+use tracehop_reqwest::{RequestBuilderExt as _, TraceChoice, TracePropagation};
+
+const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 
 /// A server that keeps what it was asked, and answers the first requests with a failure.
 #[derive(Clone, Default)]
@@ -198,6 +201,58 @@ async fn headers_of_the_application_are_kept() {
         [vec![format!("mine=1;p,b=2,{}", context.dsc().as_str())], vec!["sentry-a=1".to_owned()]]
     );
     assert_eq!(server.lines("sentry-trace"), [sentry_trace(&context), vec!["by hand".to_owned()]]);
+}
+
+/// What all requests of an application have.
+struct Tenant;
+
+impl RequestInitialiser for Tenant {
+    fn init(&self, request: RequestBuilder) -> RequestBuilder {
+        request.header("baggage", "tenant=7")
+    }
+}
+
+#[tokio::test]
+async fn baggage_of_initialisers_is_kept_and_defaults_are_not_seen() {
+    let server = Server::start(0).await;
+    let context = propagator().start_new_trace();
+    let initialised = ClientBuilder::from_client(client(propagator())).with_init(Tenant).build();
+    let defaults = [(BAGGAGE, HeaderValue::from_static("tenant=7"))].into_iter().collect();
+    let defaults = reqwest::Client::builder().no_proxy().default_headers(defaults);
+    let defaults = tracehop_reqwest::client(defaults, propagator()).unwrap();
+    for client in [initialised, defaults] {
+        client.get(server.url("/")).with_trace(&context).send().await.unwrap();
+    }
+    let ours = context.dsc().as_str();
+    assert_eq!(server.lines("baggage"), [[format!("tenant=7,{ours}")], [ours.to_owned()]]);
+}
+
+#[tokio::test]
+async fn built_requests_take_the_choice_of_their_extensions() {
+    let server = Server::start(0).await;
+    let client = client(propagator());
+    let (current, given) = (propagator().start_new_trace(), propagator().start_new_trace());
+    let get = || client.get(server.url("/"));
+    async {
+        // The choice of the builder is lost here.
+        let request = get().without_trace().build().unwrap();
+        client.execute(request).await.unwrap();
+        let (split, request) = get().with_trace(&given).build_split();
+        split.execute(request.unwrap()).await.unwrap();
+        for choice in [TraceChoice::Without, TraceChoice::Given(given.clone())] {
+            let mut extensions = http::Extensions::new();
+            extensions.insert(choice);
+            let request = get().build().unwrap();
+            client.execute_with_extensions(request, &mut extensions).await.unwrap();
+        }
+    }
+    .in_trace(current.clone())
+    .await;
+    let current = sentry_trace(&current);
+    assert_eq!(
+        server.lines("sentry-trace"),
+        [current.clone(), current, vec![], sentry_trace(&given)]
+    );
 }
 
 #[tokio::test]

@@ -21,23 +21,23 @@ const FIELDS: [&str; 4] = ["sentry-trace", "baggage", "traceparent", "tracestate
 
 /// A server that answers each path with the redirect that it was given, and others with 200.
 #[derive(Clone, Default)]
-struct Host {
-    url: String,
+pub(crate) struct Host {
+    pub(crate) url: String,
     redirects: Arc<Mutex<HashMap<String, (u16, String)>>>,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 /// A request that a server got.
 #[derive(Debug, Clone, PartialEq)]
-struct Request {
-    line: String,
+pub(crate) struct Request {
+    pub(crate) line: String,
     body: String,
     /// Those of the trace's headers that it had.
-    fields: Vec<&'static str>,
+    pub(crate) fields: Vec<&'static str>,
 }
 
 impl Host {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let host = Self { url, ..Self::default() };
@@ -46,15 +46,15 @@ impl Host {
         host
     }
 
-    fn redirect(&self, path: &str, status: u16, location: impl Into<String>) {
+    pub(crate) fn redirect(&self, path: &str, status: u16, location: impl Into<String>) {
         self.redirects.lock().unwrap().insert(path.to_owned(), (status, location.into()));
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.url)
     }
 
-    fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         std::mem::take(&mut *self.requests.lock().unwrap())
     }
 }
@@ -97,7 +97,7 @@ async fn reqwest_takes_the_headers_along_to_other_origins() {
     }
 }
 
-fn options() -> PropagatorBuilder {
+pub(crate) fn options() -> PropagatorBuilder {
     Propagator::builder().propagate_traceparent(true).continue_traceparent(true)
 }
 
@@ -115,7 +115,7 @@ impl Client {
             ("tracestate", "vendor=1"),
             ("baggage", "sentry-sample_rand=0.5"),
         ]);
-        let policy = redirect_policy(Policy::limited(4));
+        let policy = redirect_policy(&propagator, Policy::limited(4));
         let client = reqwest::Client::builder().no_proxy().redirect(policy).build().unwrap();
         let client = ClientBuilder::new(client).with(TracePropagation::new(propagator)).build();
         Self { client, trace }
@@ -128,6 +128,10 @@ impl Client {
     fn post(&self, url: &str) -> RequestBuilder {
         self.client.post(url).with_trace(&self.trace).body("text")
     }
+}
+
+pub(crate) fn safe_client(propagator: Propagator) -> ClientWithMiddleware {
+    tracehop_reqwest::client(reqwest::Client::builder().no_proxy(), propagator).unwrap()
 }
 
 fn request(line: &str, body: &str, fields: &[&'static str]) -> Request {
@@ -271,17 +275,13 @@ impl Middleware for AsksBefore {
 async fn nested_requests_are_redirected_by_their_own_targets() {
     let (ours, other) = (Host::start().await, Host::start().await);
     other.redirect("/", 302, other.url("/token"));
-    let policy = || redirect_policy(Policy::default());
-    let client = || reqwest::Client::builder().no_proxy().redirect(policy()).build().unwrap();
-    let anywhere = TracePropagation::new(options().build().unwrap());
-    let asks = ClientBuilder::new(client()).with(anywhere).build().get(other.url("/"));
+    let anywhere = safe_client(options().build().unwrap());
+    let asks = anywhere.get(other.url("/"));
     let targets = options().trace_propagation_targets([Target::origin(&ours.url)]).build().unwrap();
     let begin = || options().build().unwrap().start_new_trace();
     for asks in [asks.try_clone().unwrap().with_trace(&begin()), asks.without_trace()] {
-        let client = ClientBuilder::new(client())
-            .with(TracePropagation::new(targets.clone()))
-            .with(AsksBefore(asks))
-            .build();
+        let client =
+            ClientBuilder::from_client(safe_client(targets.clone())).with(AsksBefore(asks)).build();
         assert_eq!(client.get(ours.url("/")).send().await.unwrap().status(), 200);
         assert_eq!(other.requests().len(), 2);
     }
@@ -303,10 +303,7 @@ async fn stacked_middlewares_all_guard_redirects() {
         (propagator(&[&ours, &other]), propagator(&[&ours]), 302),
         (propagator(&[&ours, &other]), anywhere.clone(), 200),
     ] {
-        let policy = redirect_policy(Policy::default());
-        let client = reqwest::Client::builder().no_proxy().redirect(policy).build().unwrap();
-        let client = ClientBuilder::new(client)
-            .with(TracePropagation::new(outer))
+        let client = ClientBuilder::from_client(safe_client(outer))
             .with(TracePropagation::new(inner))
             .build();
         let call = client.get(ours.url("/")).with_trace(&anywhere.start_new_trace());
