@@ -27,8 +27,8 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 ///   propagator, such as that of a tenant's scope, the inner one continues the trace by its own options.
 /// * A [recorder](tracehop::PropagatorBuilder::recorder) of the propagator, and with the feature `tracing` a
 ///   [log span](tracehop#log-spans), record the request.
-/// * Shared caches [may keep](tracehop::hop::is_storable_by_shared_caches) some pages, and a trace in such a page is
-///   given to all visitors. With the feature `tracing` there is a warning, once for each route.
+/// * Caches [may show](tracehop::hop::may_be_reused) some pages again without asking, and a trace in such a page is that
+///   of all these visits. With the feature `tracing` there is a warning, once for each route.
 ///
 /// No header fails a request, and what handlers and other middleware return is passed on. An error that
 /// another middleware returns becomes a response outside of the trace, without `Server-Timing`.
@@ -55,8 +55,9 @@ impl TracePropagation {
     /// room for it in response headers.
     ///
     /// The browser SDK continues the trace from it if the page has no meta tags, such as a page from a file. A
-    /// response that shared caches [may keep](tracehop::hop::is_storable_by_shared_caches) gets none, because all
-    /// visitors would share one trace. A `Cache-Control` that middleware further out sets comes too late for this.
+    /// response that caches [may show](tracehop::hop::may_be_reused) again without asking gets none, because all these
+    /// visits would share one trace. A 304 without a `Content-Type` gets one as well: it renews a page that the
+    /// browser keeps. A `Cache-Control` that middleware further out sets comes too late for this.
     #[must_use]
     pub fn server_timing(mut self, server_timing: bool) -> Self {
         self.server_timing = server_timing;

@@ -30,8 +30,8 @@
 //!
 //! # Pages that are cached
 //!
-//! A cached page gives its trace to every visitor, and all their page loads are in one trace. Do not render tags
-//! into pages that shared caches may keep: the browser then begins a trace of its own. With its feature `tracing`,
+//! A cached page gives its trace to every visit, and all these page loads are in one trace. Do not render tags
+//! into pages that caches may show again without asking: the browser then begins a trace of its own. With its feature `tracing`,
 //! tracehop-actix warns of a cached page with tags.
 //!
 //! # Templates without a trace

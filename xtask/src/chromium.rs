@@ -70,7 +70,8 @@ impl Chromium {
     }
 }
 
-fn new_profile() -> Result<TempDir> {
+/// Makes an empty profile.
+pub(crate) fn new_profile() -> Result<TempDir> {
     let profile = TempDir::with_prefix("chromium-profile-");
     profile.context("cannot make a directory for Chromium's profile")
 }
@@ -93,10 +94,14 @@ fn headless(program: &Path, profile: &Path) -> Command {
     command
 }
 
-/// Loads `url`, and returns the page as it is when all of it is loaded.
+/// Loads `url` with a new profile, and returns the page as it is when all of it is loaded.
 pub(crate) fn dump_dom(program: &Path, url: &str) -> Result<String> {
-    let profile = new_profile()?;
-    let mut command = headless(program, profile.path());
+    dump_dom_in(program, new_profile()?.path(), url)
+}
+
+/// As [`dump_dom`], with a profile that may have been used.
+pub(crate) fn dump_dom_in(program: &Path, profile: &Path, url: &str) -> Result<String> {
+    let mut command = headless(program, profile);
     command.args(["--dump-dom", "--timeout=60000", url]).stdout(Stdio::piped());
     let mut process = Process::spawn("Chromium", &mut command)?;
     let mut stdout = process.take_stdout()?;

@@ -1,6 +1,7 @@
 //! The chores of the tracehop workspace: `cargo xtask --help` lists them.
 
 mod bench;
+mod browser_cache;
 mod chromium;
 mod ci;
 mod collector;
@@ -50,6 +51,7 @@ enum Chore {
     Bench(bench::Bench),
     Test(test::Test),
     HostilePages(hostile_pages::HostilePages),
+    BrowserCache(browser_cache::BrowserCache),
     Ci(ci::Ci),
     Fuzz(fuzz::Fuzz),
     Simulate(simulate::Simulate),
@@ -66,6 +68,7 @@ impl Chore {
             Self::Bench(chore) => chore.run(),
             Self::Test(chore) => chore.run(),
             Self::HostilePages(chore) => chore.run(),
+            Self::BrowserCache(chore) => chore.run(),
             Self::Ci(chore) => chore.run(),
             Self::Fuzz(chore) => chore.run(),
             Self::Simulate(chore) => chore.run(),

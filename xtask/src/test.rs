@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
+use crate::browser_cache::BrowserCache;
 use crate::chromium;
 use crate::demo::{Browser, Demo};
 use crate::hostile_pages::HostilePages;
@@ -41,12 +42,13 @@ impl Test {
         steps.function("demo over HTTP", "cargo xtask demo --once --browser http", || {
             run_demo(Browser::Http)
         });
-        let in_chromium: [(_, _, fn() -> Result<()>); 2] = [
+        let in_chromium: [(_, _, fn() -> Result<()>); 3] = [
             ("demo in Chromium", "cargo xtask demo --once --browser chromium", || {
                 chromium::ensure()?;
                 run_demo(Browser::Chromium)
             }),
             ("hostile pages in Chromium", "cargo xtask hostile-pages", || HostilePages {}.run()),
+            ("browser cache in Chromium", "cargo xtask browser-cache", || BrowserCache {}.run()),
         ];
         for (name, command_line, run) in in_chromium {
             if self.no_browser {

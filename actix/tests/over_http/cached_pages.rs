@@ -1,6 +1,8 @@
-//! Responses that shared caches may keep.
+//! Responses that caches may show again without asking.
 
-use actix_web::http::header::{CACHE_CONTROL, CDN_CACHE_CONTROL, HeaderName};
+use actix_web::http::header::{
+    CACHE_CONTROL, CDN_CACHE_CONTROL, EXPIRES, HeaderName, LAST_MODIFIED,
+};
 use actix_web::{App, HttpRequest, HttpResponse, web};
 use tracehop_actix::{Trace, TracePropagation};
 
@@ -33,11 +35,12 @@ fn cache_headers(request: &HttpRequest) -> Vec<(HeaderName, String)> {
         lines.map(|line| (name.clone(), line)).collect::<Vec<_>>()
     };
     let surrogate_control = HeaderName::from_static("surrogate-control");
-    [lines(CACHE_CONTROL), lines(CDN_CACHE_CONTROL), lines(surrogate_control)].concat()
+    let names = [CACHE_CONTROL, CDN_CACHE_CONTROL, surrogate_control, EXPIRES, LAST_MODIFIED];
+    names.map(lines).concat()
 }
 
 #[actix_web::test]
-async fn shared_cacheable_responses_have_no_server_timing() {
+async fn reusable_responses_have_no_server_timing() {
     let propagator = propagator();
     let server = serve!(move || {
         App::new()
@@ -48,7 +51,13 @@ async fn shared_cacheable_responses_have_no_server_timing() {
     let table: &[(&[&[u8]], usize)] = &[
         (&[], 1),
         (&[b"x-cache-control: no-store"], 1),
-        (&[b"x-cache-control: private, max-age=60"], 1),
+        (&[b"x-cache-control: no-cache"], 1),
+        (&[b"x-cache-control: private"], 1),
+        (&[b"x-cache-control: private, max-age=60"], 0),
+        (&[b"x-last-modified: Sun, 06 Nov 1994 08:49:37 GMT"], 0),
+        (&[b"x-last-modified: Sun, 06 Nov 1994 08:49:37 GMT", b"x-cache-control: no-cache"], 1),
+        (&[b"x-expires: Fri, 06 Nov 2054 08:49:37 GMT"], 0),
+        (&[b"x-expires: 0"], 1),
         (&[b"x-cache-control: Public"], 0),
         (&[b"x-cache-control: s-maxage=60"], 0),
         (&[b"x-cache-control: max-age=60, immutable"], 0),
@@ -66,6 +75,44 @@ async fn shared_cacheable_responses_have_no_server_timing() {
     }
 }
 
+#[actix_web::test]
+async fn every_304_of_a_page_has_a_fresh_server_timing() {
+    let propagator = propagator();
+    let server = serve!(move || {
+        let not_modified = |content_type: Option<&'static str>| {
+            move |request: HttpRequest| async move {
+                let mut response = HttpResponse::NotModified();
+                response.insert_header(("etag", "\"1\""));
+                for (name, value) in cache_headers(&request) {
+                    response.append_header((name, value));
+                }
+                content_type.map(|it| response.content_type(it));
+                response.finish()
+            }
+        };
+        App::new()
+            .wrap(TracePropagation::new(propagator.clone()).server_timing(true))
+            .route("/", web::get().to(not_modified(None)))
+            .route("/html", web::get().to(not_modified(Some("text/html"))))
+            .route("/css", web::get().to(not_modified(Some("text/css"))))
+    });
+    let table: &[(&str, &[&[u8]], usize)] = &[
+        ("/", &[], 1),
+        ("/", &[b"x-cache-control: no-cache"], 1),
+        ("/", &[b"x-cache-control: max-age=60"], 0),
+        ("/", &[b"x-last-modified: Sun, 06 Nov 1994 08:49:37 GMT"], 0),
+        ("/html", &[], 1),
+        ("/css", &[], 0),
+    ];
+    let mut traces = std::collections::HashSet::new();
+    for (path, lines, count) in table {
+        let response = server.get(path, lines).await;
+        let timings = header_lines(&response, "server-timing");
+        assert_eq!(timings.len(), *count, "{response}");
+        assert!(timings.iter().all(|timing| traces.insert((*timing).to_owned())));
+    }
+}
+
 #[cfg(feature = "tracing")]
 mod warnings {
     use super::*;
@@ -73,7 +120,7 @@ mod warnings {
     use crate::status;
 
     #[actix_web::test]
-    async fn shared_pages_with_tags_warn_once_per_route() {
+    async fn reusable_pages_with_tags_warn_once_per_route() {
         let log = Log::default();
         let (propagator, writer) = (propagator(), log.clone());
         let server = serve!(move || {
@@ -102,7 +149,7 @@ mod warnings {
         let log = log.text();
         let warned: Vec<_> = log
             .lines()
-            .filter(|line| line.contains("WARN") && line.contains("shared caches"))
+            .filter(|line| line.contains("WARN") && line.contains("without asking"))
             .filter_map(|line| line.rsplit_once("route=").map(|(_, route)| route))
             .collect();
         assert_eq!(warned, ["\"/warnings/cached/{id}\"", "\"/warnings/other\""], "{log}");

@@ -68,6 +68,7 @@
 //! # Ok::<(), tracehop::BuildError>(())
 //! ```
 
+mod cache;
 mod client;
 mod in_hop;
 mod recordings;
@@ -75,6 +76,7 @@ mod response_headers;
 mod server;
 mod shared_cache;
 
+pub use cache::may_be_reused;
 pub use client::{CarriedTrace, ClientHop, TraceChoice};
 pub use in_hop::InHop;
 pub use response_headers::ResponseHeaders;

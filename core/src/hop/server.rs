@@ -3,9 +3,9 @@
 use std::error::Error;
 use std::sync::{Arc, Weak};
 
+use super::cache::may_be_reused;
 use super::recordings::Recordings;
 use super::response_headers::ResponseHeaders;
-use super::shared_cache::may_be_shared;
 use crate::carrier::{Extractor, Injector, ReceivedHeaders};
 use crate::context::{PropagationContext, TraceData};
 use crate::propagator::Propagator;
@@ -99,10 +99,13 @@ impl ServerHop {
     }
 
     /// Notes the head of the response. Returns the value of a `Server-Timing` header to add, if `server_timing` asks
-    /// for it and the response is HTML that no shared cache may keep.
+    /// for it, the response is HTML or a 304, and no cache [may reuse it](may_be_reused) without asking.
     ///
-    /// The route is asked again, because guards decide after a middleware was called. Where shared caches may keep
-    /// a page with the trace in it, there is a warning, once for each route.
+    /// A 304 renews the headers of the page that the browser keeps. It needs a value of its own, and has no
+    /// `Content-Type` in most cases.
+    ///
+    /// The route is asked again, because guards decide after a middleware was called. Where caches may reuse a page
+    /// with the trace in it, there is a warning, once for each route.
     ///
     /// A response without [content](https://www.rfc-editor.org/rfc/rfc9110#section-6.4.1) is
     /// [complete](Self::complete): that of a `HEAD`, and statuses 204 and 304. The recordings end here with a status 1xx:
@@ -125,12 +128,12 @@ impl ServerHop {
         if matches!(status, 100..200) {
             self.finish();
         }
-        let server_timing = server_timing && is_html(headers);
+        let server_timing = server_timing && (is_html(headers) || renews_unknown(status, headers));
         if !server_timing && !self.context.is_in_page() {
             return None;
         }
-        if may_be_shared(headers) {
-            self.warn_of_shared_page(request);
+        if may_be_reused(status, headers) {
+            self.warn_of_reused_page(request);
             return None;
         }
         // The same middleware further in may have added it.
@@ -139,7 +142,7 @@ impl ServerHop {
         (server_timing && !has_ours).then(|| self.context.trace_data().server_timing())
     }
 
-    fn warn_of_shared_page(&self, request: &dyn IncomingRequest) {
+    fn warn_of_reused_page(&self, request: &dyn IncomingRequest) {
         // A framework may have taken the request along. Then the trace may have the route as its name.
         let route = request.route().or_else(|| self.context.transaction()).unwrap_or_default();
         if self.context.is_in_page() && self.context.options().warned_routes.is_new(&route) {
@@ -147,8 +150,8 @@ impl ServerHop {
             self.run(|| {
                 tracing::warn!(
                     route = ?route,
-                    "shared caches may keep this page, and it has the tags of a trace: all visitors would be in that \
-                     trace. Leave the tags out, or make the page `Cache-Control: private`"
+                    "caches may show this page again without asking, and it has the tags of a trace: all these visits \
+                     would be in that trace. Leave the tags out, or send `Cache-Control: no-store`"
                 );
             });
         }
@@ -247,12 +250,17 @@ pub fn name_by_route(context: &PropagationContext, request: &dyn IncomingRequest
     }
 }
 
-/// Returns what is handed on to a page, and notes that the page has it: [`ServerHop::respond`] warns if shared caches
-/// may keep such a page.
+/// Returns what is handed on to a page, and notes that the page has it: [`ServerHop::respond`] warns if caches may
+/// [reuse](may_be_reused) such a page.
 #[must_use]
 pub fn trace_data_for_page(context: &PropagationContext) -> TraceData<'_> {
     context.set_in_page();
     context.trace_data()
+}
+
+/// Whether a 304 renews a response of an unknown type.
+fn renews_unknown<H: ResponseHeaders + ?Sized>(status: u16, headers: &H) -> bool {
+    status == 304 && headers.lines("content-type").next().is_none()
 }
 
 fn is_html<H: ResponseHeaders + ?Sized>(headers: &H) -> bool {

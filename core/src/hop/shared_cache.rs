@@ -1,7 +1,5 @@
 //! Decides whether shared caches may keep a response. A trace must not be in such a response.
 
-use super::response_headers::ResponseHeaders;
-
 /// The response headers by which shared caches decide. Ask
 /// [`is_storable_by_shared_caches`] about each of them: a cache that knows the later ones ignores the first.
 ///
@@ -11,16 +9,11 @@ use super::response_headers::ResponseHeaders;
 pub const SHARED_CACHE_HEADERS: &[&str] =
     &["cache-control", "cdn-cache-control", "surrogate-control"];
 
-/// Whether a shared cache, such as a CDN, may give a response to several visitors.
-pub(super) fn may_be_shared<H: ResponseHeaders + ?Sized>(headers: &H) -> bool {
-    SHARED_CACHE_HEADERS.iter().any(|name| is_storable_by_shared_caches(headers.lines(name)))
-}
-
 /// Whether a shared cache, such as a CDN, may store a response and give it to others, by the lines of its
 /// `Cache-Control` ([RFC 9111](https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2)) or of another of the
 /// [`SHARED_CACHE_HEADERS`].
 ///
-/// Such a response must have no trace in it: no `Server-Timing`, and no meta tags in its page.
+/// [`may_be_reused`](super::may_be_reused) asks this as well, and has the rules for browsers.
 ///
 /// A response is storable if it says `public`, `s-maxage`, `immutable`, or a `max-age` other than 0. It is not
 /// storable if it says `no-store`, or `private` without a list of headers. A response that says none of these, with or
@@ -35,20 +28,30 @@ pub(super) fn may_be_shared<H: ResponseHeaders + ?Sized>(headers: &H) -> bool {
 /// ```
 pub fn is_storable_by_shared_caches<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> bool {
     let mut storable = false;
-    for (name, value) in lines.into_iter().flat_map(Directives) {
+    for (name, value) in lines.into_iter().flat_map(Directives::new) {
         let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
         if is("no-store") || is("private") && value.is_none() {
             return false;
         }
-        let has_age =
-            || value.is_some_and(|age| !age.iter().all(|byte| matches!(byte, b'0' | b'"')));
-        storable |= is("public") || is("s-maxage") || is("immutable") || is("max-age") && has_age();
+        storable |=
+            is("public") || is("s-maxage") || is("immutable") || is("max-age") && has_age(value);
     }
     storable
 }
 
+/// Whether the value of a directive is an age other than 0.
+pub(super) fn has_age(value: Option<&[u8]>) -> bool {
+    value.is_some_and(|age| !age.iter().all(|byte| matches!(byte, b'0' | b'"')))
+}
+
 /// Iterates over the directives of a line and their values as written.
-struct Directives<'a>(&'a [u8]);
+pub(super) struct Directives<'a>(&'a [u8]);
+
+impl<'a> Directives<'a> {
+    pub(super) fn new(line: &'a [u8]) -> Self {
+        Self(line)
+    }
+}
 
 impl<'a> Iterator for Directives<'a> {
     type Item = (&'a [u8], Option<&'a [u8]>);

@@ -99,7 +99,7 @@ impl ResponseHeaders for Response {
 }
 
 #[test]
-fn server_timing_is_for_private_html_pages() {
+fn server_timing_is_for_html_that_is_not_reused() {
     const HTML: (&str, &str) = ("content-type", "text/html; charset=utf-8");
     let propagator = without_targets();
     let table: &[(&'static [(&'static str, &'static str)], bool)] = &[
@@ -109,7 +109,8 @@ fn server_timing_is_for_private_html_pages() {
         (&[], false),
         (&[("content-type", "application/json")], false),
         (&[("content-type", "text/htmlx")], false),
-        (&[HTML, ("cache-control", "private, max-age=60")], true),
+        (&[HTML, ("cache-control", "private")], true),
+        (&[HTML, ("cache-control", "private, max-age=60")], false),
         (&[HTML, ("cache-control", "no-store")], true),
         (&[HTML, ("cache-control", "public")], false),
         (&[HTML, ("cache-control", "private"), ("cdn-cache-control", "max-age=60")], false),

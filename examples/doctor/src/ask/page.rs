@@ -1,7 +1,7 @@
-//! The places of a trace in a page, and whether shared caches may keep the page.
+//! The places of a trace in a page, and whether caches may show the page again.
 
 use scraper::{Html, Selector};
-use tracehop::hop::{SHARED_CACHE_HEADERS, is_storable_by_shared_caches};
+use tracehop::hop::{SHARED_CACHE_HEADERS, is_storable_by_shared_caches, may_be_reused};
 
 use super::Answer;
 use crate::Report;
@@ -51,11 +51,11 @@ fn split(text: &str, separator: char) -> Vec<&str> {
     .collect()
 }
 
-/// Checks that shared caches may not give this page with its trace to other visitors.
+/// Checks that caches may not show this page with its trace to other visitors, or again to the same one.
 pub(super) fn check_caches(answer: &Answer, report: &mut Report) {
     const ABOUT: &str = "shared caches";
     const ADVICE: &str = "Every visitor gets the same trace. Leave the tags and Server-Timing out of pages that shared \
-                          caches keep, or send `Cache-Control: private`.";
+                          caches keep, or send `Cache-Control: private, no-cache`.";
     let storable =
         SHARED_CACHE_HEADERS.iter().find(|name| is_storable_by_shared_caches(answer.lines(name)));
     if let Some(name) = storable {
@@ -69,6 +69,18 @@ pub(super) fn check_caches(answer: &Answer, report: &mut Report) {
         );
     } else {
         report.good(ABOUT, "no header allows them to keep the page");
+    }
+    if storable.is_none() && may_be_reused(answer.status.as_u16(), &answer.headers) {
+        let text = |name: &&str| format!("{name}: {}", answer.text(name));
+        let lines = ["cache-control", "expires", "last-modified"].iter();
+        let lines: Vec<_> =
+            lines.filter(|name| answer.lines(name).next().is_some()).map(text).collect();
+        report.wrong(
+            "browser's cache",
+            format!("it may show the page again without asking, with its trace: {}", lines.join(", ")),
+            "All these visits are in one trace. Leave the tags and Server-Timing out, or send `Cache-Control: \
+             no-cache` or `no-store`: `private` alone does not help.",
+        );
     }
 }
 

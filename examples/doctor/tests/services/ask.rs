@@ -166,6 +166,15 @@ async fn each_problem_of_a_service_is_reported() {
         (
             |request| {
                 let mut response = HttpResponse::Ok();
+                response.insert_header(("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT"));
+                page_of(response, &continued(&request), &members(&request, true).join(","))
+            },
+            "browser's cache",
+            "last-modified: Sun, 06 Nov 1994",
+        ),
+        (
+            |request| {
+                let mut response = HttpResponse::Ok();
                 response.insert_header(("age", "7"));
                 page_of(response, &continued(&request), &members(&request, true).join(","))
             },
