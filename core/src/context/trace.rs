@@ -109,6 +109,7 @@ impl Trace {
             name: name.as_deref(),
             parent_sampled: self.parent_sampled(),
             parent_sample_rate: self.parent_sample_rate(),
+            sample_rand: Some(self.sample_rand()),
         };
         let answer = catch_unwind(AssertUnwindSafe(|| sampler(&context))).ok();
         #[cfg(feature = "tracing")]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::SampleRate;
+use super::{SampleRand, SampleRate};
 
 /// The input of a sampler: what is known of the trace to decide on.
 ///
@@ -32,6 +32,7 @@ pub struct SamplingContext<'a> {
     pub(crate) name: Option<&'a str>,
     pub(crate) parent_sampled: Option<bool>,
     pub(crate) parent_sample_rate: Option<SampleRate>,
+    pub(crate) sample_rand: Option<SampleRand>,
 }
 
 impl<'a> SamplingContext<'a> {
@@ -56,6 +57,13 @@ impl<'a> SamplingContext<'a> {
         self
     }
 
+    /// Sets the random number of the trace.
+    #[must_use]
+    pub fn with_sample_rand(mut self, rand: SampleRand) -> Self {
+        self.sample_rand = Some(rand);
+        self
+    }
+
     /// Returns the transaction's name, such as `GET /users/{id}`, if it was set before the decision.
     pub fn name(&self) -> Option<&str> {
         self.name
@@ -71,12 +79,104 @@ impl<'a> SamplingContext<'a> {
         self.parent_sample_rate
     }
 
+    /// Returns the random number of the trace, which the sampler's answer is compared with: the trace is sampled if
+    /// the number is less. A context that a test makes has none unless [it is set](Self::with_sample_rand).
+    pub fn sample_rand(&self) -> Option<SampleRand> {
+        self.sample_rand
+    }
+
     /// Returns the parent's rate, else its decision as 1 or 0, else `fallback`.
     pub fn inherit_or_sample_with(&self, fallback: f64) -> f64 {
         self.parent_sample_rate
             .map(SampleRate::get)
             .or(self.parent_sampled.map(|sampled| f64::from(u8::from(sampled))))
             .unwrap_or(fallback)
+    }
+
+    /// Returns a rate by which the calling service's decision stands, else `fallback`.
+    ///
+    /// The rate is the parent's where that leads to its decision, so that Sentry extrapolates as before, else 1 or 0.
+    /// [`inherit_or_sample_with`](Self::inherit_or_sample_with) prefers the parent's rate, and may decide otherwise if a
+    /// service in between has changed it.
+    ///
+    /// ```
+    /// use tracehop::{SampleRate, SamplingContext};
+    ///
+    /// let trace = SamplingContext::default().with_parent_sample_rate(SampleRate::new(0.25)?);
+    /// assert_eq!(trace.inherit_decision_or_sample_with(0.1), 0.1);
+    /// let trace = trace.with_parent_sampled(true).with_sample_rand("0.2".parse()?);
+    /// assert_eq!(trace.inherit_decision_or_sample_with(0.1), 0.25);
+    /// let trace = trace.with_sample_rand("0.7".parse()?);
+    /// assert_eq!(trace.inherit_decision_or_sample_with(0.1), 1.0);
+    /// # Ok::<(), tracehop::SampleError>(())
+    /// ```
+    pub fn inherit_decision_or_sample_with(&self, fallback: f64) -> f64 {
+        let Some(sampled) = self.parent_sampled else { return fallback };
+        let rate = self.agreeing_rate(sampled);
+        rate.map_or(f64::from(u8::from(sampled)), SampleRate::get)
+    }
+
+    /// Returns a rate that keeps a share, from 0 to 1, of the traces that the calling service sampled, and none of those
+    /// that it did not sample. Returns `fallback` if it made no decision.
+    ///
+    /// The trace's random number decides which traces are kept: services with equal shares keep the same ones. The rate
+    /// is the share of the parent's rate, so that Sentry extrapolates by both.
+    ///
+    /// ```
+    /// use tracehop::{SampleRate, SamplingContext};
+    ///
+    /// let half = SamplingContext::default().with_parent_sample_rate(SampleRate::new(0.5)?);
+    /// assert_eq!(half.clone().with_parent_sampled(true).keep_or_sample_with(0.1, 0.2), 0.05);
+    /// assert_eq!(half.clone().with_parent_sampled(false).keep_or_sample_with(0.1, 0.2), 0.0);
+    /// assert_eq!(half.keep_or_sample_with(0.1, 0.2), 0.2);
+    /// # Ok::<(), tracehop::SampleError>(())
+    /// ```
+    pub fn keep_or_sample_with(&self, share: f64, fallback: f64) -> f64 {
+        match self.parent_sampled {
+            None => fallback,
+            Some(false) => 0.0,
+            Some(true) => self.agreeing_rate(true).map_or(share, |rate| rate.get() * share),
+        }
+    }
+
+    /// Returns the rate of the first pattern that the transaction's name matches; `None` if none does, or if there is no
+    /// name.
+    ///
+    /// A pattern is a name, such as `GET /users/{id}`, or a route for every method, such as `/users/{id}`. A `*` at its
+    /// end matches the rest of the name. Names have the patterns of routes, and never the paths that were requested.
+    ///
+    /// ```
+    /// use tracehop::{Propagator, SamplingContext};
+    ///
+    /// const RATES: &[(&str, f64)] = &[("/health", 0.0), ("POST /orders", 1.0), ("/admin/*", 0.5)];
+    ///
+    /// let sampler = |trace: &SamplingContext<'_>| {
+    ///     trace.rate_by_route(RATES).unwrap_or_else(|| trace.inherit_or_sample_with(0.1))
+    /// };
+    /// assert_eq!(sampler(&SamplingContext::default().with_name("GET /admin/users/{id}")), 0.5);
+    /// assert_eq!(sampler(&SamplingContext::default().with_name("GET /orders")), 0.1);
+    /// let propagator = Propagator::builder().traces_sampler(sampler).build()?;
+    /// # Ok::<(), tracehop::BuildError>(())
+    /// ```
+    pub fn rate_by_route(&self, rates: &[(&str, f64)]) -> Option<f64> {
+        let name = self.name?;
+        let (_, route) = name.split_once(' ').unwrap_or(("", name));
+        let matches = |pattern: &str| {
+            let text = if pattern.starts_with('/') { route } else { name };
+            match pattern.strip_suffix('*') {
+                Some(start) => text.starts_with(start),
+                None => text == pattern,
+            }
+        };
+        rates.iter().find(|(pattern, _)| matches(pattern)).map(|(_, rate)| *rate)
+    }
+
+    /// Returns the parent's rate if the trace's random number leads to this decision by it.
+    fn agreeing_rate(&self, sampled: bool) -> Option<SampleRate> {
+        let agrees = |rate: &SampleRate| {
+            self.sample_rand.is_none_or(|it| it.is_sampled_at(*rate) == sampled)
+        };
+        self.parent_sample_rate.filter(agrees)
     }
 }
 
@@ -100,9 +200,68 @@ mod tests {
                 name: None,
                 parent_sampled,
                 parent_sample_rate: parent_rate.map(|rate| SampleRate::new(rate).unwrap()),
+                sample_rand: None,
             };
             assert_eq!(context.inherit_or_sample_with(0.1), inherited);
             assert_eq!(context.parent_sampled(), parent_sampled);
+        }
+    }
+
+    #[test]
+    fn decisions_of_parents_stand_or_are_thinned() {
+        type Row = (Option<bool>, Option<f64>, Option<f64>, f64, f64);
+        // The parent's decision and rate, the random number, the inherited rate and that of a fifth.
+        let table: &[Row] = &[
+            (None, None, Some(0.5), 0.3, 0.3),
+            (None, Some(0.25), Some(0.1), 0.3, 0.3),
+            (Some(true), None, Some(0.9), 1.0, 0.2),
+            (Some(true), Some(0.5), Some(0.4), 0.5, 0.1),
+            (Some(true), Some(0.5), None, 0.5, 0.1),
+            (Some(true), Some(0.5), Some(0.5), 1.0, 0.2),
+            (Some(false), None, Some(0.1), 0.0, 0.0),
+            (Some(false), Some(0.5), Some(0.5), 0.5, 0.0),
+            (Some(false), Some(0.5), Some(0.4), 0.0, 0.0),
+        ];
+        for row @ (parent_sampled, rate, rand, inherited, thinned) in table {
+            let context = SamplingContext {
+                name: None,
+                parent_sampled: *parent_sampled,
+                parent_sample_rate: rate.map(|rate| SampleRate::new(rate).unwrap()),
+                sample_rand: rand.map(|rand| SampleRand::new(rand).unwrap()),
+            };
+            assert_eq!(context.inherit_decision_or_sample_with(0.3), *inherited, "{row:?}");
+            assert_eq!(context.keep_or_sample_with(0.2, 0.3), *thinned, "{row:?}");
+            let by_inherited = rand.zip(*parent_sampled);
+            assert!(by_inherited.is_none_or(|(rand, sampled)| (rand < *inherited) == sampled));
+        }
+    }
+
+    #[test]
+    fn first_matching_pattern_gives_the_rate() {
+        let rates = &[
+            ("GET /users/{id}", 0.1),
+            ("/users/{id}", 0.2),
+            ("POST *", 0.3),
+            ("/a/*", 0.4),
+            ("job", 0.5),
+            ("/a*", 0.6),
+        ];
+        for (name, rate) in [
+            (Some("GET /users/{id}"), Some(0.1)),
+            (Some("PUT /users/{id}"), Some(0.2)),
+            (Some("POST /other"), Some(0.3)),
+            (Some("GET /a/b"), Some(0.4)),
+            (Some("GET /a"), Some(0.6)),
+            (Some("/users/{id}"), Some(0.2)),
+            (Some("job"), Some(0.5)),
+            (Some("GET /users/7"), None),
+            (Some("GET /x/users/{id}"), None),
+            (Some("GETS /users/{ID}"), None),
+            (Some(""), None),
+            (None, None),
+        ] {
+            let context = SamplingContext { name, ..SamplingContext::default() };
+            assert_eq!(context.rate_by_route(rates), rate, "{name:?}");
         }
     }
 }

@@ -13,6 +13,7 @@ mod naming;
 mod outgoing;
 mod races;
 mod recorders;
+mod samplers;
 mod secrets;
 mod traceparent;
 
