@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::net::IpAddr;
 
 use actix_web::{HttpMessage as _, HttpRequest};
 use tracehop::recorder::IncomingRequest;
@@ -56,6 +57,10 @@ impl IncomingRequest for Incoming<'_> {
     fn client_address(&self) -> Option<Cow<'_, str>> {
         let address = self.request.connection_info().realip_remote_addr().map(str::to_owned);
         address.map(Cow::Owned)
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        self.request.peer_addr().map(|address| address.ip())
     }
 }
 

@@ -98,7 +98,10 @@ pub use context::{
     DscNotUsed, InTrace, NotContinued, PropagationContext, SpanPosition, TraceData, Traced,
 };
 pub use dsc::DynamicSamplingContext;
-pub use propagator::{BuildError, BuildErrorKind, Dsn, DsnError, Propagator, PropagatorBuilder};
+pub use propagator::{
+    BuildError, BuildErrorKind, Dsn, DsnError, IncomingTrace, Network, NetworkError, Propagator,
+    PropagatorBuilder, Trust,
+};
 pub use sampling::{SampleError, SampleRand, SampleRate, SamplingContext};
 pub use targets::{RequestUrl, Target, TargetError};
 pub use wire::{IdError, SpanId, TraceId};

@@ -21,6 +21,7 @@ pages! {
     child_processes: "child-processes.md",
     cors: "cors.md",
     cached_pages: "cached-pages.md",
+    public_edge: "public-edge.md",
     self_hosted_sentry: "self-hosted-sentry.md",
     opentelemetry: "opentelemetry.md",
     targets: "targets.md",

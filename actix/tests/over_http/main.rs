@@ -16,6 +16,7 @@ mod routes;
 mod sentry;
 #[cfg(feature = "tracing")]
 mod spans;
+mod trust;
 
 use std::net::SocketAddr;
 

@@ -133,6 +133,8 @@ pub enum NotContinued {
     },
     /// Only one of the two organisations is known, and `strict_trace_continuation` is on.
     UnknownOrganisation,
+    /// The [policy](crate::PropagatorBuilder::trust_incoming) for incoming traces begins a new one.
+    NotTrusted,
     /// A recorder moved the context to a span of [another trace](crate::PropagationContext::at_span).
     OtherTransaction,
 }
@@ -151,6 +153,7 @@ impl fmt::Display for NotContinued {
                 "only one of the organisations of trace and service is known, \
                  and strict_trace_continuation is on",
             ),
+            Self::NotTrusted => f.write_str("trust_incoming begins a new trace"),
             Self::OtherTransaction => f.write_str("a transaction of another trace was running"),
         }
     }
@@ -166,7 +169,7 @@ impl Error for NotContinued {}
 
 /// The reason why the dynamic sampling context of a continued trace counts as not sent.
 ///
-/// The trace is continued, and the context is frozen empty: no `sentry-` member is handed on.
+/// The trace is continued. With the context of another trace, it is frozen empty: no `sentry-` member is handed on.
 ///
 /// ```
 /// use tracehop::{DscNotUsed, Propagator};
@@ -190,6 +193,9 @@ pub enum DscNotUsed {
         /// The trace that is continued.
         ours: TraceId,
     },
+    /// The [policy](crate::PropagatorBuilder::trust_incoming) for incoming traces lets this service decide. It makes a
+    /// context of its own.
+    NotTrusted,
 }
 
 impl fmt::Display for DscNotUsed {
@@ -198,6 +204,7 @@ impl fmt::Display for DscNotUsed {
             Self::OtherTrace { theirs, ours } => {
                 write!(f, "its trace_id is {}, and the trace is {ours}", theirs.simple())
             }
+            Self::NotTrusted => f.write_str("trust_incoming lets this service decide"),
         }
     }
 }

@@ -74,8 +74,22 @@ impl PropagationContext {
         }
     }
 
+    /// Continues the ids of a trace whose decision and DSC are made here.
+    pub(crate) fn decided_here(options: Arc<Options>, incoming: &Incoming) -> Self {
+        let SentryTrace { trace_id, span_id: parent_span_id, .. } = incoming.sentry_trace;
+        // The caller has chosen the trace id, and must not choose the number.
+        let sample_rand = Some(SampleRand::from_trace_id(TraceId::random()));
+        let origin = Origin::Started { reason: None, sample_rand };
+        Self {
+            span_id: SpanId::random(),
+            parent_span_id: Some(parent_span_id),
+            trace: Arc::new(Trace::new(options, trace_id, origin)),
+            scope: None,
+        }
+    }
+
     pub(crate) fn started(options: Arc<Options>, reason: NotContinued) -> Self {
-        let origin = Origin::Started { reason, sample_rand: None };
+        let origin = Origin::Started { reason: Some(reason), sample_rand: None };
         Self {
             span_id: SpanId::random(),
             parent_span_id: None,
@@ -186,21 +200,22 @@ impl PropagationContext {
         self.parent_span_id
     }
 
-    /// Returns the calling service's decision; `None` if it deferred, or if the trace began here.
+    /// Returns the calling service's decision; `None` if it deferred, if the trace began here, or
+    /// if the decision is [not trusted](crate::Trust::DecideHere).
     pub fn parent_sampled(&self) -> Option<bool> {
         self.trace.parent_sampled()
     }
 
     /// Whether the trace began in another service.
     pub fn is_continued(&self) -> bool {
-        matches!(self.trace.origin, Origin::Continued { .. })
+        self.not_continued().is_none()
     }
 
     /// Returns why the trace was not continued; `None` if it was.
     pub fn not_continued(&self) -> Option<&NotContinued> {
         match &self.trace.origin {
             Origin::Continued { .. } => None,
-            Origin::Started { reason, .. } => Some(reason),
+            Origin::Started { reason, .. } => reason.as_ref(),
         }
     }
 
@@ -208,6 +223,7 @@ impl PropagationContext {
     pub fn dsc_not_used(&self) -> Option<&DscNotUsed> {
         match &self.trace.origin {
             Origin::Continued { dsc_not_used, .. } => dsc_not_used.as_ref(),
+            Origin::Started { reason: None, .. } => Some(&DscNotUsed::NotTrusted),
             Origin::Started { .. } => None,
         }
     }
@@ -231,11 +247,12 @@ impl PropagationContext {
         self.trace.transaction()
     }
 
-    /// Whether the transaction's name can have an effect: a sampler sees it, or the trace begins and is decided on
-    /// here.
+    /// Whether the transaction's name can have an effect: a sampler sees it, or the DSC is made here with a
+    /// decision.
     pub(crate) fn uses_transaction(&self) -> bool {
         let options = self.options();
-        options.traces_sampler.is_some() || !self.is_continued() && options.samples()
+        let is_own = matches!(self.trace.origin, Origin::Started { .. });
+        options.traces_sampler.is_some() || is_own && options.samples()
     }
 
     /// Returns the sampling decision, and makes it if that was not done; `None` if it is deferred to the next

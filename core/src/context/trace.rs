@@ -36,7 +36,8 @@ pub(crate) enum Origin {
         w3c: W3c,
     },
     Started {
-        reason: NotContinued,
+        /// `None`: the ids were continued, and all else is made here.
+        reason: Option<NotContinued>,
         /// `None`: the number of the trace id.
         sample_rand: Option<SampleRand>,
     },
@@ -138,7 +139,7 @@ impl Trace {
             }
             _ => None,
         };
-        let origin = Origin::Started { reason, sample_rand };
+        let origin = Origin::Started { reason: Some(reason), sample_rand };
         let trace = Self::new(Arc::clone(&self.options), trace_id, origin);
         *trace.lock_transaction() = self.lock_transaction().clone();
         trace

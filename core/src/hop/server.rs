@@ -218,8 +218,8 @@ pub fn continue_request<E: Extractor + ?Sized>(
         return known;
     }
     let context = match received {
-        Some(received) => propagator.continue_trace(&*received),
-        None => propagator.continue_trace(carrier),
+        Some(received) => propagator.continue_trace_of(&*received, Some(request)),
+        None => propagator.continue_trace_of(carrier, Some(request)),
     };
     name_by_route(&context, request);
     context

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Propagator;
 use super::dsn::redacted;
+use super::trust::{IncomingTrace, Trust, TrustPolicy};
 use crate::context::outside_of_any;
 use crate::recorder::Recorder;
 use crate::sampling::{Sampler, SamplingContext};
@@ -48,6 +49,7 @@ pub struct PropagatorBuilder {
     pub(super) traces_sample_rate: Option<Given<f64>>,
     pub(super) traces_sampler: Option<Sampler>,
     pub(super) strict_trace_continuation: bool,
+    pub(super) trust_incoming: Option<TrustPolicy>,
     pub(super) trace_propagation_targets: Option<Vec<Target>>,
     pub(super) trace_propagation_exceptions: Vec<Target>,
     pub(super) tunnel: Option<String>,
@@ -153,6 +155,36 @@ impl PropagatorBuilder {
         self
     }
 
+    /// Sets a policy for incoming traces, for a service at a public edge. Without one, each trace is continued that the
+    /// other options allow.
+    ///
+    /// ```
+    /// use tracehop::{IncomingTrace, Network, Propagator, Trust};
+    ///
+    /// let own: Network = "10.0.0.0/8".parse()?;
+    /// let trust = move |trace: &IncomingTrace<'_>| match trace.peer() {
+    ///     Some(peer) if own.contains(peer) => Trust::Continue,
+    ///     // Strangers' traces stay whole, and they cannot choose that they are sampled.
+    ///     _ => Trust::DecideHere,
+    /// };
+    /// let propagator = Propagator::builder().trust_incoming(trust).traces_sample_rate(0.1).build()?;
+    ///
+    /// let received = [("sentry-trace", "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1")];
+    /// let trace = propagator.continue_trace(&received);
+    /// assert!(trace.is_continued() && trace.parent_sampled().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// The policy is asked once for each trace that would be continued. It sees the peer's address, the route and the
+    /// incoming values. If the policy panics, a new trace begins, with an error in the log (feature `tracing`).
+    pub fn trust_incoming<F>(mut self, policy: F) -> Self
+    where
+        F: Fn(&IncomingTrace<'_>) -> Trust + Send + Sync + 'static,
+    {
+        self.trust_incoming = Some(Arc::new(policy));
+        self
+    }
+
     /// Sets which requests get trace headers, by their URL. Not set: every request. Set and empty: none. See
     /// [Trace Propagation](https://develop.sentry.dev/sdk/foundations/trace-propagation/), and [`Target`] for what
     /// each kind compares.
@@ -242,6 +274,7 @@ impl fmt::Debug for PropagatorBuilder {
             )
             .field("traces_sampler", &self.traces_sampler.is_some())
             .field("strict_trace_continuation", &self.strict_trace_continuation)
+            .field("trust_incoming", &self.trust_incoming.is_some())
             .field("trace_propagation_targets", &self.trace_propagation_targets)
             .field("trace_propagation_exceptions", &self.trace_propagation_exceptions)
             .field("tunnel", &self.tunnel.as_deref().map(redact_url))

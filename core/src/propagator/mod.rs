@@ -5,19 +5,21 @@ mod checks;
 mod dsn;
 mod environment;
 mod error;
+mod trust;
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 pub use builder::PropagatorBuilder;
 pub use dsn::{Dsn, DsnError};
 pub use error::{BuildError, BuildErrorKind};
+pub(crate) use trust::TrustPolicy;
+pub use trust::{IncomingTrace, Network, NetworkError, Trust};
 
 use crate::carrier::Extractor;
-#[cfg(feature = "tracing")]
-use crate::context::NotContinued;
-use crate::context::{Incoming, Options, PropagationContext};
-use crate::recorder::Recorder;
+use crate::context::{Incoming, NotContinued, Options, PropagationContext};
+use crate::recorder::{IncomingRequest, Recorder};
 use crate::targets::RequestUrl;
 
 /// Makes the [`PropagationContext`] of each request, by one set of options.
@@ -64,37 +66,63 @@ impl Propagator {
     ///
     /// If the baggage names another trace than `sentry-trace`, its dynamic sampling context counts as not sent:
     /// see [`PropagationContext::dsc_not_used`].
+    ///
+    /// A [policy](PropagatorBuilder::trust_incoming) sees neither the peer nor the route of a carrier. Adapters continue
+    /// the trace by [`continue_request`](crate::hop::continue_request), which has them.
     #[must_use = "the trace ends here unless its context is handed on"]
     pub fn continue_trace<E: Extractor + ?Sized>(&self, carrier: &E) -> PropagationContext {
-        match Incoming::read(carrier, &self.options) {
-            Ok(incoming) => {
-                let context = PropagationContext::continued(Arc::clone(&self.options), incoming);
-                #[cfg(feature = "tracing")]
-                if let Some(reason) = context.dsc_not_used() {
-                    let trace_id = context.trace_id();
+        self.continue_trace_of(carrier, None)
+    }
+
+    /// Continues the trace of a request. The policy for incoming traces sees the request, if it is known.
+    pub(crate) fn continue_trace_of<E: Extractor + ?Sized>(
+        &self,
+        carrier: &E,
+        request: Option<&dyn IncomingRequest>,
+    ) -> PropagationContext {
+        let options = || Arc::clone(&self.options);
+        let context = match Incoming::read(carrier, &self.options) {
+            Ok(incoming) => match self.trust(&incoming, request) {
+                Trust::Continue => PropagationContext::continued(options(), incoming),
+                Trust::DecideHere => PropagationContext::decided_here(options(), &incoming),
+                Trust::NewTrace => PropagationContext::started(options(), NotContinued::NotTrusted),
+            },
+            Err(reason) => PropagationContext::started(options(), reason),
+        };
+        #[cfg(feature = "tracing")]
+        {
+            // With the id that the logs of the request have.
+            let trace_id = context.trace_id();
+            match (context.not_continued(), context.dsc_not_used()) {
+                (None, Some(reason)) => {
                     tracing::debug!(%reason, %trace_id, "incoming dynamic sampling context not used");
                 }
-                context
-            }
-            Err(reason) => {
-                let context = PropagationContext::started(Arc::clone(&self.options), reason);
-                #[cfg(feature = "tracing")]
-                if let Some(reason) = context.not_continued()
-                    && *reason != NotContinued::NoTrace
-                {
-                    // With the id that the logs of the request have.
-                    let trace_id = context.trace_id();
+                (None | Some(NotContinued::NoTrace), _) => (),
+                (Some(reason), _) => {
                     tracing::debug!(%reason, %trace_id, "incoming trace not continued");
                 }
-                context
             }
         }
+        context
+    }
+
+    /// Asks the policy for incoming traces. One that panics trusts nobody.
+    fn trust(&self, incoming: &Incoming, request: Option<&dyn IncomingRequest>) -> Trust {
+        let Some(policy) = &self.options.trust_incoming else { return Trust::Continue };
+        let Incoming { sentry_trace, dsc, .. } = incoming;
+        let trace = IncomingTrace { request, sentry_trace: *sentry_trace, dsc };
+        let answer = catch_unwind(AssertUnwindSafe(|| policy(&trace)));
+        #[cfg(feature = "tracing")]
+        if answer.is_err() {
+            tracing::error!("trust_incoming panicked: a new trace begins");
+        }
+        answer.unwrap_or(Trust::NewTrace)
     }
 
     /// Starts a new trace, with this service as its head.
     #[must_use = "a trace has an effect only if its context is used"]
     pub fn start_new_trace(&self) -> PropagationContext {
-        PropagationContext::started(Arc::clone(&self.options), crate::NotContinued::NoTrace)
+        PropagationContext::started(Arc::clone(&self.options), NotContinued::NoTrace)
     }
 
     /// Whether a context was made by this propagator, or by a clone of it.

@@ -52,6 +52,7 @@ mod method;
 
 use std::borrow::Cow;
 use std::error::Error;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 #[cfg(feature = "tracing")]
@@ -207,8 +208,14 @@ pub trait IncomingRequest {
         let _ = f;
     }
 
-    /// Returns the address of the client, if it is known.
+    /// Returns the address of the client, if it is known. It may be what a header says.
     fn client_address(&self) -> Option<Cow<'_, str>> {
+        None
+    }
+
+    /// Returns the address of the peer of the connection, if it is known. A
+    /// [policy](crate::PropagatorBuilder::trust_incoming) decides by it whose traces are continued.
+    fn peer(&self) -> Option<IpAddr> {
         None
     }
 }

@@ -16,6 +16,7 @@ mod recorders;
 mod samplers;
 mod secrets;
 mod traceparent;
+mod trust;
 
 use std::borrow::Cow;
 use std::cell::Cell;
