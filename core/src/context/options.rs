@@ -21,6 +21,7 @@ pub(crate) struct Options {
     pub(crate) targets: TargetRules,
     pub(crate) propagate_traceparent: bool,
     pub(crate) continue_traceparent: bool,
+    pub(crate) span_id_per_request: bool,
     /// Not an option: the routes of pages that were warned of.
     pub(crate) warned_routes: Warnings,
     /// Not an option: the origins of redirects that were warned of.
@@ -51,6 +52,7 @@ impl fmt::Debug for Options {
             .field("targets", &self.targets)
             .field("propagate_traceparent", &self.propagate_traceparent)
             .field("continue_traceparent", &self.continue_traceparent)
+            .field("span_id_per_request", &self.span_id_per_request)
             .finish_non_exhaustive()
     }
 }

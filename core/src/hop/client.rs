@@ -1,5 +1,6 @@
 //! The client hop: a request that this service makes.
 
+use std::cell::Cell;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -85,9 +86,21 @@ impl ClientHop {
             Some(TraceChoice::Without) => None,
             None => Some(current(propagator).unwrap_or_else(new)),
         };
+        let given = context.clone().filter(|_| propagator.options().span_id_per_request);
+        let own = given.as_ref().map(PropagationContext::child);
+        let is_given = |context: Option<&PropagationContext>| {
+            context.map(PropagationContext::span_id) == given.as_ref().map(|it| it.span_id())
+        };
+        let asked = Cell::new(0);
         let recordings = Recordings::start(propagator, &mut context, |recorder, context| {
-            recorder.start_outgoing(context, request)
+            // The log span is last, and has the id that is sent. Recorders may have a span below the given one.
+            let is_log_span = asked.replace(asked.get() + 1) == propagator.recorders().len();
+            let own = own.as_ref().filter(|_| is_log_span && is_given(context));
+            recorder.start_outgoing(own.or(context), request)
         });
+        if own.is_some() && is_given(context.as_ref()) {
+            context = own;
+        }
         Self { propagator: propagator.clone(), context, recordings }
     }
 

@@ -55,6 +55,7 @@ pub struct PropagatorBuilder {
     pub(super) tunnel: Option<String>,
     pub(super) propagate_traceparent: bool,
     pub(super) continue_traceparent: bool,
+    pub(super) span_id_per_request: bool,
     pub(super) recorders: Vec<Arc<dyn Recorder>>,
 }
 
@@ -253,6 +254,20 @@ impl PropagatorBuilder {
         self
     }
 
+    /// Sets whether each request of a client has a span id of its own, as
+    /// [W3C Trace Context](https://www.w3.org/TR/trace-context-2/#parent-id) wants it. Off by default: all requests carry
+    /// the id of the span that makes them.
+    ///
+    /// A [recorder](Self::recorder) that records the request as a span has priority: the request carries that span's id.
+    /// Without one, no span has the id that is sent, and Sentry shows the next service below a missing span.
+    ///
+    /// The adapters for clients do this. With [`inject`](crate::PropagationContext::inject), write a
+    /// [`child`](crate::PropagationContext::child) into each request.
+    pub fn span_id_per_request(mut self, per_request: bool) -> Self {
+        self.span_id_per_request = per_request;
+        self
+    }
+
     /// Adds a recorder, which records what happens in the traces of this propagator: see
     /// [`recorder`](crate::recorder). A recorder that is added later is inside of those before.
     pub fn recorder(mut self, recorder: impl Recorder) -> Self {
@@ -280,6 +295,7 @@ impl fmt::Debug for PropagatorBuilder {
             .field("tunnel", &self.tunnel.as_deref().map(redact_url))
             .field("propagate_traceparent", &self.propagate_traceparent)
             .field("continue_traceparent", &self.continue_traceparent)
+            .field("span_id_per_request", &self.span_id_per_request)
             .field("recorders", &self.recorders.len())
             .finish()
     }

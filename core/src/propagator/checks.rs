@@ -83,6 +83,7 @@ impl PropagatorBuilder {
             targets,
             propagate_traceparent: self.propagate_traceparent,
             continue_traceparent: self.continue_traceparent,
+            span_id_per_request: self.span_id_per_request,
             warned_routes: Warnings::default(),
             warned_origins: Warnings::default(),
         };

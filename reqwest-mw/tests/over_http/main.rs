@@ -11,6 +11,7 @@ mod sentry;
 #[cfg(feature = "tracing")]
 mod spans;
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -146,6 +147,30 @@ async fn requests_can_have_a_given_trace_or_none() {
     .await;
     assert_eq!(server.lines("sentry-trace"), [sentry_trace(&told), vec![]]);
     assert_eq!(server.lines("baggage"), [baggage(&told), vec![]]);
+}
+
+#[tokio::test]
+async fn requests_have_span_ids_of_their_own_by_option() {
+    for (per_request, distinct) in [(false, 1), (true, 4)] {
+        let server = Server::start(0).await;
+        let options = options().span_id_per_request(per_request).propagate_traceparent(true);
+        let client = client(options.build().unwrap());
+        let context = propagator().start_new_trace();
+        async {
+            for _ in 0..2 {
+                client.get(server.url("/")).send().await.unwrap();
+                client.get(server.url("/")).with_trace(&context).send().await.unwrap();
+            }
+        }
+        .in_trace(context.clone())
+        .await;
+        let lines = server.lines("sentry-trace");
+        assert!(lines.iter().all(|line| line[0][..32] == context.trace_id().to_string()));
+        let ids: HashSet<_> = lines.iter().map(|line| line[0][33..49].to_owned()).collect();
+        assert_eq!((lines.len(), ids.len()), (4, distinct));
+        assert_eq!(ids.contains(&context.span_id().to_string()), !per_request);
+        assert_eq!(server.lines("baggage"), vec![baggage(&context); 4]);
+    }
 }
 
 #[tokio::test]

@@ -75,3 +75,40 @@ fn requests_without_a_trace_have_no_context() {
         });
     });
 }
+
+#[test]
+fn requests_with_ids_of_their_own_are_below_the_given_span() {
+    let log = Log::default();
+    let to: SentryTrace = format!("{TRACE_ID}-0000000000000001-1").parse().unwrap();
+    let still = || Logging::new("r", &log);
+    let moving = || Logging { moves_to: Some(to), ..Logging::new("m", &log) };
+    let builder = || options().span_id_per_request(true);
+    let table = [
+        (builder().build().unwrap(), false),
+        (builder().recorder(still()).build().unwrap(), false),
+        (builder().recorder(moving()).build().unwrap(), true),
+        (builder().recorder(still()).recorder(moving()).build().unwrap(), true),
+    ];
+    for (propagator, is_recorded) in table {
+        let given = propagator.continue_trace(&incoming("-1", ""));
+        let at = position(Some(&given));
+        let choice = Some(TraceChoice::Given(given.clone()));
+        let (sent, lines) = with_log(&log, || {
+            let hop = ClientHop::start(&propagator, choice, || unreachable!(), &Call(URL));
+            (hop.context().cloned().unwrap(), log.take())
+        });
+        assert_eq!(sent.trace_id(), given.trace_id());
+        if is_recorded {
+            assert_eq!(sent.span_id(), to.span_id);
+        } else {
+            assert_ne!(sent.span_id(), given.span_id());
+            assert_eq!(sent.parent_span_id(), Some(given.span_id()));
+        }
+        // A recorder may begin its span below the given one. The log span has the id that is sent.
+        let spans = lines.iter().filter(|line| line.contains("http.client"));
+        assert!(spans.clone().all(|line| line.contains(&format!("span_id={}", sent.span_id()))));
+        assert_eq!(spans.count(), usize::from(cfg!(feature = "tracing")));
+        let mut starts = lines.iter().filter(|line| line.contains(": start"));
+        assert!(starts.all(|line| line.ends_with(&at)), "{lines:?}");
+    }
+}
