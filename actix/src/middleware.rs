@@ -22,7 +22,8 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 ///   streamed body.
 /// * The transaction is named by the route, `GET /users/{id}`, never by the requested path. Where guards decide
 ///   between routes for the same path, the first of these is taken; a handler that takes a [`Trace`](crate::Trace)
-///   corrects it. A resource with several patterns is named by its first.
+///   corrects it. A resource with several patterns is named by its first. Files at `/` have no name, since all paths
+///   match. `NormalizePath` is to be wrapped after this middleware, so that the path is normalized before.
 /// * A request that passes this middleware twice has one trace, if both have the same propagator. With another
 ///   propagator, such as that of a tenant's scope, the inner one continues the trace by its own options.
 /// * A [recorder](tracehop::PropagatorBuilder::recorder) of the propagator, and with the feature `tracing` a

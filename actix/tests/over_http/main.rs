@@ -11,6 +11,7 @@ mod extractor;
 mod injection;
 #[cfg(feature = "tracing")]
 mod log;
+mod names;
 mod responses;
 mod routes;
 mod sentry;

@@ -4,6 +4,7 @@ mod current;
 mod incoming;
 mod options;
 mod outgoing;
+mod position;
 mod scope;
 mod trace;
 mod trace_data;
@@ -18,6 +19,7 @@ pub use current::{InTrace, Traced};
 pub(crate) use incoming::Incoming;
 pub use incoming::{DscNotUsed, NotContinued};
 pub(crate) use options::{Options, Warnings};
+pub use position::SpanPosition;
 pub use scope::RecorderScope;
 pub(crate) use scope::{RequestRecordings, call_within};
 use trace::{Origin, Trace};
@@ -231,9 +233,9 @@ impl PropagationContext {
     /// Names the transaction: a route pattern such as `GET /users/{id}`, never a requested path.
     ///
     /// The sampler sees the name. It becomes part of the DSC if the trace begins here and is decided on here. A name
-    /// that is set after that has no effect there. An empty text takes the name away.
+    /// that is set after that has no effect there. An empty or blank text takes the name away.
     pub fn set_transaction(&self, name: impl Into<Cow<'static, str>>) {
-        let name = Some(name.into()).filter(|name| !name.is_empty());
+        let name = Some(name.into()).filter(|name| !name.trim().is_empty());
         self.trace.set_transaction(name, false);
     }
 
@@ -341,26 +343,5 @@ impl fmt::Debug for PropagationContext {
             .field("parent_span_id", &self.parent_span_id)
             .field("not_continued", &self.not_continued())
             .finish_non_exhaustive()
-    }
-}
-
-/// The ids and the sampling decision of a span that is recorded outside of this library.
-///
-/// See [`PropagationContext::at_span`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SpanPosition {
-    /// The trace, the span and the decision.
-    pub sentry_trace: SentryTrace,
-    /// The parent of the span; `None` at the head of the trace.
-    pub parent_span_id: Option<SpanId>,
-    /// The rate of this service, if that made the decision.
-    pub sample_rate: Option<SampleRate>,
-}
-
-impl SpanPosition {
-    /// Makes the position of a span without a parent, whose decision was not made by a rate of this service.
-    pub const fn new(sentry_trace: SentryTrace) -> Self {
-        Self { sentry_trace, parent_span_id: None, sample_rate: None }
     }
 }

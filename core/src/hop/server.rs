@@ -233,15 +233,17 @@ fn received(known: Option<&PropagationContext>) -> Option<Arc<ReceivedHeaders>> 
 /// Names the transaction by method and route, `GET /users/{id}`, unless the application has named it, and tells the
 /// recordings of the request.
 ///
-/// Requests without a route, and those with an unknown method, have no name: path and method are arbitrary client
-/// input. The route is asked for only where a name has an effect.
+/// Requests without a route, those with an empty one, and those with an unknown method have no name: path and method are
+/// arbitrary client input. The route is asked for only where a name has an effect.
 pub fn name_by_route(context: &PropagationContext, request: &dyn IncomingRequest) {
     let recordings = context.recordings();
     if !context.uses_transaction() && recordings.is_none() {
         return;
     }
     if let Some(route) = request.route() {
-        if let Some(method) = find_method(request.method()) {
+        if let Some(method) = find_method(request.method())
+            && !route.trim().is_empty()
+        {
             context.set_route_name([method, " ", &route].concat());
         }
         if let Some(recordings) = recordings {

@@ -18,6 +18,9 @@ fn routes_name_the_transaction_with_a_known_method() {
         ("GET", Some("/users/{id}"), Some("GET /users/{id}")),
         ("PATCH", Some("/users/{id}"), Some("PATCH /users/{id}")),
         ("GET", None, None),
+        // The pattern of a place for files at the root.
+        ("GET", Some(""), None),
+        ("GET", Some(" "), None),
         ("get", Some("/users/{id}"), None),
         ("EVIL", Some("/users/{id}"), None),
     ] {
@@ -37,8 +40,11 @@ fn routes_name_the_transaction_with_a_known_method() {
 fn empty_names_count_as_none() {
     let context = sampling().start_new_trace();
     context.set_transaction("GET /");
-    context.set_transaction("");
-    assert_eq!(context.transaction(), None);
+    for empty in ["", " ", "\t\n"] {
+        context.set_transaction("GET /");
+        context.set_transaction(empty);
+        assert_eq!(context.transaction(), None);
+    }
     assert_eq!(context.dsc().transaction(), None);
 }
 
