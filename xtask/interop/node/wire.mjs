@@ -8,21 +8,19 @@ import {
   generateSentryTraceHeader,
 } from '@sentry/core';
 
-const NOTHING = { values: {}, written: '' };
-
 function readSentryTrace(value) {
   const { traceId, parentSpanId, parentSampled } = extractTraceparentData(value) ?? {};
-  if (!traceId) {
-    return NOTHING;
+  const values = {};
+  if (traceId !== undefined) {
+    values.trace_id = traceId;
   }
-  const values = { trace_id: traceId };
   if (parentSpanId !== undefined) {
     values.span_id = parentSpanId;
   }
   if (parentSampled !== undefined) {
     values.sampled = parentSampled ? '1' : '0';
   }
-  const written = parentSpanId ? generateSentryTraceHeader(traceId, parentSpanId, parentSampled) : '';
+  const written = traceId && parentSpanId ? generateSentryTraceHeader(traceId, parentSpanId, parentSampled) : '';
   return { values, written };
 }
 

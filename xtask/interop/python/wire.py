@@ -8,16 +8,18 @@ from sentry_sdk.tracing_utils import Baggage, extract_sentrytrace_data
 
 def read_sentry_trace(value):
     read = extract_sentrytrace_data(value)
-    if not read or not read["trace_id"]:
+    if not read:
         return {"values": {}, "written": ""}
     trace_id, span_id, sampled = read["trace_id"], read["parent_span_id"], read["parent_sampled"]
-    values = {"trace_id": trace_id}
+    values = {}
+    if trace_id:
+        values["trace_id"] = trace_id
     if span_id:
         values["span_id"] = span_id
     if sampled is not None:
         values["sampled"] = "1" if sampled else "0"
     # As `Span.to_traceparent` does it.
-    written = "-".join(values.values()) if span_id else ""
+    written = "-".join(values.values()) if trace_id and span_id else ""
     return {"values": values, "written": written}
 
 
