@@ -15,6 +15,10 @@ tokio::task_local! {
 #[derive(Clone, Default)]
 struct Carried {
     /// The request, known by its URL: middleware further in may make others in the same task.
+    #[cfg_attr(
+        target_arch = "wasm32",
+        allow(dead_code, reason = "only the redirect policy reads it")
+    )]
     url: Option<Url>,
     /// The traces in its headers, as each middleware on its way guards them.
     guards: Vec<CarriedTrace>,
