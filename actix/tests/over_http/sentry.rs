@@ -4,6 +4,7 @@ mod beside;
 mod endings;
 mod errors;
 mod nested;
+mod untrusted;
 
 use std::sync::Arc;
 

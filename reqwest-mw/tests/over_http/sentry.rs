@@ -79,6 +79,23 @@ async fn each_request_is_a_span_with_the_sent_id() {
 }
 
 #[tokio::test]
+async fn recorded_spans_have_priority_over_ids_of_their_own() {
+    let server = Server::start(0).await;
+    let builder = options().recorder(SentryRecorder::new()).span_id_per_request(true);
+    let client = client(builder.build().unwrap());
+    let context = propagator().start_new_trace();
+    let spans = spans_of(&context, async {
+        send(&client, server.url("/")).await;
+        send(&client, server.url("/")).await;
+    })
+    .await;
+    let ids: Vec<_> = spans.iter().map(|span| span["span_id"].as_str().unwrap()).collect();
+    assert_eq!(ids, spans_sent(&server));
+    let is_below = |span: &Value| span["parent_span_id"] == context.span_id().to_string();
+    assert!(ids.len() == 2 && spans.iter().all(is_below), "{spans:?}");
+}
+
+#[tokio::test]
 async fn requests_off_the_targets_are_spans_without_headers() {
     let server = Server::start(0).await;
     let targets = [Target::host("api.example.com")];
