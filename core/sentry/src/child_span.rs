@@ -11,7 +11,7 @@ use tracehop::{PropagationContext, SpanId};
 use url::Url;
 
 use crate::ids::{is_of_middleware, is_recorded, position_of, sdk_span_id, span_id, span_of};
-use crate::registry::{Entry, Registry};
+use crate::registry::Registry;
 use crate::scope::HubScope;
 use crate::status::{span_status, unfinished_status};
 use crate::url_limit::cut;
@@ -57,7 +57,7 @@ impl ChildSpan {
     /// the transaction knows that it is finished: use [`Transaction::context`](crate::Transaction::context), or the
     /// current context of a handler.
     pub fn start(context: &PropagationContext, op: &str, description: &str) -> Option<Self> {
-        Self::start_described(context, None, op, || description.to_owned())
+        Some(Self::start_below(Parent::of(context, None)?, context, op, description))
     }
 
     /// Starts the span of an outgoing request, an `http.client`, by Sentry's
@@ -68,10 +68,11 @@ impl ChildSpan {
         method: &str,
         url: &str,
     ) -> Option<Self> {
+        let parent = Parent::of(context, Some(registry))?;
         let redacted = redact_url(url);
         let (method, redacted) = (known_method(method), cut(&redacted));
-        let description = || [method, " ", redacted].concat();
-        let span = Self::start_described(context, Some(registry), "http.client", description)?;
+        let description = [method, " ", redacted].concat();
+        let span = Self::start_below(parent, context, "http.client", &description);
         span.set_data("http.request.method", method);
         if let Ok(parsed) = Url::parse(redacted) {
             if let Some(host) = parsed.host_str() {
@@ -85,26 +86,16 @@ impl ChildSpan {
         Some(span)
     }
 
-    /// The description is made only where the span is recorded.
-    fn start_described(
+    fn start_below(
+        parent: Parent,
         context: &PropagationContext,
-        registry: Option<&Arc<Registry>>,
         op: &str,
-        description: impl FnOnce() -> String,
-    ) -> Option<Self> {
-        let (parent, entry) = parent_of(context, registry)?;
-        let position = position_of(&parent)?;
-        if position.trace_id != context.trace_id() || !is_recorded(&parent) {
-            return None;
-        }
-        // The SDK drops spans that are too many. Then the context itself is handed on, whose span exists.
-        if !entry.is_none_or(|entry| entry.take_place_of_span()) {
-            return None;
-        }
-        let context = context.child_of(position.span_id);
+        description: &str,
+    ) -> Self {
+        let context = context.child_of(parent.span_id);
         let id = sdk_span_id(context.span_id());
-        let span = parent.start_child_with_details(op, &description(), id, SystemTime::now());
-        Some(Self { span: Some(span), context })
+        let span = parent.span.start_child_with_details(op, description, id, SystemTime::now());
+        Self { span: Some(span), context }
     }
 
     /// Returns the context to hand on.
@@ -138,36 +129,53 @@ impl ChildSpan {
     }
 }
 
-/// Returns the span to start one below, unless its transaction is finished. The SDK does not tell that; we know it of
-/// the transactions that we started.
-fn parent_of(
-    context: &PropagationContext,
-    registry: Option<&Arc<Registry>>,
-) -> Option<(TransactionOrSpan, Option<Arc<Entry>>)> {
-    // The transaction may be one of another recorder.
-    let registry = HubScope::of(context).map(|scope| scope.entry().registry()).or(registry);
-    let find = |span_id| registry.and_then(|all| all.get(context.trace_id(), span_id));
-    let current = span_of(&Hub::current()).map(|span| {
-        let root = span.get_trace_context();
-        let entry = span_id(root.span_id).and_then(find);
-        (span, entry, root)
-    });
-    let (span, entry) = match current {
-        // Its transaction may end before the request does, and another trace may be its own.
-        Some((_, None, root)) if is_of_middleware(&root) => of_context(find, context)?,
-        Some((span, entry, _)) => (span, entry),
-        None => of_context(find, context)?,
-    };
-    let is_finished = entry.as_ref().is_some_and(|entry| entry.is_finished());
-    (!is_finished).then_some((span, entry))
+/// The span to start one below.
+struct Parent {
+    span: TransactionOrSpan,
+    span_id: SpanId,
 }
 
-fn of_context(
-    find: impl Fn(SpanId) -> Option<Arc<Entry>>,
-    context: &PropagationContext,
-) -> Option<(TransactionOrSpan, Option<Arc<Entry>>)> {
-    let entry = find(context.span_id())?;
-    Some((entry.span().clone(), Some(entry)))
+impl Parent {
+    /// Returns the parent, if a span below it is sent. The SDK does not tell whether a transaction is finished, or has
+    /// all the spans that the SDK keeps. We know it of the transactions that we started.
+    fn of(context: &PropagationContext, registry: Option<&Arc<Registry>>) -> Option<Self> {
+        let scope = HubScope::of(context);
+        // The transaction may be one of another recorder.
+        let registry = scope.map(|scope| scope.entry().registry()).or(registry);
+        let find = |span_id| registry.and_then(|all| all.get(context.trace_id(), span_id));
+        let of_context = || {
+            let entry = scope.map(|scope| Arc::clone(scope.entry()));
+            let entry = entry.or_else(|| find(context.span_id()))?;
+            let span_id = entry.context().span_id();
+            Some((Self { span: entry.span().clone(), span_id }, Some(entry)))
+        };
+        let (parent, entry) = match span_of(&Hub::current()) {
+            None => of_context()?,
+            // The usual case. To ask the SDK for ids costs more than all the rest of this.
+            Some(span) if scope.is_some_and(|scope| *scope.entry().span() == span) => of_context()?,
+            Some(span) => {
+                let root = span.get_trace_context();
+                match span_id(root.span_id).and_then(find) {
+                    // It may end before the request does, and another trace may be its own.
+                    None if is_of_middleware(&root) => of_context()?,
+                    entry => {
+                        let position = position_of(&span)?;
+                        if position.trace_id != context.trace_id() {
+                            return None;
+                        }
+                        (Self { span, span_id: position.span_id }, entry)
+                    }
+                }
+            }
+        };
+        if !is_recorded(&parent.span) {
+            return None;
+        }
+        // Without a place the context itself is handed on, whose span exists.
+        let has_place =
+            entry.is_none_or(|entry| !entry.is_finished() && entry.take_place_of_span());
+        has_place.then_some(parent)
+    }
 }
 
 impl Drop for ChildSpan {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use sentry_core::Envelope;
-use sentry_core::protocol::{EnvelopeHeaders, EnvelopeItem};
+use sentry_core::protocol::{self, EnvelopeHeaders, EnvelopeItem};
 use tracehop::DynamicSamplingContext;
 
 /// An envelope, taken apart.
@@ -48,32 +48,59 @@ impl Parts {
     /// The envelope is handed on as bytes, because the SDK's own transports drop all headers but the event's id when
     /// they filter items by rate limits. One that cannot be written is returned unchanged.
     pub(crate) fn with_header(self, dsc: &DynamicSamplingContext) -> Envelope {
-        let line = header_line(&self.headers, dsc);
-        let mut envelope = self.into_envelope();
-        let Some(mut bytes) = line else { return envelope };
+        let Some(mut bytes) = self.header_line(dsc) else { return self.into_envelope() };
         // Most envelopes fit into this.
         bytes.reserve(4096);
-        let headers = envelope.headers().clone();
-        envelope = envelope.with_headers(EnvelopeHeaders::new());
-        let items = WithoutLine { out: &mut bytes, is_behind: false };
-        if envelope.to_writer(items).is_err() {
-            return envelope.with_headers(headers);
+        let Self { headers, main, rest } = self;
+        let items = Self { headers: EnvelopeHeaders::new(), main, rest }.into_envelope();
+        let written = items.to_writer(WithoutLine { out: &mut bytes, is_behind: false });
+        match written.ok().and_then(|()| Envelope::from_bytes_raw(bytes).ok()) {
+            Some(envelope) => envelope,
+            None => items.with_headers(headers),
         }
-        Envelope::from_bytes_raw(bytes).unwrap_or(envelope)
     }
 
     /// Sets the `trace` header to what the SDK's type for it can hold of a dynamic sampling context.
     pub(crate) fn with_typed_header(mut self, dsc: &DynamicSamplingContext) -> Envelope {
-        let line = header_line(&self.headers, dsc);
+        let line = self.header_line(dsc);
         if let Some(parsed) = line.and_then(|line| Envelope::from_slice(&line).ok()) {
             self.headers = parsed.headers().clone();
         }
         self.into_envelope()
     }
+
+    /// Returns the first line of the envelope, with this `trace`.
+    fn header_line(&self, dsc: &DynamicSamplingContext) -> Option<Vec<u8>> {
+        let mut line = self.usual_headers().or_else(|| other_headers(&self.headers))?;
+        if !dsc.is_empty() {
+            if line.len() > 1 {
+                line.push(b',');
+            }
+            line.extend_from_slice(TRACE);
+            // A map, because a member may be there twice.
+            serde_json::to_writer(&mut line, &dsc.iter().collect::<BTreeMap<_, _>>()).ok()?;
+        }
+        line.extend_from_slice(b"}\n");
+        Some(line)
+    }
+
+    /// Returns what [`other_headers`] does, for an envelope with the headers that the SDK itself sets: `event_id` and
+    /// `trace`. To write its own `trace` only to cut it off costs as much as all the rest.
+    fn usual_headers(&self) -> Option<Vec<u8>> {
+        let id = match self.main.as_ref()? {
+            EnvelopeItem::Transaction(transaction) => transaction.event_id,
+            EnvelopeItem::Event(event) => event.event_id,
+            _ => return None,
+        };
+        let any = protocol::DynamicSamplingContext::default;
+        let usual = EnvelopeHeaders::new().with_event_id(id).with_trace(any());
+        (self.headers.clone().with_trace(any()) == usual)
+            .then(|| [br#"{"event_id":""#, id.to_string().as_bytes(), b"\""].concat())
+    }
 }
 
-/// Returns the first line of an envelope, with this `trace`.
-fn header_line(headers: &EnvelopeHeaders, dsc: &DynamicSamplingContext) -> Option<Vec<u8>> {
+/// Returns the beginning of the first line, without `trace` and without its end.
+fn other_headers(headers: &EnvelopeHeaders) -> Option<Vec<u8>> {
     let mut line = Vec::with_capacity(1024);
     Envelope::new().with_headers(headers.clone()).to_writer(&mut line).ok()?;
     // The SDK's own `trace` is the last header. No text has a quote in it that is not escaped.
@@ -82,15 +109,6 @@ fn header_line(headers: &EnvelopeHeaders, dsc: &DynamicSamplingContext) -> Optio
     if line.ends_with(b",") {
         line.pop();
     }
-    if !dsc.is_empty() {
-        if line.len() > 1 {
-            line.push(b',');
-        }
-        line.extend_from_slice(TRACE);
-        // A map, because a member may be there twice.
-        serde_json::to_writer(&mut line, &dsc.iter().collect::<BTreeMap<_, _>>()).ok()?;
-    }
-    line.extend_from_slice(b"}\n");
     Some(line)
 }
 

@@ -3,21 +3,20 @@
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sentry_core::protocol::{Request, SpanStatus};
-use sentry_core::utils::is_sensitive_header;
+use sentry_core::protocol::SpanStatus;
 use sentry_core::{Hub, TransactionOrSpan, event_from_error};
 use tracehop::PropagationContext;
-use tracehop::hop::{known_method, redact_url};
+use tracehop::hop::known_method;
 use tracehop::recorder::{IncomingRequest, Outcome, Recording};
 
 use crate::captured;
+use crate::described::Described;
 use crate::ids::{is_of_layer, is_recorded, position_of, span_of, trace_id};
 use crate::joined::joined;
 use crate::outer;
 use crate::recorder::{SentryRecorder, is_ours};
 use crate::registry::Entry;
 use crate::transaction::{Transaction, hub_without_span, is_of_other_context};
-use crate::url_limit::cut;
 
 const OP: &str = "http.server";
 
@@ -45,7 +44,7 @@ impl IncomingRecording {
         let (transaction, layer_span) = start(recorder, context, &name);
         transaction.set_data("http.request.method", known_method(request.method()));
         transaction.set_origin("auto.http.tracehop");
-        transaction.set_request(described(request, transaction.hub()));
+        transaction.describe(Described::new(request, transaction.hub()));
         Self {
             context: transaction.context().clone(),
             hub: Arc::clone(transaction.hub()),
@@ -148,29 +147,6 @@ fn name(method: &str, route: Option<&str>) -> String {
         return "HTTP".to_owned();
     }
     route.map_or_else(|| method.to_owned(), |route| [method, " ", route].concat())
-}
-
-/// Describes a request without the parts of its URL that may be secrets. Host, path and method are client input.
-///
-/// Headers with secrets, and the address of the client, are there only if the SDK shall send such data.
-fn described(request: &dyn IncomingRequest, hub: &Hub) -> Request {
-    let url = request.url();
-    let mut described = Request {
-        url: cut(&redact_url(&url)).parse().ok(),
-        method: Some(known_method(request.method()).to_owned()),
-        ..Request::default()
-    };
-    let sends_pii = hub.client().is_some_and(|client| client.options().send_default_pii);
-    request.each_header(&mut |name, value| {
-        if sends_pii || !is_sensitive_header(name) {
-            let value = cut(std::str::from_utf8(value).unwrap_or_default());
-            described.headers.insert(name.to_owned(), value.to_owned());
-        }
-    });
-    if let Some(address) = sends_pii.then(|| request.client_address()).flatten() {
-        described.env.insert("REMOTE_ADDR".to_owned(), address.into_owned());
-    }
-    described
 }
 
 impl Recording for IncomingRecording {

@@ -114,6 +114,7 @@
 
 mod captured;
 mod child_span;
+mod described;
 mod envelope;
 mod ids;
 mod incoming;

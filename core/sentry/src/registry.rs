@@ -9,6 +9,7 @@ use sentry_core::TransactionOrSpan;
 use sentry_core::protocol::{Context, Event, Request};
 use tracehop::{PropagationContext, SpanId, TraceId};
 
+use crate::described::Described;
 use crate::ids::{sdk_trace_id, span_id};
 
 /// The spans of one transaction that the SDK keeps. It drops the others.
@@ -50,8 +51,9 @@ pub(crate) struct Entry {
     outer: Mutex<Option<TraceId>>,
     is_finished: AtomicBool,
     child_spans: AtomicUsize,
-    /// The request that errors without a request get.
-    request: OnceLock<Arc<Request>>,
+    /// What the request is described from, and the request that errors without a request get.
+    described: OnceLock<Described>,
+    request: OnceLock<Request>,
     /// The exceptions that were captured at this position.
     exceptions: Mutex<Vec<Exception>>,
 }
@@ -72,6 +74,7 @@ impl Registry {
             outer: Mutex::default(),
             is_finished: AtomicBool::new(false),
             child_spans: AtomicUsize::new(0),
+            described: OnceLock::new(),
             request: OnceLock::new(),
             exceptions: Mutex::default(),
         });
@@ -133,12 +136,19 @@ impl Entry {
         self.child_spans.fetch_add(1, Ordering::Relaxed) < MAX_SPANS
     }
 
-    pub(crate) fn set_request(&self, request: Arc<Request>) {
+    pub(crate) fn set_request(&self, request: Request) {
         let _ = self.request.set(request);
     }
 
+    pub(crate) fn describe(&self, described: Described) {
+        let _ = self.described.set(described);
+    }
+
     pub(crate) fn request(&self) -> Option<&Request> {
-        self.request.get().map(|request| &**request)
+        if let Some(described) = self.described.get() {
+            return Some(self.request.get_or_init(|| described.request()));
+        }
+        self.request.get()
     }
 
     /// Whether the exception of an event was captured at this position before.

@@ -11,7 +11,8 @@ use tracehop::{PropagationContext, SpanId, SpanPosition};
 
 use crate::SentryRecorder;
 use crate::captured;
-use crate::ids::{position_of, sdk_span_id, sdk_trace_id, span_id, span_of, trace_id};
+use crate::described::Described;
+use crate::ids::{is_recorded, position_of, sdk_span_id, sdk_trace_id, span_id, span_of, trace_id};
 use crate::joined::joined;
 use crate::registry::{Entry, Registry};
 use crate::scope::HubScope;
@@ -175,9 +176,18 @@ impl Transaction {
     /// Sets the request of the transaction, and of errors without a request, if it is [its own](Self::is_own).
     pub fn set_request(&self, request: Request) {
         if let Some(own) = &self.own {
-            let request = Arc::new(request);
-            own.transaction.set_request((*request).clone());
+            own.transaction.set_request(request.clone());
             self.entry.set_request(request);
+        }
+    }
+
+    /// Sets the request by what it is described from. Errors describe it if there are any.
+    pub(crate) fn describe(&self, described: Described) {
+        if let Some(own) = &self.own {
+            if is_recorded(self.entry.span()) {
+                own.transaction.set_request(described.request());
+            }
+            self.entry.describe(described);
         }
     }
 
@@ -267,8 +277,11 @@ impl Own {
             Hub::new(None, Arc::default()).start_transaction(details)
         };
         // A sampler of the SDK's decides last. The decision that is handed on is the one that is recorded.
-        let decided =
-            position_of(&transaction.clone().into()).and_then(|position| position.sampled);
+        let decided = if sampled.is_some() && !has_sampler(hub) {
+            sampled
+        } else {
+            position_of(&transaction.clone().into()).and_then(|position| position.sampled)
+        };
         let mut position = SpanPosition::new(SentryTrace::new(trace_id, span_id, decided));
         position.parent_span_id = parent_span_id;
         position.sample_rate = sample_rate.filter(|_| decided == sampled);
