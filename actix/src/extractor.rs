@@ -7,6 +7,7 @@ use actix_web::dev::Payload;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, ResponseError};
 use tracehop::hop::{continue_request, name_by_route};
+use tracehop::html::HasTrace;
 use tracehop::{PropagationContext, Propagator};
 
 use crate::request::{Incoming, known_context};
@@ -56,6 +57,13 @@ impl Deref for Trace {
 impl AsRef<PropagationContext> for Trace {
     fn as_ref(&self) -> &PropagationContext {
         &self.0
+    }
+}
+
+/// Templates render it.
+impl HasTrace for Trace {
+    fn trace(&self) -> Option<&PropagationContext> {
+        Some(&self.0)
     }
 }
 

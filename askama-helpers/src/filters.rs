@@ -3,10 +3,11 @@
 //! | in a template | writes |
 //! |---|---|
 //! | `{{ trace\|trace_meta }}` | all tags, one a line |
+//! | `<body {{ trace\|hx_headers }}>` | the attribute `hx-headers`, with which htmx sends the trace |
 //! | `<meta name="sentry-trace" content="{{ trace\|sentry_trace }}">` | the bare value, for a tag of your own |
 //! | `<meta name="baggage" content="{{ trace\|baggage }}">` | the bare list, for a tag of your own; empty if there is none |
 //!
-//! No filter fails. Templates escape the values, as they escape every text.
+//! No filter fails. Templates escape the bare values, as they escape every text.
 //!
 //! ```
 //! use askama::Template;
@@ -25,6 +26,103 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # What they take
+//!
+//! All take a value that [has a trace](HasTrace): a [`PropagationContext`](tracehop::PropagationContext), the extractor
+//! of `tracehop-actix`, and references, boxes, `Rc`, `Arc` and `Option` of these. [`None`] renders nothing. So do
+//! templates that are generic:
+//!
+//! ```
+//! use askama::Template;
+//! use tracehop_askama::{HasTrace, filters};
+//!
+//! #[derive(Template)]
+//! #[template(ext = "html", source = "<head>{{ trace|trace_meta }}</head>")]
+//! struct Page<T: HasTrace> {
+//!     trace: T,
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! A value that is only `AsRef<PropagationContext>` is given as `{{ trace.as_ref()|trace_meta }}`.
+//!
+//! # Where the bare values are safe
+//!
+//! Whoever calls this service chooses the text of the baggage. The template escapes it for HTML, and for nothing else:
+//!
+//! | place | `{{ trace\|baggage }}` is |
+//! |---|---|
+//! | text of an element: `<p>…</p>` | safe |
+//! | attribute in quotes: `content="…"`, `data-baggage='…'` | safe |
+//! | attribute without quotes: `content=…` | **unsafe**: a blank ends the value |
+//! | script: `<script>const baggage = …` , also in quotes or in a template literal | **unsafe**: the baggage may run as code |
+//! | event attribute: `onclick="send('…')"` | **unsafe**: the browser decodes the escapes before it runs the code |
+//! | comment, style | **unsafe** |
+//!
+//! A script gets the values from the tags, from a `data-` attribute, or from an element of JSON:
+//!
+//! ```
+//! use askama::Template;
+//! use tracehop_askama::filters;
+//! use tracehop_askama::tracehop::{PropagationContext, Propagator};
+//!
+//! #[derive(Template)]
+//! #[template(ext = "html", source = r#"
+//! <button data-baggage="{{ trace|baggage }}">Buy</button>
+//! <script>
+//!   document.querySelector("button").onclick = ({ target }) => console.log(target.dataset.baggage);
+//! </script>"#)]
+//! struct Buy {
+//!     trace: PropagationContext,
+//! }
+//! # let trace = Propagator::builder().build()?.start_new_trace();
+//! # assert!(Buy { trace }.render()?.contains("data-baggage=\"sentry-"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Askama's filter [`json`](https://docs.rs/askama/latest/askama/filters/fn.json.html) (its feature `serde_json`) escapes
+//! what would end a script element:
+//!
+//! ```
+//! use askama::Template;
+//! use tracehop_askama::filters;
+//! use tracehop_askama::tracehop::{PropagationContext, Propagator};
+//!
+//! #[derive(Template)]
+//! #[template(ext = "html", source = r#"
+//! <script type="application/json" id="baggage">{{ trace|baggage|json|safe }}</script>
+//! <script>
+//!   const baggage = JSON.parse(document.getElementById("baggage").textContent);
+//! </script>"#)]
+//! struct Buy {
+//!     trace: PropagationContext,
+//! }
+//! # let trace = Propagator::builder().build()?.start_new_trace();
+//! # assert!(Buy { trace }.render()?.contains("id=\"baggage\">\"sentry-"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Indented tags
+//!
+//! Askama's `indent` returns text, which the template escapes. Mark it as HTML again, with `safe`, or use a block
+//! `{% filter indent(4)|safe %}{{ trace|trace_meta }}{% endfilter %}`:
+//!
+//! ```
+//! use askama::Template;
+//! use tracehop_askama::filters;
+//! use tracehop_askama::tracehop::{PropagationContext, Propagator};
+//!
+//! #[derive(Template)]
+//! #[template(ext = "html", source = "<head>\n    {{ trace|trace_meta|indent(4)|safe }}\n</head>")]
+//! struct Page {
+//!     trace: PropagationContext,
+//! }
+//!
+//! let trace = Propagator::builder().build()?.start_new_trace();
+//! assert!(Page { trace }.render()?.contains("\n    <meta name=\"baggage\""));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Beside filters of your own
 //!
 //! A template looks for filters in the module `filters` in scope. A module with filters of your own re-exports these:
@@ -40,9 +138,6 @@
 //! }
 //! # fn main() {}
 //! ```
-//!
-//! All take a value that [has a trace](HasTrace): a [`PropagationContext`](tracehop::PropagationContext), or the
-//! extractor of `tracehop-actix`.
 
 // Askama makes a type of each filter, without the documentation here.
 #![allow(missing_docs, missing_debug_implementations, clippy::missing_errors_doc)]
@@ -50,7 +145,7 @@
 use askama::Values;
 use tracehop::hop::trace_data_for_page;
 
-use crate::{HasTrace, TraceMeta};
+use crate::{HasTrace, HxHeaders, TraceMeta};
 
 /// `{{ trace|trace_meta }}`: all tags, one a line.
 #[askama::filter_fn]
@@ -58,16 +153,23 @@ pub fn trace_meta<T: HasTrace>(trace: T, _: &dyn Values) -> askama::Result<Trace
     Ok(TraceMeta::of(trace))
 }
 
+/// `<body {{ trace|hx_headers }}>`: the attribute with which htmx sends the trace.
+#[askama::filter_fn]
+pub fn hx_headers<T: HasTrace>(trace: T, _: &dyn Values) -> askama::Result<HxHeaders<T>> {
+    Ok(HxHeaders::of(trace))
+}
+
 /// `<meta name="sentry-trace" content="{{ trace|sentry_trace }}">`: the bare value, for a tag of your own.
 #[askama::filter_fn]
 pub fn sentry_trace<T: HasTrace>(trace: T, _: &dyn Values) -> askama::Result<String> {
-    Ok(trace_data_for_page(trace.trace()).sentry_trace().to_owned())
+    let data = trace.trace().map(trace_data_for_page);
+    Ok(data.map(|data| data.sentry_trace().to_owned()).unwrap_or_default())
 }
 
 /// `<meta name="baggage" content="{{ trace|baggage }}">`: the bare list, for a tag of your own. Empty if
 /// there is none. The template escapes it, as it does every text.
 #[askama::filter_fn]
 pub fn baggage<T: HasTrace>(trace: T, _: &dyn Values) -> askama::Result<String> {
-    let baggage = trace_data_for_page(trace.trace()).baggage();
+    let baggage = trace.trace().and_then(|trace| trace_data_for_page(trace).baggage());
     Ok(baggage.map(ToString::to_string).unwrap_or_default())
 }

@@ -69,13 +69,13 @@
 #![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 pub mod filters;
-mod has_trace;
-mod trace_meta;
+mod rendered;
 
-pub use has_trace::HasTrace;
-pub use trace_meta::TraceMeta;
+pub use rendered::{HxHeaders, TraceMeta};
 #[doc(no_inline)]
 pub use tracehop;
+#[doc(no_inline)]
+pub use tracehop::html::HasTrace;
 
 /// Compiles the examples of the crate's README.
 #[cfg(doctest)]

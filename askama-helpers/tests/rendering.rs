@@ -1,11 +1,13 @@
 //! Pages as a browser would read them: through a real HTML parser.
 
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+use std::sync::Arc;
 
 use askama::Template;
 use scraper::{Html, Selector};
 use tracehop_askama::tracehop::{PropagationContext, Propagator};
-use tracehop_askama::{TraceMeta, filters};
+use tracehop_askama::{HasTrace, TraceMeta, filters};
 
 const SENTRY_TRACE: &str = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
 
@@ -19,6 +21,33 @@ struct Filter {
 #[template(ext = "html", source = "<head>{{ trace|trace_meta }}<title>x</title></head>")]
 struct BorrowedFilter<'a> {
     trace: &'a PropagationContext,
+}
+
+#[derive(Template)]
+#[template(ext = "html", source = "<head>{{ trace|trace_meta }}<title>x</title></head>")]
+struct Generic<T: HasTrace> {
+    trace: T,
+}
+
+#[derive(Template)]
+#[template(ext = "html", source = "<head>{{ trace.as_ref()|trace_meta }}<title>x</title></head>")]
+struct GenericAsRef<T: AsRef<PropagationContext>> {
+    trace: T,
+}
+
+#[derive(Template)]
+#[template(
+    ext = "html",
+    source = "<head>{{ trace|trace_meta }}{{ trace|hx_headers }}{{ trace|sentry_trace }}{{ trace|baggage }}</head>"
+)]
+struct All {
+    trace: Option<PropagationContext>,
+}
+
+#[derive(Template)]
+#[template(ext = "html", source = "<body {{ trace|hx_headers }}></body>")]
+struct Htmx {
+    trace: PropagationContext,
 }
 
 #[derive(Template)]
@@ -61,12 +90,17 @@ fn continued(baggage: impl AsRef<[u8]>) -> PropagationContext {
     Propagator::builder().build().unwrap().continue_trace(&headers[..])
 }
 
-fn all_ways(trace: &PropagationContext) -> [String; 4] {
+fn all_ways(trace: &PropagationContext) -> [String; 9] {
     [
         Filter { trace: trace.clone() }.render().unwrap(),
         BorrowedFilter { trace }.render().unwrap(),
         Value { meta: TraceMeta::new(trace) }.render().unwrap(),
         ByHand { trace: trace.clone() }.render().unwrap(),
+        Generic { trace }.render().unwrap(),
+        Generic { trace: Some(trace) }.render().unwrap(),
+        Generic { trace: Arc::new(trace.clone()) }.render().unwrap(),
+        Generic { trace: &Some(Arc::new(trace.clone())) }.render().unwrap(),
+        GenericAsRef { trace }.render().unwrap(),
     ]
 }
 
@@ -138,6 +172,69 @@ fn traces_without_a_dsc_have_one_tag() {
     let html = Filter { trace: trace.clone() }.render().unwrap();
     let expected = ("sentry-trace".to_owned(), trace.trace_data().sentry_trace().to_owned());
     assert_eq!(tags(&html), (vec![expected], 1));
+}
+
+#[test]
+fn templates_without_a_trace_render_nothing() {
+    assert_eq!(All { trace: None }.render().unwrap(), "<head></head>");
+}
+
+/// The JSON of the attribute, as a browser reads it.
+fn hx_headers(html: &str) -> Vec<(String, String)> {
+    let document = Html::parse_document(html);
+    let body = document.select(&Selector::parse("body").unwrap()).next().unwrap();
+    assert_eq!(body.value().attrs().count(), 1, "{html}");
+    let json = serde_json::from_str(body.attr("hx-headers").unwrap()).unwrap();
+    let serde_json::Value::Object(headers) = json else { panic!("{html}") };
+    headers.into_iter().map(|(name, value)| (name, value.as_str().unwrap().to_owned())).collect()
+}
+
+#[test]
+fn htmx_gets_the_values_of_the_headers() {
+    for baggage in [
+        "sentry-a='><img/src=x/onerror=alert(1)>,sentry-sample_rand=0.5",
+        "sentry-a=1;p='{\"'}&quot;,sentry-sample_rand=0.5",
+        "sentry-a=\\u0022\\,sentry-sample_rand=0.5",
+        "other=1",
+    ] {
+        let trace = continued(baggage);
+        let mut expected: Vec<(String, String)> =
+            trace.trace_data().iter().map(|(name, value)| (name.into(), value.into())).collect();
+        expected.sort();
+        assert_eq!(hx_headers(&Htmx { trace }.render().unwrap()), expected);
+    }
+}
+
+#[test]
+fn indented_tags_stay_tags() {
+    #[derive(Template)]
+    #[template(
+        ext = "html",
+        source = "<head>\n    {{ trace|trace_meta|indent(4)|safe }}<title>x</title></head>"
+    )]
+    struct Filter {
+        trace: PropagationContext,
+    }
+
+    #[derive(Template)]
+    #[template(
+        ext = "html",
+        source = "<head>\n    {% filter indent(4)|safe %}{{ trace|trace_meta }}{% endfilter %}<title>x</title></head>"
+    )]
+    struct Block {
+        trace: PropagationContext,
+    }
+
+    let trace = continued("sentry-a='<b>,sentry-sample_rand=0.5");
+    let expected: Vec<(String, String)> =
+        trace.trace_data().iter().map(|(name, value)| (name.into(), value.into())).collect();
+    for html in [
+        Filter { trace: trace.clone() }.render().unwrap(),
+        Block { trace: trace.clone() }.render().unwrap(),
+    ] {
+        assert_eq!(tags(&html), (expected.clone(), 1), "{html}");
+        assert!(html.contains("\n    <meta name=\"baggage\""), "{html}");
+    }
 }
 
 #[test]

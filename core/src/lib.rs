@@ -87,6 +87,7 @@ mod carrier;
 mod context;
 mod dsc;
 pub mod hop;
+pub mod html;
 mod propagator;
 pub mod recorder;
 mod sampling;
