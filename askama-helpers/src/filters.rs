@@ -54,7 +54,6 @@
 //! |---|---|
 //! | text of an element: `<p>…</p>` | safe |
 //! | attribute in quotes: `content="…"`, `data-baggage='…'` | safe |
-//! | attribute without quotes: `content=…` | **unsafe**: a blank ends the value |
 //! | script: `<script>const baggage = …` , also in quotes or in a template literal | **unsafe**: the baggage may run as code |
 //! | event attribute: `onclick="send('…')"` | **unsafe**: the browser decodes the escapes before it runs the code |
 //! | comment, style | **unsafe** |

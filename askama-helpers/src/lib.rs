@@ -69,8 +69,10 @@
 #![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 pub mod filters;
+mod page_script;
 mod rendered;
 
+pub use page_script::PageScript;
 pub use rendered::{HxHeaders, TraceMeta};
 #[doc(no_inline)]
 pub use tracehop;

@@ -107,15 +107,36 @@ pub struct HxHeaders<'a> {
     context: &'a PropagationContext,
 }
 
-impl fmt::Display for HxHeaders<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl HxHeaders<'_> {
+    /// Returns the bare value of the attribute, JSON that is not escaped, for engines that write attributes themselves.
+    ///
+    /// ```
+    /// let trace = tracehop::Propagator::builder().build()?.start_new_trace();
+    /// assert!(trace.hx_headers().json().starts_with(r#"{"sentry-trace": ""#));
+    /// # Ok::<(), tracehop::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn json(&self) -> String {
         let data = trace_data_for_page(self.context);
         // Neither value has `"`, `\` or control characters, so JSON needs no escaping of its own.
-        write!(f, "hx-headers='{{\"sentry-trace\": \"{}\"", Escaped(data.sentry_trace()))?;
+        let mut json = ["{\"sentry-trace\": \"", data.sentry_trace(), "\""].concat();
         if let Some(baggage) = data.baggage() {
-            write!(f, ", \"baggage\": \"{}\"", Escaped(baggage.as_str()))?;
+            json.extend([", \"baggage\": \"", baggage.as_str(), "\""]);
         }
-        f.write_str("}'")
+        json.push('}');
+        json
+    }
+}
+
+impl fmt::Display for HxHeaders<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("hx-headers='")?;
+        // In single quotes the double quotes of JSON can stay.
+        for (index, part) in self.json().split('"').enumerate() {
+            let quote = if index == 0 { "" } else { "\"" };
+            write!(f, "{quote}{}", Escaped(part))?;
+        }
+        f.write_char('\'')
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod envelopes;
 mod facts;
-mod install;
+pub(crate) mod install;
 mod lab;
 mod matrix;
 mod pages;

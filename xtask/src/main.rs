@@ -18,6 +18,7 @@ mod interrupt;
 #[cfg(test)]
 mod manifests;
 mod minimum_rust;
+mod pages;
 mod process;
 mod public_api;
 mod readme;
@@ -52,6 +53,7 @@ enum Chore {
     Test(test::Test),
     HostilePages(hostile_pages::HostilePages),
     BrowserCache(browser_cache::BrowserCache),
+    Pages(pages::Pages),
     Ci(ci::Ci),
     Fuzz(fuzz::Fuzz),
     Simulate(simulate::Simulate),
@@ -69,6 +71,7 @@ impl Chore {
             Self::Test(chore) => chore.run(),
             Self::HostilePages(chore) => chore.run(),
             Self::BrowserCache(chore) => chore.run(),
+            Self::Pages(chore) => chore.run(),
             Self::Ci(chore) => chore.run(),
             Self::Fuzz(chore) => chore.run(),
             Self::Simulate(chore) => chore.run(),

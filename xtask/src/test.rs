@@ -7,6 +7,7 @@ use crate::browser_cache::BrowserCache;
 use crate::chromium;
 use crate::demo::{Browser, Demo};
 use crate::hostile_pages::HostilePages;
+use crate::pages::Pages;
 use crate::simulate::Simulate;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
@@ -42,13 +43,14 @@ impl Test {
         steps.function("demo over HTTP", "cargo xtask demo --once --browser http", || {
             run_demo(Browser::Http)
         });
-        let in_chromium: [(_, _, fn() -> Result<()>); 3] = [
+        let in_chromium: [(_, _, fn() -> Result<()>); 4] = [
             ("demo in Chromium", "cargo xtask demo --once --browser chromium", || {
                 chromium::ensure()?;
                 run_demo(Browser::Chromium)
             }),
             ("hostile pages in Chromium", "cargo xtask hostile-pages", || HostilePages {}.run()),
             ("browser cache in Chromium", "cargo xtask browser-cache", || BrowserCache {}.run()),
+            ("page script and htmx in Chromium", "cargo xtask pages", || Pages::default().run()),
         ];
         for (name, command_line, run) in in_chromium {
             if self.no_browser {

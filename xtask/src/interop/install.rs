@@ -45,7 +45,7 @@ pub(super) struct Versions {
 impl Installed {
     pub(super) fn install(workspace: &Workspace) -> Result<Self> {
         let folder = workspace.root().join(FOLDER);
-        let node = install_node(folder.join("node"))?;
+        let node = install_node(workspace)?;
         let python = install_python(folder.join("python"))?;
         let chromium = chromium::ensure()?;
         let locked = locked_crates(workspace)?;
@@ -79,21 +79,32 @@ fn locked_crates(workspace: &Workspace) -> Result<impl Fn(&str) -> Result<String
 
 /// A program that runs the scripts of a folder, with the packages that they need.
 #[derive(Debug)]
-pub(super) struct Interpreter {
+pub(crate) struct Interpreter {
     program: PathBuf,
     folder: PathBuf,
 }
 
 impl Interpreter {
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// The folder of the scripts, with `node_modules` in it.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// A command that runs a script.
-    pub(super) fn command(&self, script: &str) -> Command {
+    pub(crate) fn command(&self, script: &str) -> Command {
         let mut command = Command::new(&self.program);
         command.arg(self.folder.join(script));
         command
     }
 }
 
-fn install_node(folder: PathBuf) -> Result<Interpreter> {
+/// Node.js with the packages of the lock file.
+pub(crate) fn install_node(workspace: &Workspace) -> Result<Interpreter> {
+    let folder = workspace.root().join(FOLDER).join("node");
     let Some(program) = which::which("node").ok().filter(|node| is_node_new_enough(node)) else {
         bail!("no Node.js of version 20 or higher found: get it from nodejs.org, with its npm")
     };
@@ -124,7 +135,7 @@ fn node_package_version(node: &Interpreter, package: &str) -> Result<String> {
 }
 
 /// Makes one script for browsers of a script of Node's folder and all that it imports.
-pub(super) fn bundle(node: &Interpreter, script: &str, into: &Path) -> Result<()> {
+pub(crate) fn bundle(node: &Interpreter, script: &str, into: &Path) -> Result<()> {
     let mut command = node.command("node_modules/esbuild/bin/esbuild");
     command.arg(node.folder.join(script)).args(["--bundle", "--format=esm", "--log-level=error"]);
     let mut output = OsString::from("--outfile=");
@@ -187,7 +198,7 @@ fn once_for(lock: &Path, place: &Path, make: impl FnOnce() -> Result<()>) -> Res
     fs::write(&stamp, text).with_context(|| format!("cannot write {}", stamp.display()))
 }
 
-fn run(name: &str, command: &mut Command) -> Result<()> {
+pub(crate) fn run(name: &str, command: &mut Command) -> Result<()> {
     eprintln!("{name}: {}", command.get_args().collect::<Vec<_>>().join(OsStr::new(" ")).display());
     let status = Process::spawn(name, command)?.wait()?;
     if !status.success() {

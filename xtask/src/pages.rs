@@ -1,0 +1,101 @@
+//! `cargo xtask pages`: the page script, htmx and the bare filters in a real browser.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::chromium;
+use crate::debian::is_root;
+use crate::executables::Executables;
+use crate::interop::install::{Interpreter, bundle, install_node, run};
+use crate::service::Service;
+use crate::workspace::Workspace;
+
+/// The source of the page script, and what the crate ships of it, from the root of the workspace.
+const SOURCE: &str = "askama-helpers/src/page_script/page.js";
+const SHIPPED: &str = "askama-helpers/src/page_script/page.min.js";
+
+/// The headers that a page of another origin may send.
+const FEW_HEADERS: &str = "content-type, x-application";
+const ALL_HEADERS: &str = "sentry-trace, baggage, content-type, x-application";
+
+/// Load pages with the page script, with htmx and with the bare filters in Chromium.
+///
+/// Installs what it needs, and starts three services that note what arrives: the pages' own origin, one that they list,
+/// and one that they do not list.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Pages {
+    /// Minify the page script anew, instead of comparing the two. Its hashes are constants beside it.
+    #[arg(long)]
+    pub(crate) write: bool,
+}
+
+impl Pages {
+    pub(crate) fn run(self) -> Result<()> {
+        let workspace = Workspace::load()?;
+        let node = install_node(&workspace)?;
+        self.minify(&workspace, &node)?;
+        let chromium = chromium::ensure()?;
+        let sentry = workspace.target_directory().join("pages/sentry.js");
+        bundle(&node, "pages/sentry.mjs", &sentry)?;
+        let executables =
+            Executables::build(&workspace, &["tracehop-interop"], &["--bin", "pages"])?;
+        let start = |allowed: &str| {
+            let mut command = executables.command("pages")?;
+            command.arg("--htmx").arg(node.folder().join("node_modules/htmx.org/dist/htmx.js"));
+            command.arg("--sentry").arg(&sentry).args(["--allow-headers", allowed]);
+            Service::start("pages", command)
+        };
+        let [own, listed, foreign] =
+            [start(ALL_HEADERS)?, start(ALL_HEADERS)?, start(FEW_HEADERS)?];
+        let mut tests = node_test(&node)?;
+        tests
+            .env("PAGES_OWN", own.url())
+            .env("PAGES_LISTED", listed.url())
+            .env("PAGES_FOREIGN", foreign.url())
+            .env("PAGES_CHROMIUM", chromium)
+            // Chromium refuses to run as root with its sandbox.
+            .env("PAGES_SANDBOX", (!is_root()).to_string());
+        run("tests of pages", &mut tests)
+    }
+
+    fn minify(&self, workspace: &Workspace, node: &Interpreter) -> Result<()> {
+        let (source, shipped) = (workspace.root().join(SOURCE), workspace.root().join(SHIPPED));
+        let mut command = node.command("node_modules/esbuild/bin/esbuild");
+        let output =
+            command.arg(source).args(["--minify", "--log-level=error"]).stderr(Stdio::inherit());
+        let output = output.output().context("cannot start esbuild")?;
+        if !output.status.success() {
+            bail!("esbuild cannot read {SOURCE} ({})", output.status);
+        }
+        if self.write {
+            return fs::write(&shipped, output.stdout)
+                .with_context(|| format!("cannot write {SHIPPED}"));
+        }
+        let committed = fs::read(&shipped).with_context(|| format!("cannot read {SHIPPED}"))?;
+        if committed != output.stdout {
+            bail!("{SHIPPED} is not {SOURCE}, minified: run `cargo xtask pages --write`");
+        }
+        Ok(())
+    }
+}
+
+/// Node's own test runner, over all tests of the folder.
+fn node_test(node: &Interpreter) -> Result<Command> {
+    let folder = node.folder().join("pages");
+    let entries =
+        fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.to_string_lossy().ends_with(".test.mjs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let mut command = Command::new(node.program());
+    command.args(["--test", "--test-reporter=spec"]).args(files);
+    Ok(command)
+}
