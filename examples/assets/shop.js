@@ -1,33 +1,9 @@
-// Continues the trace of the page without an SDK, and sends the page load as a transaction.
-"use strict";
-
-// The trace in the meta tags of the page.
-function pageTrace() {
-  const content = (name) => document.querySelector(`meta[name="${name}"]`)?.content;
-  const sentryTrace = content("sentry-trace")?.match(
-    /^([0-9a-f]{32})-([0-9a-f]{16})(?:-([01]))?$/,
-  );
-  if (!sentryTrace) {
-    return null;
-  }
-  const [, traceId, parentSpanId, sampled] = sentryTrace;
-  return { traceId, parentSpanId, sampled, baggage: content("baggage") };
-}
+// Looks up the stock of an article, and sends the page load as a transaction. The page script has the trace.
+import { traceHeaders } from "tracehop";
 
 function newId(length) {
   const bytes = crypto.getRandomValues(new Uint8Array(length));
-  const id = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return /[1-9a-f]/.test(id) ? id : newId(length);
-}
-
-// The headers of a request that the span makes.
-function traceHeaders(trace, spanId) {
-  const decision = trace.sampled === undefined ? "" : `-${trace.sampled}`;
-  const headers = { "sentry-trace": `${trace.traceId}-${spanId}${decision}` };
-  if (trace.baggage) {
-    headers.baggage = trace.baggage;
-  }
-  return headers;
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 // The dynamic sampling context, in the form of an envelope's header.
@@ -45,6 +21,7 @@ function dynamicSamplingContext(baggage) {
 
 // The page load as a transaction, with the request as its only span.
 function envelope(trace, load, request) {
+  const [, parentSpanId] = document.querySelector("meta[name=sentry-trace]").content.split("-");
   const { release, environment } = document.getElementById("shop").dataset;
   const span = { trace_id: trace.traceId, origin: "manual" };
   const parts = [
@@ -68,7 +45,7 @@ function envelope(trace, load, request) {
         trace: {
           ...span,
           span_id: load.spanId,
-          parent_span_id: trace.parentSpanId,
+          parent_span_id: parentSpanId,
           op: "pageload",
           status: "ok",
         },
@@ -95,6 +72,7 @@ function now() {
   return (performance.timeOrigin + performance.now()) / 1000;
 }
 
+// With the headers of the span that is recorded. The page script adds none to a request that has a trace.
 async function showStock(url, headers) {
   const response = await fetch(url, { headers });
   if (!response.ok) {
@@ -110,22 +88,23 @@ function send(url, body) {
 }
 
 async function pageLoad() {
-  const trace = pageTrace();
+  const headers = traceHeaders();
+  const [traceId, spanId, sampled] = headers["sentry-trace"]?.split("-") ?? [];
   const { inventory, sku, envelopes } = document.getElementById("shop").dataset;
   const load = { spanId: newId(8), start: performance.timeOrigin / 1000 };
   const url = `${inventory}/stock/${encodeURIComponent(sku)}`;
-  const request = { spanId: newId(8), url, start: now(), status: "ok" };
+  const request = { spanId, url, start: now(), status: "ok" };
   const live = document.getElementById("live");
   try {
-    live.textContent = await showStock(url, trace ? traceHeaders(trace, request.spanId) : {});
+    live.textContent = await showStock(url, headers);
   } catch (error) {
     live.textContent = `not known: ${error.message}`;
     request.status = "unknown_error";
   }
   request.end = now();
-  // A deferred decision counts as not sampled: this script makes no decision.
-  if (trace?.sampled === "1") {
-    const body = envelope(trace, load, request);
+  // A deferred decision counts as not sampled: the page makes no decision.
+  if (sampled === "1") {
+    const body = envelope({ traceId, baggage: headers.baggage }, load, request);
     // A failed request has no effect on the page.
     await Promise.allSettled(envelopes.split(" ").filter(Boolean).map((url) => send(url, body)));
   }

@@ -14,6 +14,7 @@ use clap::Args;
 use reqwest_middleware::ClientWithMiddleware;
 use tracehop::Target;
 use tracehop_actix::{Trace, TracePropagation};
+use tracehop_askama::PageScript;
 use url::Url;
 
 use crate::inventory::Item;
@@ -73,6 +74,7 @@ pub fn serve(listener: TcpListener, options: &Options) -> anyhow::Result<Server>
             .app_data(Data::clone(&telemetry))
             .service(web::resource("/").route(web::get().to(shop)).wrap(propagation))
             .route("/shop.js", web::get().to(script))
+            .route(&["/", PageScript::FILE_NAME].concat(), web::get().to(page_script))
     });
     Ok(server.workers(2).listen(listener)?.run())
 }
@@ -98,6 +100,13 @@ async fn shop(
     let html = page.render().map_err(error::ErrorInternalServerError)?;
     // The page has the trace of this visitor: no cache may give it to another visitor.
     Ok(Html::new(html).customize().insert_header((CACHE_CONTROL, "no-store")))
+}
+
+async fn page_script() -> impl Responder {
+    HttpResponse::Ok()
+        .content_type(PageScript::CONTENT_TYPE)
+        .insert_header((CACHE_CONTROL, PageScript::CACHE_CONTROL))
+        .body(PageScript::TEXT)
 }
 
 async fn script() -> impl Responder {

@@ -1,6 +1,6 @@
 use askama::Template;
 use tracehop_actix::Trace;
-use tracehop_askama::filters;
+use tracehop_askama::{PageScript, filters};
 use url::Url;
 
 use crate::inventory::Item;
