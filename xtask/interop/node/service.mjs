@@ -57,6 +57,13 @@ async function relay(request) {
 }
 
 const server = http.createServer(async (request, response) => {
+  // Pages on other origins may call, with their trace.
+  response.setHeader('access-control-allow-origin', '*');
+  response.setHeader('access-control-allow-headers', 'sentry-trace, baggage');
+  if (request.method === 'OPTIONS') {
+    response.writeHead(204).end();
+    return;
+  }
   try {
     const body = JSON.stringify(await relay(request));
     response.writeHead(200, { 'content-type': 'application/json' }).end(body);

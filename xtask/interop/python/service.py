@@ -38,7 +38,14 @@ def inherit(context, fallback):
     return fallback if parent is None else float(parent)
 
 
+# Pages on other origins may call, with their trace.
+CORS = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Allow-Headers", "sentry-trace, baggage")]
+
+
 def application(environ, start_response):
+    if environ["REQUEST_METHOD"] == "OPTIONS":
+        start_response("204 No Content", list(CORS))
+        return []
     span = sentry_sdk.get_current_span()
     query = urllib.parse.parse_qs(environ["QUERY_STRING"])
     received = {}
@@ -58,7 +65,7 @@ def application(environ, start_response):
     if "next" in query:
         with OPENER.open(query["next"][0], timeout=30) as response:
             reply["next"] = json.load(response)
-    start_response("200 OK", [("Content-Type", "application/json")])
+    start_response("200 OK", [("Content-Type", "application/json"), *CORS])
     return [json.dumps(reply).encode()]
 
 

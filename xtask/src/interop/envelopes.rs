@@ -15,7 +15,7 @@ use crate::headers;
 pub(super) fn check(lab: &mut Lab, peer: Peer) -> Result<Cell> {
     let mut facts = Facts::default();
     match peer {
-        Peer::Script => return Ok(Cell::cannot(facts, "is in the shop: see `tags`")),
+        Peer::Script => return Ok(Cell::cannot(facts, "records nothing")),
         Peer::Browser => facts.case("a page", |facts| {
             let service = lab.service(Peer::OursWithSdk, &Options::rate(1.0))?;
             let replies = pages::call(lab, facts, &[service.clone(), service])?;

@@ -87,11 +87,10 @@ impl Lab {
         &mut self,
         options: &Options,
         script: &Path,
-        server_timing: bool,
+        flags: &[&str],
     ) -> Result<String> {
         let script = script.to_str().context("the path of the script is not Unicode")?;
-        let mut arguments = vec!["--script", script];
-        arguments.extend(server_timing.then_some("--server-timing"));
+        let arguments = [&["--script", script], flags].concat();
         self.start(Peer::Ours, options, &arguments)
     }
 
@@ -123,6 +122,7 @@ impl Lab {
                 command.arg("--sentry");
                 command
             }
+            Peer::Axum => rust.command("axum")?,
             Peer::Rust => rust.command("sentry")?,
             _ => rust.command("opentelemetry")?,
         };

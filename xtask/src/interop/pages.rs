@@ -33,6 +33,19 @@ struct Visit {
     complaints: Vec<String>,
 }
 
+impl Visit {
+    /// The trace and the baggage that the page was given, in this place alone.
+    fn rendered(&self, facts: &mut Facts, from: From) -> (Option<String>, Option<String>) {
+        let tags = (self.sentry_trace.clone(), self.baggage.clone());
+        if from == From::Tags {
+            return tags;
+        }
+        facts.equal("tags", tags, (None, None));
+        let header = self.server_timing.as_deref().unwrap_or_default();
+        (described(header, "sentry-trace"), described(header, "baggage"))
+    }
+}
+
 /// Where a page takes its trace from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum From {
@@ -61,7 +74,11 @@ pub(super) fn calls(lab: &mut Lab) -> Result<Cell> {
 pub(super) fn tags(lab: &mut Lab, peer: Peer) -> Result<Cell> {
     match peer {
         Peer::Browser => load(lab, From::Tags, "tags"),
-        Peer::Script => shop(lab),
+        Peer::Script => {
+            let mut facts = script(lab, From::Tags)?;
+            shop(lab, &mut facts);
+            Ok(Cell::can(facts))
+        }
         _ => Ok(Cell::cannot(Facts::default(), NO_PAGE)),
     }
 }
@@ -70,7 +87,7 @@ pub(super) fn tags(lab: &mut Lab, peer: Peer) -> Result<Cell> {
 pub(super) fn server_timing(lab: &mut Lab, peer: Peer) -> Result<Cell> {
     match peer {
         Peer::Browser => load(lab, From::ServerTiming, "server-timing"),
-        Peer::Script => Ok(Cell::cannot(Facts::default(), "reads the tags alone")),
+        Peer::Script => Ok(Cell::can(script(lab, From::ServerTiming)?)),
         _ => Ok(Cell::cannot(Facts::default(), NO_PAGE)),
     }
 }
@@ -103,14 +120,7 @@ fn load(lab: &mut Lab, from: From, screenshot: &str) -> Result<Cell> {
     facts.case(screenshot, |facts| {
         let next = callee(lab)?;
         let (visit, reply) = visit(lab, from, &Options::rate(1.0), screenshot, &next)?;
-        let (sentry_trace, baggage) = match from {
-            From::Tags => (visit.sentry_trace, visit.baggage),
-            _ => {
-                facts.equal("tags", (visit.sentry_trace, visit.baggage), (None, None));
-                let header = visit.server_timing.unwrap_or_default();
-                (described(&header, "sentry-trace"), described(&header, "baggage"))
-            }
-        };
+        let (sentry_trace, baggage) = visit.rendered(facts, from);
         let rendered = SentryTrace::parse(&sentry_trace.context("the page has no trace")?)?;
         let rendered_dsc = dsc(&baggage.context("the page has no baggage")?);
 
@@ -157,7 +167,23 @@ fn visit(
     let folder = lab.artifacts().to_owned();
     let script = folder.join("page.js");
     bundle(&lab.installed().node, "page.mjs", &script)?;
-    let pages = lab.pages(options, &script, from == From::ServerTiming)?;
+    visit_with(lab, from, options, name, next, &script, &[])
+}
+
+/// Loads a page of ours with this script, and maybe the page script before it.
+fn visit_with(
+    lab: &mut Lab,
+    from: From,
+    options: &Options,
+    name: &str,
+    next: &str,
+    script: &Path,
+    flags: &[&str],
+) -> Result<(Visit, Reply)> {
+    let folder = lab.artifacts().to_owned();
+    let server_timing = (from == From::ServerTiming).then_some("--server-timing");
+    let flags = [flags, server_timing.as_slice()].concat();
+    let pages = lab.pages(options, script, &flags)?;
     let tags = if from == From::Tags { "with-tags" } else { "without-tags" };
     let query = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("options", &lab.options("browser", options)?)
@@ -169,9 +195,41 @@ fn visit(
     Ok((visit, reply))
 }
 
-/// The examples' page, with its own script.
-fn shop(lab: &mut Lab) -> Result<Cell> {
+/// The page script takes the trace on to services of all kinds, and each of them to ours.
+fn script(lab: &mut Lab, from: From) -> Result<Facts> {
     let mut facts = Facts::default();
+    let caller = lab.installed().node.folder().join("caller.mjs");
+    for peer in [Peer::Ours, Peer::Axum, Peer::Node, Peer::Python] {
+        facts.case(peer.service().unwrap_or_default(), |facts| {
+            let options = Options::rate(1.0);
+            let next = relay(&[lab.service(peer, &options)?, lab.service(Peer::Ours, &options)?]);
+            let flags = ["--page-script"];
+            let (visit, reply) =
+                visit_with(lab, from, &options, "page-script", &next, &caller, &flags)?;
+            let (sentry_trace, baggage) = visit.rendered(facts, from);
+            let rendered = SentryTrace::parse(&sentry_trace.context("the page has no trace")?)?;
+            let baggage = baggage.context("the page has no baggage")?;
+            let sent = reply.sentry_trace()?;
+            facts.equal("the trace that is sent", &sent.trace_id, &rendered.trace_id);
+            facts.hold("the span is one of the page", sent.span_id != rendered.span_id);
+            facts.equal("the decision that is sent", sent.sampled, rendered.sampled);
+            // To the letter.
+            facts.equal("the baggage that is sent", reply.baggage(), &baggage);
+            facts.equal("the callee's trace", reply.trace_id.as_ref(), Some(&sent.trace_id));
+            facts.equal("the callee's parent", reply.parent_span_id.as_ref(), Some(&sent.span_id));
+            facts.equal("complaints", visit.complaints, Vec::new());
+            let replies = reply.flatten();
+            let [_, last] = &*replies else { bail!("{} services replied", replies.len()) };
+            facts.equal("the trace of the last", last.trace_id.as_ref(), Some(&rendered.trace_id));
+            facts.equal("the DSC of the last", last.own_dsc(), dsc(&baggage));
+            Ok(())
+        });
+    }
+    Ok(facts)
+}
+
+/// The examples' page.
+fn shop(lab: &mut Lab, facts: &mut Facts) {
     facts.case("the shop", |facts| {
         let rust = &lab.installed().rust;
         let mut shop = Shop::open(rust, lab.collector(), &Elsewhere::default())?;
@@ -195,7 +253,6 @@ fn shop(lab: &mut Lab) -> Result<Cell> {
         }
         Ok(())
     });
-    Ok(Cell::can(facts))
 }
 
 /// Opens a page in Chromium, waits until there is the element that its script `shows` and until it has called another

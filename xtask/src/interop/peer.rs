@@ -19,8 +19,10 @@ pub(super) enum Peer {
     OpenTelemetry,
     /// Sentry's SDK for browsers.
     Browser,
-    /// The script of the examples' page, without any SDK.
+    /// The page script of this library, without any SDK.
     Script,
+    /// This library in a service with axum, which the page script calls.
+    Axum,
 }
 
 impl Peer {
@@ -36,6 +38,7 @@ impl Peer {
             Self::Python => Some("sentry-python"),
             Self::Rust => Some("sentry-rust"),
             Self::OpenTelemetry => Some("opentelemetry"),
+            Self::Axum => Some("axum"),
             Self::Browser | Self::Script => None,
         }
     }

@@ -57,7 +57,9 @@ pub(super) fn traceparent(lab: &mut Lab, peer: Peer) -> Result<Cell> {
             });
             Cell::cannot(facts, "knows no `traceparent`")
         }
-        Peer::Ours | Peer::OursWithSdk | Peer::Script => Cell::cannot(facts, "has no need of it"),
+        Peer::Ours | Peer::OursWithSdk | Peer::Axum | Peer::Script => {
+            Cell::cannot(facts, "has no need of it")
+        }
     })
 }
 

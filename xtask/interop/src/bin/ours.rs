@@ -14,7 +14,7 @@ use sentry::transports::DefaultTransportFactory;
 use serde::Deserialize;
 use tracehop::{Propagator, PropagatorBuilder};
 use tracehop_actix::{TRACE_HEADERS, Trace};
-use tracehop_askama::filters;
+use tracehop_askama::{PageScript, filters};
 use tracehop_interop::{
     Arguments, Arrived, Next, Options, Reply, Seen, client_options, next, serve,
 };
@@ -30,6 +30,9 @@ struct OurArguments {
     /// The script that pages load
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
+    /// Load the page script before it, for calls to the next service
+    #[arg(long)]
+    page_script: bool,
     /// Send the trace of a page in Server-Timing
     #[arg(long)]
     server_timing: bool,
@@ -40,7 +43,7 @@ struct OurArguments {
 
 #[actix_web::main]
 async fn main() -> anyhow::Result<()> {
-    let OurArguments { common, script, server_timing, sentry } = OurArguments::parse();
+    let OurArguments { common, script, page_script, server_timing, sentry } = OurArguments::parse();
     let recorder = sentry.then(SentryRecorder::new);
     let _guard = recorder.as_ref().map(|recorder| {
         let transport = recorder.transport(DefaultTransportFactory);
@@ -55,12 +58,14 @@ async fn main() -> anyhow::Result<()> {
         .with(tracehop_reqwest::TracePropagation::new(propagator.clone()))
         .build();
     let client = Data::new(client);
+    let page_script = Data::new(WithPageScript(page_script));
     let script = Data::new(script.map(fs::read).transpose()?.map(Bytes::from).unwrap_or_default());
     serve(NAME, common.listen, move || {
         let propagation = tracehop_actix::TracePropagation::new(propagator.clone());
         App::new()
             .app_data(Data::clone(&client))
             .app_data(Data::clone(&script))
+            .app_data(Data::clone(&page_script))
             .wrap(propagation.server_timing(server_timing))
             .wrap(cors())
             .wrap_fn(|request, service| {
@@ -71,6 +76,7 @@ async fn main() -> anyhow::Result<()> {
             .route("/relay", web::get().to(relay))
             .route("/pages/{tags}", web::get().to(page))
             .route("/script.js", web::get().to(send_script))
+            .route(&["/", PageScript::FILE_NAME].concat(), web::get().to(send_page_script))
     })
     .await
 }
@@ -148,6 +154,10 @@ async fn relay(
 <title>A page of one trace</title>
 <link rel="icon" href="data:,">
 {% if tags %}{{ trace|trace_meta }}{% endif %}
+{% if page_script %}
+<meta name="trace-origins" content="{{ next }}">
+<script type="module" src="/{{ PageScript::FILE_NAME }}" integrity="{{ PageScript::INTEGRITY }}"></script>
+{% endif %}
 </head>
 <body data-options="{{ options }}" data-next="{{ next }}">
 <h1>A page of one trace</h1>
@@ -162,6 +172,7 @@ by the span <code>{{ trace.span_id() }}</code>.</p>
 struct Page {
     trace: Trace,
     tags: bool,
+    page_script: bool,
     options: String,
     next: String,
 }
@@ -185,11 +196,19 @@ async fn page(
     trace: Trace,
     tags: Path<Tags>,
     query: Query<PageQuery>,
+    page_script: Data<WithPageScript>,
 ) -> actix_web::Result<impl Responder> {
     let PageQuery { options, next } = query.into_inner();
     let tags = *tags == Tags::WithTags;
-    let page = Page { trace, tags, options, next };
+    let page = Page { trace, tags, page_script: page_script.0, options, next };
     Ok(Html::new(page.render().map_err(error::ErrorInternalServerError)?))
+}
+
+/// Whether pages load the page script.
+struct WithPageScript(bool);
+
+async fn send_page_script() -> impl Responder {
+    HttpResponse::Ok().content_type(PageScript::CONTENT_TYPE).body(PageScript::TEXT)
 }
 
 async fn send_script(script: Data<Bytes>) -> impl Responder {

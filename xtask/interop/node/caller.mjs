@@ -1,0 +1,6 @@
+// The script of a page without an SDK: one call to another origin, which the page script adds the trace to.
+
+const response = await fetch(document.body.dataset.next);
+const shown = document.getElementById('reply');
+shown.textContent = JSON.stringify(await response.json(), null, 2);
+shown.dataset.done = '';
