@@ -28,6 +28,9 @@
 //!
 //! Rendering the tags hands the trace on, and freezes its dynamic sampling context.
 //!
+//! A page without an SDK continues the trace with the [`PageScript`], or with htmx and the filter `hx_headers`. All
+//! filters, what they take and where their values are safe: [`filters`].
+//!
 //! # Pages that are cached
 //!
 //! A cached page gives its trace to every visit, and all these page loads are in one trace. Do not render tags

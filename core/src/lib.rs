@@ -7,8 +7,9 @@
 //! ```text
 //! incoming headers ─► continue_trace ─► PropagationContext ─► inject ─► outgoing headers
 //!                                               │
-//!                                               └─► trace_data ─► <meta> tags, Server-Timing,
-//!                                                                 environment, queue metadata
+//!                                               ├─► meta_tags, hx_headers ─► pages
+//!                                               └─► trace_data ─► Server-Timing, environment,
+//!                                                                 queue metadata
 //! ```
 //!
 //! # Quick start

@@ -9,7 +9,7 @@ use clap::Args;
 use crate::chromium;
 use crate::debian::is_root;
 use crate::executables::Executables;
-use crate::interop::install::{Interpreter, bundle, install_node, run};
+use crate::interop::install::{Interpreter, PACKAGES, bundle, install_node, run};
 use crate::service::Service;
 use crate::workspace::Workspace;
 
@@ -40,8 +40,8 @@ impl Pages {
         let chromium = chromium::ensure()?;
         let sentry = workspace.target_directory().join("pages/sentry.js");
         bundle(&node, "pages/sentry.mjs", &sentry)?;
-        let executables =
-            Executables::build(&workspace, &["tracehop-interop"], &["--bin", "pages"])?;
+        // All of them, as `cargo xtask interop` builds them: other features would build the dependencies again.
+        let executables = Executables::build(&workspace, &PACKAGES, &["--bins"])?;
         let start = |allowed: &str| {
             let mut command = executables.command("pages")?;
             command.arg("--htmx").arg(node.folder().join("node_modules/htmx.org/dist/htmx.js"));

@@ -55,9 +55,9 @@ export function traceHeaders() {
       if (!headers.has("sentry-trace")) trace.forEach((it) => headers.append(...it));
       return headers;
     };
-    if (init == null && input.url) {
-      // Options would reset the referrer of a request.
-      const request = new Request(input);
+    if (input.url) {
+      // As `fetch` does it. Further options would reset the request's referrer.
+      const request = new Request(input, init);
       add(request.headers);
       return [request];
     }
@@ -65,7 +65,7 @@ export function traceHeaders() {
     // With what is inherited: options may be another request.
     for (const name in init) options[name] = init[name];
     // A record: what wraps `fetch` beneath may take no other kind.
-    options.headers = Object.fromEntries(add(new Headers(init?.headers ?? input.headers)));
+    options.headers = Object.fromEntries(add(new Headers(init?.headers)));
     return [input, options];
   });
 

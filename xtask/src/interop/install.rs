@@ -19,7 +19,7 @@ use crate::workspace::Workspace;
 const FOLDER: &str = "xtask/interop";
 
 /// Where the binaries in Rust are. Built at once, so that both have the same dependencies.
-const PACKAGES: [&str; 2] = ["tracehop-interop", "tracehop-examples"];
+pub(crate) const PACKAGES: [&str; 2] = ["tracehop-interop", "tracehop-examples"];
 
 /// What can be started, and in which versions.
 #[derive(Debug)]

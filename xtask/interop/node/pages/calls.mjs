@@ -24,6 +24,8 @@ export const CALLS = {
     call: fetching(`fetch(new Request(url, { method: 'POST', body: 'tea', headers: { 'x-application': '1' } }))`),
   },
   'a Request with a referrer': { call: fetching(`fetch(new Request(url, { referrer: '/elsewhere' }))`) },
+  'a Request with a referrer, and no options': { call: fetching(`fetch(new Request(url, { referrer: '/elsewhere' }), {})`) },
+  'a Request with options': { call: fetching(`fetch(new Request(url, { referrer: '/elsewhere' }), { method: 'PUT', body: 'tea' })`) },
   'init overriding a Request': {
     call: fetching(
       `fetch(new Request(url, { headers: { 'x-application': '1' } }), { method: 'PUT', body: 'tea', headers: { 'x-application': '2' } })`,
@@ -57,6 +59,8 @@ export const CALLS = {
   },
   'an unknown method of calling': { call: fetching(`fetch.call({}, url)`), adds: false },
   'an invalid header': { call: fetching(`fetch(url, { headers: { 'x application': '1' } })`), adds: false },
+  'a blob': { call: fetching(`fetch(URL.createObjectURL(new Blob(['tea'])))`), adds: false },
+  'a data URL': { call: fetching(`fetch('data:text/plain,tea')`), adds: false },
   'no arguments': { call: fetching(`fetch()`), adds: false },
   'XMLHttpRequest': { call: xhr('url') },
   'XMLHttpRequest with a URL': { call: xhr('new URL(url)', { headers: { 'X-Application': '1' } }) },

@@ -21,7 +21,8 @@ async function arrivedOnce(origin, id, call) {
 
 const withoutTrace = (requests) => requests.map(({ traces, baggage, ...rest }) => rest);
 
-test('calls', async (test) => {
+// With an end, should a request never arrive.
+test('calls', { timeout: 120_000 }, async (test) => {
   const [scripted, plain] = [await withScript(test), await withoutScript(test)];
   const spans = new Set();
   for (const [name, { call, sends, adds = true }] of Object.entries(CALLS)) {

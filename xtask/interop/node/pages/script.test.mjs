@@ -294,7 +294,8 @@ test('streamed bodies', async (test) => {
   }
 });
 
-test('abort signals', async (test) => {
+// With an end, should a request never arrive.
+test('abort signals', { timeout: 60_000 }, async (test) => {
   const page = await withScript(test);
   for (const kind of ['init', 'Request']) {
     const id = newId();
