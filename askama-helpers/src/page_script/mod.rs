@@ -76,7 +76,7 @@ use askama::{FastWritable, Values};
 /// | in the page | meaning |
 /// |---|---|
 /// | `<meta name="sentry-trace">`, `<meta name="baggage">` | the trace; of several tags the last one. A `baggage` of another trace is not sent |
-/// | `Server-Timing` of the page's response | the trace of a page without a `sentry-trace` tag |
+/// | `Server-Timing` of the page's response | the trace of a page without a `sentry-trace` tag, or with an empty one |
 /// | `<meta name="trace-origins" content="https://a.example https://b.example:8443">` | the other origins that get headers, separated by blanks. Their [CORS](https://fetch.spec.whatwg.org/#http-cors-protocol) must allow both headers |
 ///
 /// Without a trace, or with a malformed one, nothing is added. A request with a `sentry-trace` of the application's is
@@ -142,11 +142,11 @@ impl PageScript {
     pub const TEXT: &str = include_str!("page.min.js");
 
     /// The name of the file, with a hash of its content.
-    pub const FILE_NAME: &str = "tracehop-5af695d71b64.js";
+    pub const FILE_NAME: &str = "tracehop-16b6075bb94e.js";
 
     /// The value of the attribute `integrity`.
     pub const INTEGRITY: &str =
-        "sha384-WvaV1xtkvhaGDepkvUpf9szmmx2vf97+yBo/Cn8AbQ2a/kPLBtWGy2zdaFQ9eDHX";
+        "sha384-FrYHW7lO6iqr6wQ9gx/6eUbRQNram+k6jyLzmnchSGzxg/vtxwE0JBrBW0TtUL5R";
 
     /// The value of the header `content-type`.
     pub const CONTENT_TYPE: &str = "text/javascript; charset=utf-8";

@@ -8,7 +8,7 @@ export function traceHeaders() {
     const tag = (name) => [...document.querySelectorAll(`meta[name="${name}"]`)].pop()?.content;
     const timing = (name) =>
       performance.getEntriesByType("navigation")[0].serverTiming.find((it) => it.name == name)?.description;
-    const read = tag("sentry-trace") == null ? timing : tag;
+    const read = tag("sentry-trace") ? tag : timing;
     // Throws if there is no trace, or a malformed one.
     const [, id, sampled = ""] = read("sentry-trace").match(
       /^\s*(?!0+-)([\da-f]{32})-(?!0{16})[\da-f]{16}(?:(-[01])|-)?\s*$/,

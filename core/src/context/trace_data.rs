@@ -8,7 +8,7 @@ use crate::wire::{Baggage, SentryTrace, Traceparent, Tracestate};
 ///
 /// Every value is printable ASCII and can be a header value. All except the `tracestate` are without
 /// `"` and `\`, and can be part of a quoted string. In HTML they must be escaped: the baggage may
-/// come from outside and may have `&` and `<`.
+/// come from outside and may have `&` and `<`. [`meta_tags`](crate::PropagationContext::meta_tags) are.
 ///
 /// ```
 /// let propagator = tracehop::Propagator::builder().environment("staging").build()?;

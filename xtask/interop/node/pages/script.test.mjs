@@ -17,10 +17,13 @@ async function call(page, origin = origins.own, init) {
 const assertUntouched = ({ traces, baggage }) => assert.deepEqual([traces, baggage], [[], []]);
 
 test('trace of Server-Timing', async (test) => {
-  const page = await open(test, '/page', { from: 'timing', script: 'file' });
-  const request = await call(page);
-  spanOf(request);
-  assert.deepEqual(request.baggage, [BAGGAGE]);
+  // An empty tag is as none.
+  for (const head of ['', '<meta name="sentry-trace" content="">']) {
+    const page = await open(test, '/page', { from: 'timing', script: 'file', head });
+    const request = await call(page);
+    spanOf(request);
+    assert.deepEqual(request.baggage, [BAGGAGE]);
+  }
 });
 
 test('tags win over Server-Timing', async (test) => {
