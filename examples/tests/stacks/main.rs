@@ -7,6 +7,7 @@ mod checks;
 mod handlers;
 mod server;
 mod stack;
+mod strangers;
 
 use actix_web::rt;
 use tracehop::Propagator;
@@ -14,11 +15,11 @@ use tracehop::Propagator;
 use crate::checks::check;
 use crate::handlers::HANDLERS;
 use crate::server::{Sentry, get};
-use crate::stack::{Incoming, Stack, serve};
+use crate::stack::{Incoming, Stack, start};
 
 /// One process has one main hub, and `sentry::init` one client. So the whole table is one test.
 #[test]
-fn the_incoming_trace_wins_in_every_stack() {
+fn requests_keep_their_trace_and_their_data() {
     // As the SDK's own hook does it, but without a stack trace, which takes seconds for each panic.
     std::panic::set_hook(Box::new(|panic| {
         sentry::capture_message(&panic.to_string(), sentry::Level::Fatal);
@@ -34,10 +35,11 @@ fn the_incoming_trace_wins_in_every_stack() {
         let propagator: Propagator = builder.build().unwrap();
         let _guard = sentry::init(options);
 
+        strangers::check(&propagator, &sentry).await;
         let mut failures = Vec::new();
         let mut cells = 0;
         for stack in Stack::all() {
-            let server = serve(stack, &propagator, &sentry);
+            let server = start(stack, &propagator, &sentry);
             for incoming in Incoming::ALL {
                 for handler in HANDLERS {
                     let answer = get(server.address, handler, incoming.header()).await;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, rt, web};
+use actix_web::{App, HttpRequest, HttpResponse, web};
 use sentry::Hub;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -16,6 +16,20 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) handle: ServerHandle,
 }
+
+/// Serves the App that the function makes, on a free port and a worker thread of its own.
+macro_rules! serve {
+    ($app:expr) => {{
+        let server = actix_web::HttpServer::new($app).workers(1).bind("127.0.0.1:0").unwrap();
+        let address = server.addrs()[0];
+        let server = server.run();
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
+        $crate::server::Server { address, handle }
+    }};
+}
+
+pub(crate) use serve;
 
 impl Drop for Server {
     fn drop(&mut self) {
@@ -56,6 +70,8 @@ pub(crate) struct Item {
 /// A server that takes envelopes as Sentry does, and calls as the next service.
 pub(crate) struct Sentry {
     server: Server,
+    /// The next service, on a port of its own: requests to Sentry itself get no headers.
+    next: Server,
     sent: Arc<Mutex<Sent>>,
 }
 
@@ -63,19 +79,15 @@ impl Sentry {
     pub(crate) fn start() -> Self {
         let sent = Arc::new(Mutex::new(Sent::default()));
         let data = web::Data::from(Arc::clone(&sent));
+        let of_next = data.clone();
         let app = move || {
             App::new()
                 .app_data(data.clone())
                 .app_data(web::PayloadConfig::new(16 << 20))
                 .route("/api/1/envelope/", web::post().to(envelope))
-                .route("/next", web::get().to(next))
         };
-        let server = HttpServer::new(app).workers(1).bind("127.0.0.1:0").unwrap();
-        let address = server.addrs()[0];
-        let server = server.run();
-        let handle = server.handle();
-        rt::spawn(server);
-        Self { server: Server { address, handle }, sent }
+        let next = move || App::new().app_data(of_next.clone()).route("/next", web::get().to(next));
+        Self { server: serve!(app), next: serve!(next), sent }
     }
 
     pub(crate) fn dsn(&self) -> String {
@@ -84,7 +96,7 @@ impl Sentry {
 
     /// The URL of the next service.
     pub(crate) fn next(&self) -> String {
-        format!("http://{}/next", self.server.address)
+        format!("http://{}/next", self.next.address)
     }
 
     /// Takes all that the SDK has sent.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::{Condition, Next, from_fn};
-use actix_web::{App, Error, HttpServer, rt, web};
+use actix_web::{App, Error, web};
 use sentry::{Hub, SentryFutureExt as _};
 use tracehop::Propagator;
 use tracing::Instrument as _;
@@ -15,7 +15,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::handlers::{NextUrl, routes};
-use crate::server::{Sentry, Server};
+use crate::server::{Sentry, Server, serve};
 
 /// Where a middleware is, as seen from ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl Incoming {
 }
 
 /// Serves an App with a stack, on a worker thread of its own.
-pub(crate) fn serve(stack: Stack, propagator: &Propagator, sentry: &Sentry) -> Server {
+pub(crate) fn start(stack: Stack, propagator: &Propagator, sentry: &Sentry) -> Server {
     let (propagator, next) = (propagator.clone(), NextUrl(sentry.next()));
     let app = move || {
         // The subscriber of the worker thread, for as long as that runs.
@@ -128,12 +128,7 @@ pub(crate) fn serve(stack: Stack, propagator: &Propagator, sentry: &Sentry) -> S
             .wrap(sdk(Outside))
             .wrap(Condition::new(stack.tenant, from_fn(in_hub)))
     };
-    let server = HttpServer::new(app).workers(1).bind("127.0.0.1:0").unwrap();
-    let address = server.addrs()[0];
-    let server = server.run();
-    let handle = server.handle();
-    rt::spawn(server);
-    Server { address, handle }
+    serve!(app)
 }
 
 #[expect(deprecated, reason = "most applications still have this layer")]
