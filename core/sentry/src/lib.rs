@@ -17,63 +17,76 @@
 //! # Set-up
 //!
 //! ```
-//! use tracehop::Propagator;
-//! use tracehop_sentry::SentryRecorder;
-//!
-//! let recorder = SentryRecorder::new();
-//! let options = sentry::ClientOptions::new()
+//! let mut options = sentry::ClientOptions::new()
 //!     .dsn("https://key@o123.ingest.sentry.io/42")
-//!     .traces_sample_rate(0.25)
-//!     .transport(recorder.transport(sentry::transports::DefaultTransportFactory));
+//!     .traces_sample_rate(0.25);
+//! let propagator = tracehop_sentry::propagator_builder(&mut options).build()?;
 //! let _guard = sentry::init(options);
-//!
-//! let propagator = Propagator::builder()
-//!     .dsn("https://key@o123.ingest.sentry.io/42")
-//!     .traces_sample_rate(0.25)
-//!     .recorder(recorder)
-//!     .build()?;
 //! # Ok::<(), tracehop::BuildError>(())
 //! ```
 //!
-//! The adapters record with it from here on. Two options together decide whether transactions are sent:
+//! The adapters record with this propagator. It has the DSN, the organisation, the release, the environment and the
+//! sample rate or sampler of the SDK's options, so that headers and envelopes agree. Another value on the builder is an
+//! [error](tracehop::BuildErrorKind::Sdk). Without a rate and a sampler decisions are deferred: no transaction is sent,
+//! and errors carry the trace all the same.
 //!
-//! * Without a rate or a sampler of the *propagator*, decisions are deferred: no transaction is sent, and errors carry
-//!   the trace all the same.
-//! * Without a rate of the *SDK*, it sends no transactions at all. Give it the same one. The rate is compared with
-//!   nothing, because the propagator has decided. A `traces_sampler` of the SDK decides once more, without the
-//!   trace's random number, and its decision is handed on. Set the propagator's sampler instead.
+//! The parts can also be put together by hand, from [`SentryRecorder::new`], [`SentryRecorder::transport`] and
+//! [`PropagatorBuilder::recorder`](tracehop::PropagatorBuilder::recorder). Then the options are yours to keep equal.
 //!
 //! # Requests
 //!
-//! The transaction of an incoming request ends with the response, or with the body if that is a stream of unknown
-//! length; as `cancelled` if the client leaves before. It has the method, the route, and the URL without
-//! credentials, query and fragment, and no headers. An unknown method is `_OTHER`, and URLs are cut after 2048 bytes.
+//! The transaction of an incoming request ends with the body of the response, as `cancelled` if the client leaves
+//! before. A response without a body ends it at the head, and so does a 101. It has the method, the route, the URL without
+//! credentials, query and fragment, and the headers without secrets. Errors in the request have the same. An unknown
+//! method is `_OTHER`, and URLs are cut after 2048 bytes. With `send_default_pii` of the SDK all headers but those of
+//! traces are there, and the address of the client.
 //!
 //! The span of an outgoing request, an `http.client`, has the method, the URL without credentials, query and
 //! fragment, and the status. It ends with the head of the response, with the error, or when the caller gives up. A
 //! timeout is `deadline_exceeded`, other errors are `internal_error`. A request to no target has a span and no headers.
-//! Where nothing is recorded there is no span, and the headers have the span id of the context.
+//! Where nothing is recorded there is no span, and the headers have the span id of the context. So it is after the
+//! first 1000 spans of a transaction, because the SDK drops all others.
 //!
-//! # Beside sentry-actix
+//! An error that a handler or a middleware returns is captured if the status is at least 500. See
+//! [`SentryRecorder::capture_server_errors`].
 //!
-//! [sentry-actix](https://docs.rs/sentry-actix), the SDK's own middleware, captures the errors that handlers return.
-//! Both orders of the two middlewares work, in one trace. This is who starts the transaction:
+//! Each request has a hub of its own, made from what `sentry::init` set up. What jobs and other middleware set on the hub
+//! of the thread stays there. A client that is bound to the thread, or a hub with a client of its own around the
+//! request, such as a tenant's, is used instead.
 //!
-//! | | `Sentry::new()` | `Sentry::with_transaction()` |
-//! |---|---|---|
-//! | wrapped last, so that it is called first | tracehop | sentry-actix; the context moves to its transaction and decision |
-//! | wrapped before, so that it is called second | tracehop | both; that of sentry-actix is a child of ours |
+//! # Beside other middleware
 //!
-//! Wrap it last. In the other order, its hub does not know the transaction, and the transport has to put errors
-//! into the trace.
+//! A trace that arrived is always continued. These orders were tried, each with everything else in this list, over real
+//! sockets:
 //!
-//! Any other middleware that binds a hub around ours should bind a new one for each request, as sentry-actix does: the
-//! transaction is in the scope of that hub, so that errors that the middleware captures later are in the trace. Requests
-//! that share a hub have a transaction each all the same.
+//! | what else there is | what is sent |
+//! |---|---|
+//! | nothing | one transaction |
+//! | the SDK's `tracing` layer | the same, with the spans of `#[instrument]`; the [log spans](tracehop#log-spans) of this library are not recorded twice |
+//! | a `tracing` span around the request, such as that of tracing-actix-web, and the layer | the layer starts a transaction before this library sees the request. It is sent in the trace that arrived, beside or above that of the request, and not at all if the request is not sampled. If no trace arrived, it is the transaction of the request |
+//! | [sentry-actix](https://docs.rs/sentry-actix) wrapped last, so that it is called first | one transaction: sentry-actix's if it starts transactions, and in the trace that arrived; else ours. A returned error is captured once |
+//! | sentry-actix wrapped before, so that it is called second | with its transactions, these are children of ours |
+//! | a middleware that binds a hub for the request | one transaction, and what that middleware captures later is in the trace |
 //!
-//! Middleware further in finds this service's position in the `sentry-trace` header of the request, unless sentry-actix
-//! is called first. A `baggage` that was not continued is left without its Sentry members. Actix-web panics where a
-//! middleware changes headers of a request that a middleware further out has cloned.
+//! What the SDK does not allow:
+//!
+//! * The transaction of sentry-actix ends with the head of the response. Calls in the body of a stream are then not
+//!   recorded, and a span that lasts as long as the body, such as tracing-actix-web's, is lost. It is lost altogether if
+//!   the handler panics. Without sentry-actix none of this happens.
+//! * Further in than this library, sentry-actix without transactions binds a hub of no trace. Errors, logs and metrics
+//!   are put into the trace, and spans of the layer become transactions of their own in it.
+//! * Logs and metrics of a middleware further out are in the trace of the layer's span, which only its transaction
+//!   leaves.
+//!
+//! Middleware further in finds this service's position in the `sentry-trace` header of the request. A `baggage` that was
+//! not continued is left without its Sentry members.
+//!
+//! # Jobs
+//!
+//! A job that is spawned by [`in_current_trace`](tracehop::InTrace::in_current_trace), or called by
+//! [`in_scope`](tracehop::PropagationContext::in_scope), has the hub of its request: its errors, logs and metrics are in
+//! the trace, also when the response is sent. Spans are recorded until then. `bind_hub(Hub::current())` of the SDK keeps
+//! outgoing requests in the trace as well.
 //!
 //! # By hand
 //!
