@@ -141,12 +141,9 @@ fn enclose(span: &TransactionOrSpan, context: &PropagationContext, entry: &Arc<E
     }
 }
 
-/// Returns the name of a request's transaction. An unknown method is arbitrary client input.
+/// Returns the name of a request's transaction, as sentry-actix gives it. An unknown method is arbitrary client input.
 fn name(method: &str, route: Option<&str>) -> String {
-    if known_method(method) != method {
-        return "HTTP".to_owned();
-    }
-    route.map_or_else(|| method.to_owned(), |route| [method, " ", route].concat())
+    [known_method(method), " ", route.unwrap_or("<none>")].concat()
 }
 
 impl Recording for IncomingRecording {

@@ -59,9 +59,9 @@ async fn transactions_have_route_name_and_response_status() {
         ("GET", "/status/503", "GET /status/{code}", "unavailable"),
         ("GET", "/named", "checkout", "ok"),
         ("GET", "/guarded/1", "GET /guarded/{two}", "ok"),
-        ("GET", "/secret/of/somebody", "GET", "not_found"),
-        ("GET", "/refused", "GET", "resource_exhausted"),
-        ("EVIL", "/any/1", "HTTP", "ok"),
+        ("GET", "/secret/of/somebody", "GET <none>", "not_found"),
+        ("GET", "/refused", "GET <none>", "resource_exhausted"),
+        ("EVIL", "/any/1", "_OTHER /any/{id}", "ok"),
     ] {
         let request = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         server.send(request.as_bytes()).await;

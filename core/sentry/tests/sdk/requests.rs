@@ -147,12 +147,12 @@ fn request_transactions_have_route_or_given_name() {
     let (sent, hub) = capturing(&recorder, sdk());
     for (method, route, given, name) in [
         ("GET", Some("/users/{id}"), None, "GET /users/{id}"),
-        ("GET", None, None, "GET"),
+        ("GET", None, None, "GET <none>"),
         ("GET", Some("/users/{id}"), Some("checkout"), "checkout"),
         ("GET", None, Some("checkout"), "checkout"),
         // Unknown methods are arbitrary client input.
-        ("EVIL", None, None, "HTTP"),
-        ("EVIL", Some("/users/{id}"), None, "HTTP"),
+        ("EVIL", None, None, "_OTHER <none>"),
+        ("EVIL", Some("/users/{id}"), None, "_OTHER /users/{id}"),
     ] {
         let request = Head { method, route };
         let mut hop = start(&propagator, &hub, &request);
