@@ -145,13 +145,8 @@ where
     type Output = Result<ServiceResponse<TracedBody<B>>, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let Some(polled) = this.future.as_mut().work(|future| future.poll(cx)) else {
-            // A future that has returned is not polled again.
-            return Poll::Pending;
-        };
-        let result = ready!(polled);
-        let Some(mut hop) = this.future.take_hop() else { return Poll::Pending };
+        let this = self.project();
+        let (result, mut hop) = ready!(this.future.poll_output(cx));
         let mut response = match result {
             Ok(response) => response,
             Err(error) => {
@@ -166,7 +161,7 @@ where
             hop.note_error(status, error);
         }
         let request = Incoming::new(response.request());
-        let timing = hop.respond(status, response.headers(), &request, *this.server_timing);
+        let timing = hop.respond(status, response.headers(), Some(&request), *this.server_timing);
         if let Some(value) = timing.and_then(|value| HeaderValue::try_from(value).ok()) {
             response.headers_mut().append(SERVER_TIMING, value);
         }

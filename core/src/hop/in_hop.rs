@@ -1,7 +1,7 @@
 //! A future or a body that works in a server hop.
 
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
@@ -48,6 +48,20 @@ impl<T> InHop<T> {
         let this = self.project();
         let (value, hop) = (this.value.as_pin_mut()?, this.hop.as_ref()?);
         Some(hop.run(|| f(value)))
+    }
+
+    /// Polls a future in the scope of the hop. Returns its output with the hop. A future that has returned stays
+    /// pending.
+    pub fn poll_output(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<(T::Output, ServerHop)>
+    where
+        T: Future,
+    {
+        let polled = self.as_mut().work(|future| future.poll(cx));
+        let output = ready!(polled.unwrap_or(Poll::Pending));
+        self.take_hop().map_or(Poll::Pending, |hop| Poll::Ready((output, hop)))
     }
 
     /// Polls a body in the scope of the hop. The recordings end with the body or with its error, once the body is

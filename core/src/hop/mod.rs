@@ -48,7 +48,7 @@
 //!     let known = None;
 //!     let mut hop = ServerHop::start(propagator, known, &request.headers, request);
 //!     let mut response = hop.run(handler);
-//!     if let Some(value) = hop.respond(200, &response, request, true) {
+//!     if let Some(value) = hop.respond(200, &response, Some(request), true) {
 //!         response.headers.push(("server-timing", value));
 //!     }
 //!     // The hop of a streamed body ends with the body: see `InHop`.
@@ -70,6 +70,8 @@
 
 mod cache;
 mod client;
+#[cfg(feature = "http")]
+mod http;
 mod in_hop;
 mod recordings;
 mod response_headers;
@@ -78,6 +80,8 @@ mod shared_cache;
 
 pub use cache::may_be_reused;
 pub use client::{CarriedTrace, ClientHop, TraceChoice};
+#[cfg(feature = "http")]
+pub use http::HttpRequest;
 pub use in_hop::InHop;
 pub use response_headers::ResponseHeaders;
 pub use server::{ServerHop, continue_request, name_by_route, trace_data_for_page};

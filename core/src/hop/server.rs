@@ -24,6 +24,7 @@ pub struct ServerHop {
     recordings: Option<Arc<Recordings>>,
     /// The trace headers as they came, if middleware further out put another position in their place.
     received: Option<Arc<ReceivedHeaders>>,
+    is_head: bool,
     status: u16,
     is_complete: bool,
 }
@@ -39,10 +40,10 @@ impl ServerHop {
         carrier: &E,
         request: &dyn IncomingRequest,
     ) -> Self {
-        let received = received(known.as_ref());
+        let (received, is_head) = (received(known.as_ref()), request.method() == "HEAD");
         let context = continue_request(propagator, known, carrier, request);
         if !propagator.records() || context.is_recorded() {
-            return Self { context, recordings: None, received, status: 0, is_complete: false };
+            return Self::new(context, None, received, is_head);
         }
         let mut position = Some(context.clone());
         let recordings = Recordings::start(propagator, &mut position, |recorder, position| {
@@ -54,7 +55,16 @@ impl ServerHop {
         context.set_recordings(weak.clone());
         // Another trace, if a recorder joined that.
         position.set_recordings(weak);
-        Self { context: position, recordings, received, status: 0, is_complete: false }
+        Self::new(position, recordings, received, is_head)
+    }
+
+    fn new(
+        context: PropagationContext,
+        recordings: Option<Arc<Recordings>>,
+        received: Option<Arc<ReceivedHeaders>>,
+        is_head: bool,
+    ) -> Self {
+        Self { context, recordings, received, is_head, status: 0, is_complete: false }
     }
 
     /// Returns the propagator for the middleware of one worker thread. To be called on that thread.
@@ -104,8 +114,9 @@ impl ServerHop {
     /// A 304 renews the headers of the page that the browser keeps. It needs a value of its own, and has no
     /// `Content-Type` in most cases.
     ///
-    /// The route is asked again, because guards decide after a middleware was called. Where caches may reuse a page
-    /// with the trace in it, there is a warning, once for each route.
+    /// The route is asked again, because guards decide after a middleware was called. The request is `None` if the
+    /// framework has taken it along. Where caches may reuse a page with the trace in it, there is a warning, once for
+    /// each route.
     ///
     /// A response without [content](https://www.rfc-editor.org/rfc/rfc9110#section-6.4.1) is
     /// [complete](Self::complete): that of a `HEAD`, and statuses 204 and 304. The recordings end here with a status 1xx:
@@ -114,15 +125,17 @@ impl ServerHop {
         &mut self,
         status: u16,
         headers: &H,
-        request: &dyn IncomingRequest,
+        request: Option<&dyn IncomingRequest>,
         server_timing: bool,
     ) -> Option<String> {
         self.status = status;
         if let Some(recordings) = &self.recordings {
-            name_by_route(&self.context, request);
+            if let Some(request) = request {
+                name_by_route(&self.context, request);
+            }
             recordings.set_status(status);
         }
-        if request.method() == "HEAD" || matches!(status, 204 | 304) {
+        if self.is_head || matches!(status, 204 | 304) {
             self.complete();
         }
         if matches!(status, 100..200) {
@@ -142,9 +155,10 @@ impl ServerHop {
         (server_timing && !has_ours).then(|| self.context.trace_data().server_timing())
     }
 
-    fn warn_of_reused_page(&self, request: &dyn IncomingRequest) {
-        // A framework may have taken the request along. Then the trace may have the route as its name.
-        let route = request.route().or_else(|| self.context.transaction()).unwrap_or_default();
+    fn warn_of_reused_page(&self, request: Option<&dyn IncomingRequest>) {
+        let route = request.and_then(IncomingRequest::route);
+        // Without a request, the trace may have the route in its name.
+        let route = route.or_else(|| self.context.transaction()).unwrap_or_default();
         if self.context.is_in_page() && self.context.options().warned_routes.is_new(&route) {
             #[cfg(feature = "tracing")]
             self.run(|| {

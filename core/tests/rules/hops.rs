@@ -126,8 +126,8 @@ fn server_timing_is_for_html_that_is_not_reused() {
             if in_page {
                 let _ = trace_data_for_page(hop.context());
             }
-            assert_eq!(hop.respond(200, &Response(lines), &request, false), None);
-            let added = hop.respond(200, &Response(lines), &request, true);
+            assert_eq!(hop.respond(200, &Response(lines), Some(&request), false), None);
+            let added = hop.respond(200, &Response(lines), Some(&request), true);
             let ours = hop.context().trace_data().server_timing();
             assert_eq!(added, is_added.then_some(ours), "{lines:?}");
         }

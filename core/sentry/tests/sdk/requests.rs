@@ -66,7 +66,7 @@ fn each_request_adds_one_event_processor() {
     assert_eq!(event_processors(&hub), 0);
     for _ in 0..3 {
         let mut hop = start(&propagator, &hub, &GET);
-        hop.respond(200, &GET, &GET, false);
+        hop.respond(200, &GET, Some(&GET), false);
         assert_eq!(event_processors(&hop.run(Hub::current)), 1);
         hop.finish();
     }
@@ -92,7 +92,7 @@ fn transactions_and_errors_describe_the_request() {
         let event = Event { request: Some(given), ..Event::default() };
         Hub::current().capture_event(event);
     });
-    hop.respond(404, &GET, &GET, false);
+    hop.respond(404, &GET, Some(&GET), false);
     hop.finish();
     let context = hop.context();
     let sent = sent.take();
@@ -159,7 +159,7 @@ fn request_transactions_have_route_or_given_name() {
         if let Some(given) = given {
             hop.run(|| PropagationContext::current().unwrap().set_transaction(given));
         }
-        hop.respond(200, &request, &request, false);
+        hop.respond(200, &request, Some(&request), false);
         hop.finish();
         assert_eq!(sent.take()[0].payload["transaction"], name, "{method} {route:?}");
     }
@@ -174,7 +174,7 @@ fn names_given_to_the_sdk_outlast_later_routes() {
     let mut hop = start(&propagator, &hub, &Head { method: "GET", route: None });
     name_by_route(hop.context(), &GET);
     hop.run(|| Hub::current().configure_scope(|scope| scope.set_transaction(Some("mine"))));
-    hop.respond(200, &GET, &GET, false);
+    hop.respond(200, &GET, Some(&GET), false);
     hop.finish();
     assert_eq!(sent.take()[0].payload["transaction"], "mine");
 }
@@ -192,7 +192,7 @@ fn requests_end_with_status_failure_or_cancellation() {
     ];
     for (end, status) in table {
         let mut hop = start(&propagator, &hub, &GET);
-        hop.respond(200, &GET, &GET, false);
+        hop.respond(200, &GET, Some(&GET), false);
         end(hop);
         let [sent] = &*sent.take() else { panic!("one transaction") };
         assert_eq!(sent.trace("status"), *status);

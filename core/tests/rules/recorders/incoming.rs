@@ -97,7 +97,7 @@ fn endings_are_told_once_and_drops_are_cancellations() {
         let request = received("GET", None);
         let mut hop = start(&propagator, &request);
         log.take();
-        hop.respond(200, &NoHeaders, &request, false);
+        hop.respond(200, &NoHeaders, Some(&request), false);
         end(hop);
         assert_eq!(log.take(), [*lines, &["r: drop"]].concat(), "row {index}");
     }
@@ -128,7 +128,7 @@ fn responses_without_a_body_are_complete() {
     ] {
         let request = received(method, None);
         let mut hop = start(&propagator, &request);
-        hop.respond(status, &NoHeaders, &request, false);
+        hop.respond(status, &NoHeaders, Some(&request), false);
         let ended = format!("r: completed {status}");
         let before = log.take().contains(&ended);
         drop(hop);
@@ -269,7 +269,7 @@ fn routes_reach_recordings_while_the_request_lives() {
     log.take();
     name_by_route(&context, &received("EVIL", Some("/users/{name}")));
     name_by_route(&context.child(), &received("EVIL", None));
-    hop.respond(404, &NoHeaders, &request, false);
+    hop.respond(404, &NoHeaders, Some(&request), false);
     let lines = ["r: route EVIL /users/{name}", "r: route EVIL /users/{id}", "r: status 404"];
     assert_eq!(log.take(), lines);
     // Unknown methods are arbitrary client input, and name nothing.

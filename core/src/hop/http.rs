@@ -1,0 +1,104 @@
+//! The requests of the crate [`http`](https://docs.rs/http), as the kit sees them.
+
+use std::borrow::Cow;
+
+use ::http::header::HOST;
+use ::http::request::Parts;
+use ::http::{HeaderMap, Request, Uri};
+
+use crate::recorder::{IncomingRequest, OutgoingRequest};
+use crate::targets::RequestUrl;
+
+/// The head of a request that a server answers, in the types of the crate [`http`](https://docs.rs/http).
+///
+/// ```
+/// use tracehop::hop::{HttpRequest, ServerHop};
+/// # use tracehop::Propagator;
+///
+/// # let propagator = Propagator::builder().build()?;
+/// let (head, ()) = http::Request::get("/users/7").body(())?.into_parts();
+/// let request = HttpRequest::new(&head, |head| {
+///     head.uri.path().starts_with("/users/").then_some("/users/{id}")
+/// });
+/// let hop = ServerHop::start(&propagator, None, &head.headers, &request);
+/// # hop.finish();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct HttpRequest<'r> {
+    head: &'r Parts,
+    route: fn(&Parts) -> Option<&str>,
+}
+
+impl<'r> HttpRequest<'r> {
+    /// Takes the head, and the function that finds the route in it. The function is called where the route has an
+    /// effect.
+    pub fn new(head: &'r Parts, route: fn(&Parts) -> Option<&str>) -> Self {
+        Self { head, route }
+    }
+}
+
+impl IncomingRequest for HttpRequest<'_> {
+    fn method(&self) -> &str {
+        self.head.method.as_str()
+    }
+
+    fn route(&self) -> Option<Cow<'_, str>> {
+        (self.route)(self.head).map(Cow::Borrowed)
+    }
+
+    fn url(&self) -> String {
+        absolute(&self.head.uri, &self.head.headers)
+    }
+}
+
+impl<B> OutgoingRequest for Request<B> {
+    fn method(&self) -> &str {
+        self.method().as_str()
+    }
+
+    fn url(&self) -> Cow<'_, str> {
+        Cow::Owned(absolute(self.uri(), self.headers()))
+    }
+}
+
+impl<B> RequestUrl for Request<B> {
+    fn as_url(&self) -> Cow<'_, str> {
+        self.url()
+    }
+}
+
+/// Returns the URL of a request. In HTTP/1.1 its host may stand in the headers, and its scheme nowhere.
+fn absolute(uri: &Uri, headers: &HeaderMap) -> String {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    match host.filter(|_| uri.authority().is_none()) {
+        Some(host) => {
+            let path = uri.path_and_query().map_or("/", |path| path.as_str());
+            ["http://", host, path].concat()
+        }
+        None => uri.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_completed_by_the_host_header() {
+        for (uri, host, expected) in [
+            ("/a?b=1", Some("x.example:8080"), "http://x.example:8080/a?b=1"),
+            ("https://y.example/a", Some("x.example"), "https://y.example/a"),
+            ("https://y.example", None, "https://y.example/"),
+            ("/a", None, "/a"),
+            ("/a", Some("é"), "/a"),
+            ("x.example:443", Some("y.example"), "x.example:443"),
+        ] {
+            let mut request = Request::builder().uri(uri);
+            if let Some(host) = host {
+                request = request.header(HOST, host);
+            }
+            assert_eq!(request.body(()).unwrap().url(), expected);
+        }
+    }
+}
