@@ -9,6 +9,7 @@ mod jobs;
 mod joined;
 mod requests;
 mod shared_traces;
+mod tower;
 mod transactions;
 
 use std::collections::HashMap;

@@ -1,0 +1,159 @@
+//! Requests of axum, without the SDK's own layers and beside them.
+
+use std::collections::HashSet;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request};
+use axum::routing::get;
+use axum::{Extension, Router};
+use http_body_util::BodyExt as _;
+use sentry_core::{Hub, Level};
+use sentry_tower::{NewSentryLayer, SentryHttpLayer};
+use tower::ServiceExt as _;
+use tower_http::catch_panic::CatchPanicLayer;
+use tracehop::tower::TracePropagationLayer;
+use tracehop::{InTrace as _, PropagationContext};
+use tracehop_envelopes::{Capture, Sent};
+use tracehop_sentry::SentryRecorder;
+
+use crate::{DSC, PARENT, TRACE_ID, capturing, options, sdk};
+
+fn fail(message: &str) {
+    Hub::current().capture_message(message, Level::Error);
+}
+
+async fn work(Extension(trace): Extension<PropagationContext>) -> String {
+    assert_eq!(PropagationContext::current().map(|here| here.span_id()), Some(trace.span_id()));
+    fail("handler");
+    tokio::spawn(async { fail("job") }.in_current_trace()).await.unwrap();
+    trace.trace_data().sentry_trace().to_owned()
+}
+
+async fn stream() -> Body {
+    Body::from_stream(futures_util::stream::once(async {
+        fail("body");
+        Ok::<_, std::convert::Infallible>("x")
+    }))
+}
+
+async fn panic() {
+    fail("before");
+    std::panic::resume_unwind(Box::new("on purpose"));
+}
+
+/// A service that the SDK records, and what it sends. `layers` puts more layers around or inside of ours.
+fn serve(layers: impl FnOnce(Router, TracePropagationLayer) -> Router) -> (Router, Capture) {
+    let recorder = SentryRecorder::new();
+    let (sent, hub) = capturing(&recorder, sdk());
+    // The requests of a test run on its thread.
+    Hub::current().bind_client(hub.client());
+    let propagator = options().traces_sample_rate(1.0).recorder(recorder).build().unwrap();
+    let ours = TracePropagationLayer::new(propagator)
+        .route(|request| request.extensions.get::<MatchedPath>().map(MatchedPath::as_str));
+    let routes = Router::new()
+        .route("/work/{id}", get(work))
+        .route("/stream", get(stream))
+        .route("/panic", get(panic));
+    (layers(routes, ours), sent)
+}
+
+/// Makes a request in a trace. Returns the body of the response.
+async fn ask(app: &Router, path: &str) -> String {
+    let request = axum::http::Request::get(path)
+        .header("host", "shop.example.com")
+        .header("sentry-trace", format!("{TRACE_ID}-{PARENT}-1"))
+        .header("baggage", DSC);
+    let request = request.body(Body::empty()).unwrap();
+    let response = app.clone().oneshot(request).await.unwrap();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(body.into()).unwrap()
+}
+
+fn only_transaction(sent: &[Sent]) -> &Sent {
+    let mut transactions = sent.iter().filter(|sent| sent.is_transaction());
+    let transaction = transactions.next().unwrap();
+    assert!(transactions.next().is_none(), "{sent:#?}");
+    transaction
+}
+
+#[tokio::test]
+async fn a_request_has_one_transaction_and_its_errors() {
+    let (app, sent) = serve(|routes, ours| routes.layer(CatchPanicLayer::new()).layer(ours));
+    for (path, name, status, errors) in [
+        ("/work/7?token=1", "GET /work/{id}", "ok", &["handler", "job"][..]),
+        ("/stream", "GET /stream", "ok", &["body"]),
+        ("/panic", "GET /panic", "internal_error", &["before"]),
+        ("/nowhere", "GET", "not_found", &[]),
+    ] {
+        ask(&app, path).await;
+        let sent = sent.take();
+        let transaction = only_transaction(&sent);
+        assert_eq!(transaction.payload["transaction"], name);
+        assert_eq!(transaction.trace("status"), status, "{path}");
+        assert_eq!(transaction.trace("parent_span_id"), PARENT);
+        let url = transaction.payload["request"]["url"].as_str().unwrap();
+        assert!(url.starts_with("http://shop.example.com/") && !url.contains("token"), "{url}");
+        let mut messages = Vec::new();
+        for sent in &sent {
+            assert_eq!(sent.trace("trace_id"), TRACE_ID, "{path}");
+            assert!(sent.dsc().contains("replay_id="), "{path}");
+            if !sent.is_transaction() {
+                assert_eq!(sent.trace("span_id"), transaction.trace("span_id"), "{path}");
+                messages.push(sent.payload["message"].as_str().unwrap());
+            }
+        }
+        assert_eq!(messages, errors, "{path}");
+    }
+}
+
+fn hub() -> NewSentryLayer<Request> {
+    NewSentryLayer::new_from_top()
+}
+
+fn http() -> SentryHttpLayer {
+    SentryHttpLayer::new()
+}
+
+fn transaction() -> SentryHttpLayer {
+    SentryHttpLayer::new().enable_transaction()
+}
+
+#[tokio::test]
+async fn the_sdk_layers_share_the_trace() {
+    type Layers = fn(Router, TracePropagationLayer) -> Router;
+    // From the outside to the inside, with the number of transactions.
+    let table: [(&str, Layers, usize); 5] = [
+        ("hub, http, ours", |app, ours| app.layer(ours).layer(http()).layer(hub()), 1),
+        ("hub, ours, http", |app, ours| app.layer(http()).layer(ours).layer(hub()), 1),
+        ("ours, hub, http", |app, ours| app.layer(http()).layer(hub()).layer(ours), 1),
+        (
+            "hub, transaction, ours",
+            |app, ours| app.layer(ours).layer(transaction()).layer(hub()),
+            1,
+        ),
+        (
+            "ours, hub, transaction",
+            |app, ours| app.layer(transaction()).layer(hub()).layer(ours),
+            2,
+        ),
+    ];
+    for (case, layers, transactions) in table {
+        let (app, sent) = serve(layers);
+        let handed_on = ask(&app, "/work/7").await;
+        let sent = sent.take();
+        let count = sent.iter().filter(|sent| sent.is_transaction()).count();
+        assert_eq!((count, sent.len()), (transactions, transactions + 2), "{case}");
+        let spans = sent.iter().map(|sent| sent.trace("span_id")).collect::<HashSet<_>>();
+        for sent in &sent {
+            assert_eq!(sent.trace("trace_id"), TRACE_ID, "{case}");
+            assert!(sent.dsc().contains("replay_id="), "{case}");
+            let parent = sent.trace("parent_span_id");
+            assert!(parent == PARENT || spans.contains(parent), "{case}: {parent}");
+        }
+        // The next service gets the span of a transaction as its parent.
+        let is_sent = sent.iter().any(|sent| {
+            sent.is_transaction() && handed_on == format!("{TRACE_ID}-{}-1", sent.trace("span_id"))
+        });
+        assert!(is_sent, "{case}: {handed_on}");
+    }
+}
