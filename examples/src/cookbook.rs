@@ -16,6 +16,11 @@ macro_rules! pages {
 pages! {
     whole_service: "whole-service.md",
     plain_reqwest: "plain-reqwest.md",
+    axum: "axum.md",
+    sentry_tower: "sentry-tower.md",
+    tonic: "tonic.md",
+    hyper: "hyper.md",
+    awc: "awc.md",
     background_jobs: "background-jobs.md",
     queue_messages: "queue-messages.md",
     child_processes: "child-processes.md",
