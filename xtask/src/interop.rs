@@ -18,7 +18,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::install::{Installed, Versions};
-use self::lab::{Generator, Lab};
+use self::lab::{Generator, Lab, OURS};
 use self::matrix::{Cell, Matrix};
 use self::peer::Peer;
 use crate::readme::Block;
@@ -94,14 +94,22 @@ impl Interop {
         let mut lab = Lab::open(Installed::install(&workspace)?, artifacts, generator)?;
         eprintln!("headers are made up with `--seed {seed} --headers {}`", self.headers);
 
-        let matrix = fill(&mut lab, &abilities)?;
-        let markdown = matrix.to_markdown();
-        println!("\n{markdown}\n{} facts were checked", matrix.held());
-        println!("screenshots: {}", lab.artifacts().display());
-        let faults = matrix.faults();
-        if !faults.is_empty() {
-            bail!("{}", list(&faults));
+        let mut markdown = String::new();
+        for ours in OURS {
+            lab.set_ours(ours);
+            let matrix = fill(&mut lab, &abilities)?;
+            let filled = matrix.to_markdown();
+            println!("\n{filled}\n{} facts were checked with `{ours}`", matrix.held());
+            let faults = matrix.faults();
+            if !faults.is_empty() {
+                bail!("{}", list(&faults));
+            }
+            if !markdown.is_empty() && markdown != filled {
+                bail!("the matrix of `{ours}` is another than that of `{}`", OURS[0]);
+            }
+            markdown = filled;
         }
+        println!("screenshots: {}", lab.artifacts().display());
         let readme = workspace.root().join("README.md");
         match self.only {
             Some(_) => Ok(()),

@@ -7,9 +7,11 @@
 #![forbid(unsafe_code)]
 
 mod options;
+mod ours;
 mod relay;
 mod service;
 
 pub use options::{Options, client_options};
+pub use ours::{OurArguments, Page, PageQuery, Tags};
 pub use relay::{Arrived, Next, Reply, Seen, next};
 pub use service::{Arguments, serve};

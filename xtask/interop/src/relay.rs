@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 
-use actix_web::http::header::HeaderMap;
 use actix_web::{HttpMessage as _, HttpRequest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -53,8 +52,15 @@ impl Reply {
     #[must_use]
     pub fn new(service: &'static str, request: &HttpRequest, seen: Seen) -> Self {
         let arrived = request.extensions().get::<Arrived>().cloned();
-        let Arrived(received) = arrived.unwrap_or_else(|| Arrived::with(request.headers()));
-        Self { service, received, seen, next: None }
+        let arrived =
+            arrived.unwrap_or_else(|| Arrived::with(|name| request.headers().get_all(name)));
+        Self::with(service, arrived, seen)
+    }
+
+    /// Makes the reply to a request with these headers.
+    #[must_use]
+    pub fn with(service: &'static str, arrived: Arrived, seen: Seen) -> Self {
+        Self { service, received: arrived.0, seen, next: None }
     }
 }
 
@@ -63,13 +69,14 @@ impl Reply {
 pub struct Arrived(BTreeMap<&'static str, String>);
 
 impl Arrived {
-    /// Copies the propagation headers.
+    /// Copies the propagation headers. The function returns all lines of a header.
     #[must_use]
-    pub fn with(headers: &HeaderMap) -> Self {
+    pub fn with<'h, V: AsRef<[u8]> + 'h, L: Iterator<Item = &'h V>>(
+        get_all: impl Fn(&'static str) -> L,
+    ) -> Self {
         let received = HEADERS.into_iter().filter_map(|name| {
-            let lines = headers.get_all(name);
-            let lines: Vec<_> =
-                lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+            let lines = get_all(name);
+            let lines: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_ref())).collect();
             (!lines.is_empty()).then(|| (name, lines.join(",")))
         });
         Self(received.collect())

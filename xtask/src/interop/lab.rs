@@ -17,6 +17,9 @@ use crate::collector::trace::{Event, Span};
 use crate::interrupt;
 use crate::service::{Service, agent};
 
+/// The programs that are a service of ours, with actix-web and with axum. Their replies are the same.
+pub(super) const OURS: [&str; 2] = ["ours", "ours_axum"];
+
 /// SDKs send spans when they find the time.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -26,6 +29,8 @@ pub(super) struct Lab {
     collector: Collector,
     /// Ended with this.
     _collecting: Service,
+    /// The program that is the service of ours: one for each framework.
+    ours: &'static str,
     services: HashMap<(Peer, String), Service>,
     agent: Agent,
     artifacts: PathBuf,
@@ -52,6 +57,7 @@ impl Lab {
             installed,
             collector: Collector::new(collecting.url()),
             _collecting: collecting,
+            ours: OURS[0],
             services: HashMap::new(),
             agent: agent(),
             artifacts,
@@ -116,9 +122,9 @@ impl Lab {
         let mut command = match peer {
             Peer::Node => node.command("service.mjs"),
             Peer::Python => python.command("service.py"),
-            Peer::Ours => rust.command("ours")?,
+            Peer::Ours => rust.command(self.ours)?,
             Peer::OursWithSdk => {
-                let mut command = rust.command("ours")?;
+                let mut command = rust.command(self.ours)?;
                 command.arg("--sentry");
                 command
             }
@@ -131,6 +137,12 @@ impl Lab {
         let url = service.url().to_owned();
         self.services.insert(key, service);
         Ok(url)
+    }
+
+    /// Takes another program as the service of ours.
+    pub(super) fn set_ours(&mut self, program: &'static str) {
+        self.stop_services();
+        self.ours = program;
     }
 
     /// Ends the services that were started.
