@@ -15,7 +15,7 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::{Deserialize, Serialize};
 
 use self::longest::Longest;
-use self::services::{Load, Services};
+use self::services::{Framework, Load, Services};
 use crate::debian;
 use crate::executables::Executables;
 use crate::process::Process;
@@ -39,7 +39,7 @@ pub(crate) struct Bench {
 struct Measurements {
     rows: Vec<Measured>,
     longest: Longest,
-    services: Services,
+    services: Vec<Services>,
 }
 
 /// A row, as the benchmarks list it.
@@ -113,16 +113,22 @@ impl Bench {
         let longest = Longest::measure(|size| median(&reports, "sizes", size))?;
 
         let load = if self.quick { Load::QUICK } else { Load::FULL };
-        let services = Services::measure(executables.get("service")?, load)?;
+        let service = executables.get("service")?;
+        let services = Framework::ALL.into_iter();
+        let services = services.map(|framework| Services::measure(service, framework, load));
+        let services = services.collect::<Result<Vec<_>>>()?;
 
         let measured = Measurements { rows, longest, services };
         let file = reports.join("tracehop.json");
         fs::write(&file, serde_json::to_vec_pretty(&measured)?)
             .with_context(|| format!("cannot write {}", file.display()))?;
         let Measurements { rows, longest, services } = measured;
-        println!("{}\n{longest}\n{}\n{}", table(&rows), services.table(), services.memory());
+        println!("{}\n{longest}", table(&rows));
+        for services in &services {
+            println!("{}\n{}", services.table(), services.memory());
+        }
         let short = shortfalls(&rows).into_iter().chain(longest.shortfall());
-        for line in short.chain(services.shortfalls()) {
+        for line in short.chain(services.iter().flat_map(Services::shortfalls)) {
             println!("short of its mark: {line}");
         }
         println!("{}", file.display());

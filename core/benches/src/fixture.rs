@@ -3,7 +3,9 @@ use opentelemetry::propagation::TextMapCompositePropagator;
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use sentry_core::TracePropagationContext;
 use tracehop::wire::SentryTrace;
-use tracehop::{PropagationContext, Propagator};
+use tracehop::{PropagationContext, Propagator, PropagatorBuilder};
+
+use crate::axum::Apps;
 
 pub(crate) const SENTRY_TRACE: &str = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
 pub(crate) const TRACEPARENT: &str = "00-771a43a4192642f0b136d5159a501700-b72fa28504b07285-01";
@@ -49,12 +51,14 @@ pub const REQUEST_HEADERS: &[(&str, &str)] = &[
 /// Never: the options are constants, and tested.
 #[expect(clippy::expect_used, reason = "constants")]
 pub fn propagator() -> Propagator {
+    builder().build().expect("options")
+}
+
+pub(crate) fn builder() -> PropagatorBuilder {
     Propagator::builder()
         .dsn("https://49d0f7386ad645858ae85020e393bef3@o1234567.ingest.sentry.io/42")
         .release("storefront@1.4.0")
         .traces_sample_rate(0.25)
-        .build()
-        .expect("options")
 }
 
 /// The input of all rows, and what a service makes once at start-up.
@@ -77,6 +81,8 @@ pub struct Fixture {
     pub(crate) fastrace: fastrace::collector::SpanContext,
     /// The values of both tags, as strings.
     pub(crate) tags: (String, String),
+    /// Services with axum.
+    pub(crate) apps: Apps,
     /// The buffer that a page is rendered into.
     pub(crate) page: String,
 }
@@ -109,6 +115,7 @@ impl Default for Fixture {
             fastrace: fastrace::collector::SpanContext::decode_w3c_traceparent(TRACEPARENT)
                 .expect("a traceparent"),
             tags,
+            apps: Apps::default(),
             page: String::with_capacity(4096),
             incoming,
             propagator,

@@ -10,7 +10,9 @@ use serde::Serialize;
 use tracehop::wire::{SentryTrace, Traceparent};
 use tracehop::{PropagationContext, Propagator};
 use tracehop_askama::filters;
+use tracing::dispatcher::with_default;
 
+use crate::axum::{Apps, answer};
 use crate::fixture::{Fixture, SENTRY_TRACE, TRACEPARENT, with_baggage};
 
 /// The same work done by this library and by a peer.
@@ -112,6 +114,43 @@ pub const ROWS: &[Row] = &[
             let text = black_box(TRACEPARENT);
             black_box(fastrace::collector::SpanContext::decode_w3c_traceparent(text));
             drop(black_box(fixture.fastrace.encode_w3c_traceparent()));
+        },
+    },
+    Row {
+        id: "axum-layer",
+        what: "a request through axum with the layer",
+        peer: "axum without it",
+        at_least: 1.0 / 3.0,
+        ours: |fixture| {
+            black_box(answer(&mut fixture.apps.traced, &fixture.incoming));
+        },
+        theirs: |fixture| {
+            black_box(answer(&mut fixture.apps.plain, &fixture.incoming));
+        },
+    },
+    Row {
+        id: "axum-opentelemetry",
+        what: "a request through axum with the layer",
+        peer: "axum-tracing-opentelemetry, with spans that are not exported",
+        at_least: 2.0,
+        ours: |fixture| {
+            black_box(answer(&mut fixture.apps.traced, &fixture.incoming));
+        },
+        theirs: |fixture| {
+            let Apps { opentelemetry, spans, .. } = &mut fixture.apps;
+            with_default(spans, || black_box(answer(opentelemetry, &fixture.incoming)));
+        },
+    },
+    Row {
+        id: "axum-sentry-tower",
+        what: "a request through axum with the layer and the recorder of Sentry's SDK",
+        peer: "sentry-tower with a transaction",
+        at_least: 1.0,
+        ours: |fixture| {
+            black_box(answer(&mut fixture.apps.recorded, &fixture.incoming));
+        },
+        theirs: |fixture| {
+            black_box(answer(&mut fixture.apps.sentry, &fixture.incoming));
         },
     },
     Row {
@@ -276,6 +315,20 @@ mod tests {
                 let (trace_id, _) = SENTRY_TRACE.split_once('-').unwrap();
                 assert!(sent.to_str().unwrap().contains(trace_id), "{}", row.id);
             }
+        }
+    }
+
+    #[test]
+    fn all_services_answer() {
+        let Fixture { mut apps, incoming, .. } = Fixture::default();
+        for app in [
+            &mut apps.plain,
+            &mut apps.traced,
+            &mut apps.recorded,
+            &mut apps.sentry,
+            &mut apps.opentelemetry,
+        ] {
+            assert_eq!(answer(app, &incoming), 200);
         }
     }
 

@@ -54,9 +54,33 @@ impl Load {
     };
 }
 
+/// What a service is made with.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Framework {
+    /// actix-web, and reqwest.
+    Actix,
+    /// axum, and hyper's client.
+    Axum,
+}
+
+impl Framework {
+    pub(crate) const ALL: [Self; 2] = [Self::Actix, Self::Axum];
+
+    /// As the service takes it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Actix => "actix",
+            Self::Axum => "axum",
+        }
+    }
+}
+
 /// What was measured.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Services {
+    /// What the services are made with.
+    framework: Framework,
     rounds: Vec<Round>,
     /// The service with traces answered so many while its memory was watched.
     requests: u64,
@@ -114,13 +138,15 @@ impl Services {
     ///
     /// The service that is measured has a processor of its own, and the load and the service that is called share
     /// another, if there are two. Then it is the one that everything waits for, and what is lost is what it costs.
-    pub(crate) fn measure(program: &Path, load: Load) -> Result<Self> {
+    pub(crate) fn measure(program: &Path, framework: Framework, load: Load) -> Result<Self> {
         let cores = Cores::find();
         let mut command = Command::new(program);
         command.arg("called");
         let called = for_rest(cores, || Service::start("called", command))?;
         let caller = |traced: &str| {
-            Caller::start(program, &["caller", called.url(), "--traced", traced], cores)
+            let arguments =
+                ["caller", called.url(), "--framework", framework.name(), "--traced", traced];
+            Caller::start(program, &arguments, cores)
         };
         let mut callers =
             Each { without: caller("not")?, by_hand: caller("by-hand")?, with: caller("fully")? };
@@ -144,7 +170,7 @@ impl Services {
             requests += callers.with.answer(load.warm_up)?.requests;
         }
         let resident_bytes_at_end = callers.with.resident_bytes()?;
-        Ok(Self { rounds, requests, resident_bytes_at_start, resident_bytes_at_end })
+        Ok(Self { framework, rounds, requests, resident_bytes_at_start, resident_bytes_at_end })
     }
 
     fn growth(&self) -> f64 {
@@ -159,7 +185,7 @@ impl Services {
         let mut table = Table::new();
         table.load_style(presets::ASCII_MARKDOWN);
         table.set_header([
-            "a service that calls another",
+            &format!("a service with {} that calls another", self.framework.name()),
             "beside",
             "throughput, at least",
             "median (quartiles)",
@@ -180,25 +206,27 @@ impl Services {
     /// What became of the memory, a sentence.
     pub(crate) fn memory(&self) -> String {
         let (grown, limit) = (self.growth() / 1e3, self.requests as f64 * BYTES_A_REQUEST / 1e3);
-        let requests = self.requests;
-        format!("with traces it grew by {grown:.0} kB of {limit:.0} kB over {requests} requests")
+        let (requests, name) = (self.requests, self.framework.name());
+        format!(
+            "with traces that with {name} grew by {grown:.0} kB of {limit:.0} kB over {requests} requests"
+        )
     }
 
     /// What is worse than it should be, a sentence each.
     pub(crate) fn shortfalls(&self) -> Vec<String> {
-        let mut lines = Vec::new();
+        let (mut lines, name) = (Vec::new(), self.framework.name());
         for pair in PAIRS {
             let Pair { what, beside, at_least, .. } = pair;
             let throughput = self.spread(|round| pair.throughput(round)).median;
             if let Some(at_least) = at_least.filter(|at_least| throughput < *at_least) {
                 lines.push(format!(
-                    "throughput of a service {what}, {throughput:.3} instead of {at_least:.2} of {beside}"
+                    "throughput of a service with {name} {what}, {throughput:.3} instead of {at_least:.2} of {beside}"
                 ));
             }
         }
         if self.growth() >= self.requests as f64 * BYTES_A_REQUEST {
             lines.push(format!(
-                "memory of a service with traces, which grew by {:.0} bytes over {} requests",
+                "memory of a service with {name} with traces, which grew by {:.0} bytes over {} requests",
                 self.growth(),
                 self.requests
             ));
@@ -254,6 +282,7 @@ mod tests {
         let round =
             Round { with: turn(900.0), by_hand: turn(900.0 / ratio), without: turn(900.0 / ratio) };
         Services {
+            framework: Framework::Axum,
             rounds: vec![round],
             requests: 1_000_000,
             resident_bytes_at_start: 8_000_000,
@@ -267,8 +296,8 @@ mod tests {
         assert_eq!(
             services(0.9, 1_500_000).shortfalls(),
             [
-                "throughput of a service with traces, 0.900 instead of 0.98 of the same without",
-                "memory of a service with traces, which grew by 1500000 bytes over 1000000 requests"
+                "throughput of a service with axum with traces, 0.900 instead of 0.98 of the same without",
+                "memory of a service with axum with traces, which grew by 1500000 bytes over 1000000 requests"
             ]
         );
         let table = services(0.9, 1_500_000).table().to_string();

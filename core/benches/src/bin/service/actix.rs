@@ -1,95 +1,38 @@
-//! Services to put load on: `called` answers, and `caller` calls it for each of its own answers.
-//!
-//! `service headers` lists the headers that a request should have, as JSON.
+//! The callers with actix-web and reqwest.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 
-use actix_web::web::{Bytes, Data};
-use actix_web::{App, HttpRequest, HttpServer, error, web};
-use clap::{Parser, Subcommand, ValueEnum};
+use actix_web::web::{self, Bytes, Data};
+use actix_web::{App, HttpRequest, HttpServer, error};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, RequestBuilder};
 use tracehop_actix::TracePropagation;
 use tracehop_actix::tracehop::Propagator;
-use tracehop_benches::{REQUEST_HEADERS, propagator};
+use tracehop_benches::propagator;
 
-#[derive(Parser)]
-struct Arguments {
-    /// The address to listen on; port 0 takes a free port
-    #[arg(long, global = true, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
-    listen: SocketAddr,
-    #[command(subcommand)]
-    role: Role,
-}
+use crate::Traced;
 
-#[derive(Subcommand)]
-enum Role {
-    /// List the headers of a request
-    Headers,
-    /// Answer requests
-    Called,
-    /// Answer with the answer of another service
-    Caller {
-        /// The URL of the other service
-        url: String,
-        /// How the service propagates traces
-        #[arg(long, default_value = "not")]
-        traced: Traced,
-    },
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Traced {
-    /// Not at all
-    Not,
-    /// By copying both headers, which is the cheapest way, and wrong: the parent span stays the caller's
-    ByHand,
-    /// With both middlewares
-    Fully,
-    /// With both middlewares and the SDK
-    Recorded,
-    /// With the SDK's own middleware, a span for the call by hand, and `sentry-trace` alone
-    SentryActix,
-}
-
-#[actix_web::main]
-async fn main() -> anyhow::Result<()> {
-    let Arguments { listen, role } = Arguments::parse();
-    let listener = TcpListener::bind(listen)?;
-    let address = listener.local_addr()?;
-    match role {
-        Role::Headers => {
-            println!("{}", serde_json::to_string(REQUEST_HEADERS)?);
-            Ok(())
+/// Serves a caller.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    url: String,
+    traced: Traced,
+) -> anyhow::Result<()> {
+    match traced {
+        Traced::Not => caller(listener, url).await,
+        Traced::ByHand => copying_caller(listener, url).await,
+        Traced::Fully => traced_caller(listener, url, propagator()).await,
+        Traced::Recorded => {
+            let mut options = sentry_options();
+            let propagator = tracehop_sentry::propagator_builder(&mut options).build()?;
+            let _guard = sentry::init(options);
+            traced_caller(listener, url, propagator).await
         }
-        Role::Called => {
-            println!("called listening on http://{address}");
-            called(listener).await
-        }
-        Role::Caller { url, traced } => {
-            println!("caller listening on http://{address}");
-            match traced {
-                Traced::Not => caller(listener, url).await,
-                Traced::ByHand => copying_caller(listener, url).await,
-                Traced::Fully => traced_caller(listener, url, propagator()).await,
-                Traced::Recorded => {
-                    let mut options = sentry_options();
-                    let propagator = tracehop_sentry::propagator_builder(&mut options).build()?;
-                    let _guard = sentry::init(options);
-                    traced_caller(listener, url, propagator).await
-                }
-                Traced::SentryActix => {
-                    let _guard = sentry::init(sentry_options());
-                    sentry_actix_caller(listener, url).await
-                }
-            }
+        Traced::SentryActix => {
+            let _guard = sentry::init(sentry_options());
+            sentry_actix_caller(listener, url).await
         }
     }
-}
-
-async fn called(listener: TcpListener) -> anyhow::Result<()> {
-    let app = || App::new().route("/stock/{id}", web::get().to(async || r#"{"left":7}"#));
-    Ok(HttpServer::new(app).workers(1).listen(listener)?.run().await?)
 }
 
 /// What the handlers of the caller need.
