@@ -5,6 +5,7 @@ use sentry_core::TracePropagationContext;
 use tracehop::wire::SentryTrace;
 use tracehop::{PropagationContext, Propagator, PropagatorBuilder};
 
+use crate::actix;
 use crate::axum::Apps;
 
 pub(crate) const SENTRY_TRACE: &str = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
@@ -81,6 +82,8 @@ pub struct Fixture {
     pub(crate) fastrace: fastrace::collector::SpanContext,
     /// The values of both tags, as strings.
     pub(crate) tags: (String, String),
+    /// Services with actix-web.
+    pub(crate) actix: actix::Apps,
     /// Services with axum.
     pub(crate) apps: Apps,
     /// The buffer that a page is rendered into.
@@ -115,6 +118,7 @@ impl Default for Fixture {
             fastrace: fastrace::collector::SpanContext::decode_w3c_traceparent(TRACEPARENT)
                 .expect("a traceparent"),
             tags,
+            actix: actix::Apps::default(),
             apps: Apps::default(),
             page: String::with_capacity(4096),
             incoming,

@@ -3,6 +3,7 @@
 //! Each [`Row`] is the same work by this library and by a peer, on the same input. The benchmark `propagation` times
 //! them. The binary `instructions` does one side of a row a number of times, for a profiler to count.
 
+mod actix;
 mod axum;
 mod fixture;
 mod rows;
