@@ -54,11 +54,6 @@ impl IncomingRequest for Incoming<'_> {
         headers.for_each(|(name, value)| f(name.as_str(), value.as_bytes()));
     }
 
-    fn client_address(&self) -> Option<Cow<'_, str>> {
-        let address = self.request.connection_info().realip_remote_addr().map(str::to_owned);
-        address.map(Cow::Owned)
-    }
-
     fn peer(&self) -> Option<IpAddr> {
         self.request.peer_addr().map(|address| address.ip())
     }

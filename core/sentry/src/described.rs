@@ -1,5 +1,7 @@
 //! The description of a request, for its transaction and for the errors in it.
 
+use std::net::IpAddr;
+
 use sentry_core::protocol::Request;
 use sentry_core::utils::is_sensitive_header;
 use sentry_core::{Hub, protocol};
@@ -16,12 +18,12 @@ pub(crate) struct Described {
     /// One line for each header: name, colon, value.
     headers: String,
     /// `None` if it shall not be sent.
-    client_address: Option<String>,
+    peer: Option<IpAddr>,
     sends_pii: bool,
 }
 
 impl Described {
-    /// Keeps what the description needs. Headers with secrets, and the address of the client, are described only if the
+    /// Keeps what the description needs. Headers with secrets, and the address of the peer, are described only if the
     /// SDK shall send such data.
     pub(crate) fn new(request: &dyn IncomingRequest, hub: &Hub) -> Self {
         let sends_pii = hub.client().is_some_and(|client| client.options().send_default_pii);
@@ -33,12 +35,12 @@ impl Described {
                 [name, ":", cut(value), "\n"].iter().for_each(|part| headers.push_str(part));
             }
         });
-        let client_address = sends_pii.then(|| request.client_address()).flatten();
+        let peer = sends_pii.then(|| request.peer()).flatten();
         Self {
             method: known_method(request.method()),
             url: request.url(),
             headers,
-            client_address: client_address.map(|address| address.into_owned()),
+            peer,
             sends_pii,
         }
     }
@@ -48,8 +50,8 @@ impl Described {
         let headers = self.headers.lines().filter_map(|line| line.split_once(':'));
         let headers = headers.filter(|(name, _)| self.sends_pii || !is_sensitive_header(name));
         let mut env = protocol::Map::new();
-        if let Some(address) = &self.client_address {
-            env.insert("REMOTE_ADDR".to_owned(), address.clone());
+        if let Some(peer) = self.peer {
+            env.insert("REMOTE_ADDR".to_owned(), peer.to_string());
         }
         Request {
             url: cut(&redact_url(&self.url)).parse().ok(),

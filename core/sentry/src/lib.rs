@@ -39,7 +39,7 @@
 //! before. A response without a body ends it at the head, and so does a 101. It has the method, the route, the URL without
 //! credentials, query and fragment, and the headers without secrets. Errors in the request have the same. An unknown
 //! method is `_OTHER`, and URLs are cut after 2048 bytes. With `send_default_pii` of the SDK all headers but those of
-//! traces are there, and the address of the client.
+//! traces are there, and the address of the peer.
 //!
 //! The span of an outgoing request, an `http.client`, has the method, the URL without credentials, query and
 //! fragment, and the status. It ends with the head of the response, with the error, or when the caller gives up. A

@@ -1,6 +1,7 @@
 //! The requests of the crate [`http`](https://docs.rs/http), as the kit sees them.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use ::http::header::HOST;
 use ::http::request::Parts;
@@ -28,13 +29,22 @@ use crate::targets::RequestUrl;
 pub struct HttpRequest<'r> {
     head: &'r Parts,
     route: fn(&Parts) -> Option<&str>,
+    peer: fn(&Parts) -> Option<IpAddr>,
 }
 
 impl<'r> HttpRequest<'r> {
     /// Takes the head, and the function that finds the route in it. The function is called where the route has an
     /// effect.
     pub fn new(head: &'r Parts, route: fn(&Parts) -> Option<&str>) -> Self {
-        Self { head, route }
+        Self { head, route, peer: |_| None }
+    }
+
+    /// Sets the function that finds the address of the peer. Servers keep it in the extensions, each in a type of its
+    /// own.
+    #[must_use]
+    pub fn with_peer(mut self, peer: fn(&Parts) -> Option<IpAddr>) -> Self {
+        self.peer = peer;
+        self
     }
 }
 
@@ -49,6 +59,15 @@ impl IncomingRequest for HttpRequest<'_> {
 
     fn url(&self) -> String {
         absolute(&self.head.uri, &self.head.headers)
+    }
+
+    fn each_header(&self, f: &mut dyn FnMut(&str, &[u8])) {
+        let headers = self.head.headers.iter().filter(|(_, value)| !value.is_sensitive());
+        headers.for_each(|(name, value)| f(name.as_str(), value.as_bytes()));
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        (self.peer)(self.head)
     }
 }
 

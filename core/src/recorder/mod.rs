@@ -208,11 +208,6 @@ pub trait IncomingRequest {
         let _ = f;
     }
 
-    /// Returns the address of the client, if it is known. It may be what a header says.
-    fn client_address(&self) -> Option<Cow<'_, str>> {
-        None
-    }
-
     /// Returns the address of the peer of the connection, if it is known. A
     /// [policy](crate::PropagatorBuilder::trust_incoming) decides by it whose traces are continued.
     fn peer(&self) -> Option<IpAddr> {

@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use http::request::Parts;
 use tower_layer::Layer;
 
@@ -25,13 +27,14 @@ use crate::propagator::Propagator;
 pub struct TracePropagationLayer {
     pub(super) propagator: Propagator,
     pub(super) route: fn(&Parts) -> Option<&str>,
+    pub(super) peer: fn(&Parts) -> Option<IpAddr>,
     pub(super) server_timing: bool,
 }
 
 impl TracePropagationLayer {
     /// Makes the layer. Traces are continued by the options of this propagator.
     pub fn new(propagator: Propagator) -> Self {
-        Self { propagator, route: |_| None, server_timing: false }
+        Self { propagator, route: |_| None, peer: |_| None, server_timing: false }
     }
 
     /// Sets how the route of a request is found, by which the transaction is named: `GET /users/{id}`. Without it no
@@ -55,6 +58,17 @@ impl TracePropagationLayer {
     #[must_use]
     pub fn route(mut self, route: fn(&Parts) -> Option<&str>) -> Self {
         self.route = route;
+        self
+    }
+
+    /// Sets how the address of the peer is found, for a [policy](crate::PropagatorBuilder::trust_incoming) and for
+    /// recorders. Without it the peer is unknown.
+    ///
+    /// In axum the address is in `ConnectInfo`:
+    /// `layer.peer(|request| Some(request.extensions.get::<ConnectInfo<SocketAddr>>()?.0.ip()))`.
+    #[must_use]
+    pub fn peer(mut self, peer: fn(&Parts) -> Option<IpAddr>) -> Self {
+        self.peer = peer;
         self
     }
 

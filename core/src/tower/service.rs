@@ -31,10 +31,10 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let TracePropagationLayer { propagator, route, server_timing } = &self.settings;
+        let TracePropagationLayer { propagator, route, peer, server_timing } = &self.settings;
         let (mut parts, body) = request.into_parts();
         let known = parts.extensions.get::<PropagationContext>().cloned();
-        let incoming = HttpRequest::new(&parts, *route);
+        let incoming = HttpRequest::new(&parts, *route).with_peer(*peer);
         let hop = ServerHop::start(propagator, known, &parts.headers, &incoming);
         if hop.needs_position_in_request() {
             hop.inject_position(&mut parts.headers);

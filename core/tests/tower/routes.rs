@@ -1,12 +1,14 @@
 //! Names of transactions, and the layer at several places.
 
+use std::net::SocketAddr;
+
 use axum::extract::Path;
 use axum::routing::{any, get};
 use axum::{Extension, Router};
 use http::Method;
 use tower::ServiceBuilder;
 use tracehop::tower::TracePropagationLayer;
-use tracehop::{DynamicSamplingContext, PropagationContext};
+use tracehop::{DynamicSamplingContext, IncomingTrace, PropagationContext, Trust};
 
 use crate::{BAGGAGE, Log, SENTRY_TRACE, Server, TRACE_ID, layer, options, propagator};
 
@@ -45,6 +47,26 @@ async fn without_a_route_function_nothing_is_named() {
         .route("/users/{id}", get(name))
         .layer(TracePropagationLayer::new(propagator()));
     assert_eq!(Server::start(app).await.get(false, "/users/7", &[]).await.body, "");
+}
+
+#[tokio::test]
+async fn policies_see_the_peer_of_the_layer() {
+    let trust = |trace: &IncomingTrace<'_>| match trace.peer() {
+        Some(peer) if peer.is_loopback() => Trust::Continue,
+        _ => Trust::NewTrace,
+    };
+    let layer = TracePropagationLayer::new(options().trust_incoming(trust).build().unwrap());
+    let with_peer = layer.clone().peer(|request| {
+        // What `axum::serve` keeps with `into_make_service_with_connect_info`.
+        Some(request.extensions.get::<SocketAddr>()?.ip())
+    });
+    let id = async |Extension(trace): Extension<PropagationContext>| trace.trace_id().to_string();
+    for (layer, is_continued) in [(layer, false), (with_peer, true)] {
+        let address = SocketAddr::from(([127, 0, 0, 1], 7));
+        let app = Router::new().route("/", get(id)).layer(layer).layer(Extension(address));
+        let answer = Server::start(app).await.get(false, "/", &[SENTRY_TRACE]).await;
+        assert_eq!(answer.body == TRACE_ID, is_continued);
+    }
 }
 
 #[tokio::test]
