@@ -111,6 +111,7 @@ where
             hop.inject_position(request.headers_mut());
         }
         request.extensions_mut().insert(hop.context().clone());
+        hop.extend(&mut *request.extensions_mut());
         // Middleware further in may work before it returns its future.
         let future = hop.run(|| self.service.call(request));
         TraceResponse {

@@ -1,5 +1,6 @@
 //! The recording of a request that this service answers.
 
+use std::any::Any;
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -158,6 +159,18 @@ impl Recording for IncomingRecording {
     fn needs_position_in_request(&self) -> bool {
         // sentry-actix further in starts a transaction by the headers.
         true
+    }
+
+    fn extend(&self, extensions: &mut dyn Any) {
+        #[cfg(feature = "actix-http")]
+        if let Some(extensions) = extensions.downcast_mut::<actix_http::Extensions>() {
+            extensions.insert(Arc::clone(&self.hub));
+        }
+        #[cfg(feature = "http")]
+        if let Some(extensions) = extensions.downcast_mut::<http::Extensions>() {
+            extensions.insert(Arc::clone(&self.hub));
+        }
+        let _ = extensions;
     }
 
     fn set_route(&self, method: &str, pattern: &str) {

@@ -88,6 +88,15 @@
 //! the trace, also when the response is sent. Spans are recorded until then. `bind_hub(Hub::current())` of the SDK keeps
 //! outgoing requests in the trace as well.
 //!
+//! # Features
+//!
+//! No feature is on by default.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `actix-http` | the hub of a request in the extensions of actix-web's requests, as an `Arc<Hub>` |
+//! | `http` | the same in the extensions of the crate `http`, as in axum |
+//!
 //! # By hand
 //!
 //! A job that is not a request:

@@ -1,5 +1,6 @@
 //! The recordings of one request, in their order.
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,6 +61,10 @@ impl Recordings {
     /// Calls a function inside of all recordings.
     pub(super) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
         call_within(|work| enter_all(&self.recordings, work), f)
+    }
+
+    pub(super) fn extend(&self, extensions: &mut dyn Any) {
+        self.recordings.iter().for_each(|recording| recording.extend(extensions));
     }
 
     pub(super) fn set_error(&self, status: u16, error: &dyn Error) {

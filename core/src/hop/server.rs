@@ -1,5 +1,6 @@
 //! The server hop: a request that this service answers.
 
+use std::any::Any;
 use std::error::Error;
 use std::sync::{Arc, Weak};
 
@@ -97,6 +98,13 @@ impl ServerHop {
             );
         }
         self.context.inject_position(carrier);
+    }
+
+    /// Adds what other middleware looks for to the extensions of the request, such as an SDK's hub.
+    pub fn extend<T: Any>(&self, extensions: &mut T) {
+        if let Some(recordings) = &self.recordings {
+            recordings.extend(extensions);
+        }
     }
 
     /// Calls a function in the scope of the hop: inside of the log span, in that an SDK's hub, innermost the context.

@@ -50,6 +50,7 @@
 mod log_spans;
 mod method;
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::error::Error;
 use std::net::IpAddr;
@@ -153,6 +154,12 @@ pub trait Recording: Send + Sync {
     /// that continues the trace from them.
     fn needs_position_in_request(&self) -> bool {
         false
+    }
+
+    /// Adds what other middleware looks for to the extensions of an incoming request. They are those of the adapter's
+    /// framework, such as `actix_http::Extensions` or `http::Extensions`.
+    fn extend(&self, extensions: &mut dyn Any) {
+        let _ = extensions;
     }
 
     /// Notes the route of an incoming request, once routing and guards have decided. May be called several times.

@@ -40,6 +40,7 @@ where
             hop.inject_position(&mut parts.headers);
         }
         parts.extensions.insert(hop.context().clone());
+        hop.extend(&mut parts.extensions);
         // Services further in may work before they return their future.
         let future = hop.run(|| self.inner.call(Request::from_parts(parts, body)));
         ResponseFuture { future: InHop::new(future, hop), server_timing: *server_timing }

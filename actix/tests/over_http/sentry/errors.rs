@@ -3,13 +3,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use actix_web::dev::Service as _;
-use actix_web::{App, HttpRequest, rt, web};
+use actix_web::body::MessageBody;
+use actix_web::dev::{Service as _, ServiceRequest, ServiceResponse};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{App, Error, HttpMessage as _, HttpRequest, rt, web};
 use futures_util::future::join_all;
 use sentry_core::{Hub, SentryFutureExt as _};
 use tokio::task::yield_now;
 use tracehop_actix::tracehop::InTrace as _;
 use tracehop_actix::{Trace, TracePropagation};
+use tracehop_envelopes::Capture;
+use tracehop_sentry::SentryRecorder;
 
 use super::{bind, capture, options, outgoing, read, recording, sampling, transactions, work};
 use crate::{body, serve};
@@ -142,4 +146,88 @@ async fn requests_without_a_recorder_are_not_recorded() {
     let sent = envelopes.take();
     assert_eq!(sent.len(), 1);
     assert_ne!(sent[0].trace("trace_id"), trace_id);
+}
+
+#[actix_web::test]
+async fn hub_of_a_request_is_in_its_extensions() {
+    let (propagator, _, client) = recording(options(), sampling());
+    let server = serve!(move || {
+        bind(&client);
+        let handler = async |request: HttpRequest| {
+            let hub = request.extensions().get::<Arc<Hub>>().cloned();
+            hub.is_some_and(|hub| Arc::ptr_eq(&hub, &Hub::current())).to_string()
+        };
+        App::new()
+            .wrap(TracePropagation::new(propagator.clone()))
+            .route("/", web::get().to(handler))
+    });
+    assert_eq!(body(&server.get("/", &[]).await), "true");
+}
+
+#[actix_web::test]
+async fn errors_of_handlers_are_captured_once() {
+    async fn fail(status: web::Path<u16>) -> actix_web::Result<&'static str> {
+        let status = actix_web::http::StatusCode::from_u16(*status).unwrap();
+        Err(actix_web::error::InternalError::new("no stock", status).into())
+    }
+    async fn capture_and_fail() -> actix_web::Result<&'static str> {
+        let error = actix_web::error::ErrorBadGateway("no stock");
+        Hub::current().capture_event(sentry_core::event_from_error(&error));
+        Err(error)
+    }
+
+    for captures in [true, false] {
+        let (recorder, envelopes) = (SentryRecorder::new(), Capture::default());
+        let recorder = recorder.capture_server_errors(captures);
+        let hub = envelopes.hub(sampling(), |transport| recorder.transport(transport));
+        let client = hub.client().unwrap();
+        let propagator = options().recorder(recorder).build().unwrap();
+        let server = serve!(move || {
+            bind(&client);
+            App::new()
+                .wrap(TracePropagation::new(propagator.clone()))
+                .route("/fail/{status}", web::get().to(fail))
+                .route("/captured", web::get().to(capture_and_fail))
+        });
+        for (path, expected) in [
+            ("/fail/404", 0),
+            ("/fail/500", usize::from(captures)),
+            ("/fail/503", usize::from(captures)),
+            ("/captured", 1),
+        ] {
+            server.get(path, &[]).await;
+            let sent = envelopes.take();
+            let errors: Vec<_> = sent.iter().filter(|sent| !sent.is_transaction()).collect();
+            assert_eq!(errors.len(), expected, "{path}");
+            for error in errors {
+                let exception = &error.payload["exception"]["values"][0];
+                assert_eq!(exception["value"], "no stock");
+                assert_eq!(error.trace("trace_id"), transactions(&sent)[0].trace("trace_id"));
+            }
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_wrap_beside_clones_of_the_request_does_not_panic() {
+    async fn keep(
+        request: ServiceRequest,
+        next: Next<impl MessageBody>,
+    ) -> Result<ServiceResponse<impl MessageBody>, Error> {
+        let kept = request.request().clone();
+        let response = next.call(request).await;
+        drop(kept);
+        response
+    }
+
+    let (propagator, _, client) = recording(options(), sampling());
+    let server = serve!(move || {
+        bind(&client);
+        let resource = web::resource("/{id}")
+            .route(web::get().to(async || "done"))
+            .wrap(TracePropagation::new(propagator.clone()))
+            .wrap(from_fn(keep));
+        App::new().service(resource)
+    });
+    assert_eq!(body(&server.get("/7", &[]).await), "done");
 }
