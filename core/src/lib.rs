@@ -59,7 +59,7 @@
 //! | `http` | `http::HeaderMap` (http 1) as a carrier, `http::Uri` as the URL of a request |
 //! | `regex` | `Target::regex` |
 //! | `serde` | ids, header values, rates and the dynamic sampling context as serde types |
-//! | `tower` | [layers](tower) for axum, tonic and hyper, and for clients whose requests are `http::Request`s |
+//! | `tower` | layers for axum, tonic and hyper, and for clients whose requests are `http::Request`s |
 //! | `tracing` | a [span](#log-spans) for each request in the logs; a debug event with the reason why a trace was not continued, or its dynamic sampling context not used; a warning for a cached page with a trace |
 //! | `url` | `url::Url` as the URL of a request |
 //!
