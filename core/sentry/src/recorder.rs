@@ -99,7 +99,8 @@ impl SentryRecorder {
         let initial = self.worker.as_ref().map(|worker| &worker.initial);
         if is_ours(current) {
             hub_without_span(current)
-        } else if is_same(&client, &main.client()) {
+        } else if client.is_none() || is_same(&client, &main.client()) {
+            // A thread that ran before `sentry::init` has no client.
             hub_without_span(&main)
         } else if let Some(initial) = initial.filter(|hub| is_same(&client, &hub.client())) {
             hub_without_span(initial)
