@@ -2,6 +2,7 @@
 
 mod cores;
 mod longest;
+mod requests;
 mod services;
 mod wrk;
 
@@ -15,6 +16,7 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::{Deserialize, Serialize};
 
 use self::longest::Longest;
+use self::requests::{Requests, Runs};
 use self::services::{Framework, Load, Services};
 use crate::debian;
 use crate::executables::Executables;
@@ -32,6 +34,9 @@ pub(crate) struct Bench {
     /// Run each benchmark only for a moment, to see that it runs. The times mean little.
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Only count the instructions of whole services.
+    #[arg(long)]
+    pub(crate) requests: bool,
 }
 
 /// All measurements.
@@ -40,6 +45,7 @@ struct Measurements {
     rows: Vec<Measured>,
     longest: Longest,
     services: Vec<Services>,
+    requests: Requests,
 }
 
 /// A row, as the benchmarks list it.
@@ -84,6 +90,16 @@ impl Bench {
         ensure_installed("valgrind", "counts instructions")?;
         ensure_installed("wrk", "puts load on services")?;
         let workspace = Workspace::load()?;
+        let binaries = ["--bins", "--profile", "bench"];
+        let executables = || Executables::build(&workspace, &[PACKAGE], &binaries);
+        let runs = if self.quick { Runs::QUICK } else { Runs::FULL };
+        if self.requests {
+            let service = executables()?;
+            let requests = Requests::count(&workspace, service.get("service")?, runs)?;
+            println!("{}", requests.table());
+            requests.shortfalls().for_each(|line| println!("short of its mark: {line}"));
+            return Ok(());
+        }
         let mut criterion =
             workspace.cargo(["bench", "--package", PACKAGE, "--bench", "propagation", "--"]);
         criterion.arg("--noplot").args(self.quick.then_some("--quick"));
@@ -91,8 +107,7 @@ impl Bench {
         if !status.success() {
             bail!("cargo bench failed ({status})");
         }
-        let binaries = ["--bins", "--profile", "bench"];
-        let executables = Executables::build(&workspace, &[PACKAGE], &binaries)?;
+        let executables = executables()?;
         let counted = executables.get("instructions")?;
         let reports = workspace.target_directory().join("criterion");
         let rows = rows(counted)?
@@ -112,22 +127,24 @@ impl Bench {
 
         let longest = Longest::measure(|size| median(&reports, "sizes", size))?;
 
+        let requests = Requests::count(&workspace, executables.get("service")?, runs)?;
         let load = if self.quick { Load::QUICK } else { Load::FULL };
         let service = executables.get("service")?;
         let services = Framework::ALL.into_iter();
         let services = services.map(|framework| Services::measure(service, framework, load));
         let services = services.collect::<Result<Vec<_>>>()?;
 
-        let measured = Measurements { rows, longest, services };
+        let measured = Measurements { rows, longest, services, requests };
         let file = reports.join("tracehop.json");
         fs::write(&file, serde_json::to_vec_pretty(&measured)?)
             .with_context(|| format!("cannot write {}", file.display()))?;
-        let Measurements { rows, longest, services } = measured;
-        println!("{}\n{longest}", table(&rows));
+        let Measurements { rows, longest, services, requests } = measured;
+        println!("{}\n{longest}\n{}", table(&rows), requests.table());
         for services in &services {
             println!("{}\n{}", services.table(), services.memory());
         }
         let short = shortfalls(&rows).into_iter().chain(longest.shortfall());
+        let short = short.chain(requests.shortfalls());
         for line in short.chain(services.iter().flat_map(Services::shortfalls)) {
             println!("short of its mark: {line}");
         }
@@ -148,6 +165,16 @@ fn ensure_installed(name: &str, what_for: &str) -> Result<()> {
 fn rows(counted: &Path) -> Result<Vec<Row>> {
     let output = Command::new(counted).output().context("cannot list the benchmarks")?;
     serde_json::from_slice(&output.stdout).context("cannot read the list of benchmarks")
+}
+
+/// Returns the headers that a request to a service should have.
+fn request_headers(service: &Path) -> Result<Vec<(String, String)>> {
+    let output = Command::new(service).arg("headers").output();
+    let output = output.context("cannot list the headers of a request")?;
+    let mut headers: Vec<(String, String)> = serde_json::from_slice(&output.stdout)?;
+    // That one is the client's own.
+    headers.retain(|(name, _)| name != "host");
+    Ok(headers)
 }
 
 /// Returns the median time of one side, in nanoseconds, from criterion's report.

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use crate::bench::cores::Cores;
+use crate::bench::request_headers;
 use crate::bench::wrk::Answered;
 use crate::interrupt;
 use crate::service::Service;
@@ -38,11 +39,7 @@ pub(crate) struct Caller {
 
 impl Caller {
     pub(crate) fn start(program: &Path, arguments: &[&str], cores: Option<Cores>) -> Result<Self> {
-        let output = Command::new(program).arg("headers").output();
-        let output = output.context("cannot list the headers of a request")?;
-        let mut headers: Vec<(String, String)> = serde_json::from_slice(&output.stdout)?;
-        // That one is the client's own.
-        headers.retain(|(name, _)| name != "host");
+        let headers = request_headers(program)?;
         let mut command = Command::new(program);
         command.args(arguments);
         let start = || Service::start("caller", command);
