@@ -55,7 +55,7 @@ pub(crate) async fn carrying(
         let url = response.url();
         carried.check_redirect(
             url,
-            &url.origin().ascii_serialization(),
+            || url.origin().ascii_serialization(),
             "`tracehop_reqwest::client` keeps them to the targets",
         );
     }

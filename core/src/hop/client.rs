@@ -182,9 +182,18 @@ impl CarriedTrace {
     }
 
     /// Warns, with the feature `tracing` and once for each origin, if a redirect led the request off the targets.
-    /// `advice` says what the application should use instead.
-    pub fn check_redirect<U: RequestUrl + ?Sized>(&self, url: &U, origin: &str, advice: &str) {
-        if !self.may_go_to(url) && self.propagator.options().warned_origins.is_new(origin) {
+    /// `origin` is asked for that of the URL. `advice` says what the application should use instead.
+    pub fn check_redirect<U: RequestUrl + ?Sized>(
+        &self,
+        url: &U,
+        origin: impl FnOnce() -> String,
+        advice: &str,
+    ) {
+        if self.may_go_to(url) {
+            return;
+        }
+        let origin = origin();
+        if self.propagator.options().warned_origins.is_new(&origin) {
             #[cfg(feature = "tracing")]
             tracing::warn!(
                 origin,
