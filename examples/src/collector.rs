@@ -1,6 +1,6 @@
 //! A service that accepts envelopes, as Sentry does, and draws the traces in them.
 //!
-//! An SDK sends here if its DSN is `http://any@ADDRESS/1`, or if its `SENTRY_SPOTLIGHT` is `http://ADDRESS/stream`.
+//! An SDK sends here if its DSN is `http://KEY@ADDRESS/1`, or if its `SENTRY_SPOTLIGHT` is `http://ADDRESS/stream`.
 //! Pages of any origin may send. The newest envelopes are kept in memory.
 //!
 //! | path | what it returns |

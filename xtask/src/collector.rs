@@ -34,9 +34,10 @@ impl Collector {
         &self.url
     }
 
-    /// The DSN of an SDK that sends here. A host that says no organisation.
+    /// The DSN of an SDK that sends here. Its host names no organisation. Sentry reads no dynamic sampling
+    /// context with a public key that has not 32 characters.
     pub(crate) fn dsn(&self) -> String {
-        format!("{}/1", self.url.replacen("://", "://public@", 1))
+        format!("{}/1", self.url.replacen("://", "://0123456789abcdef0123456789abcdef@", 1))
     }
 
     /// Where a person sees the trace drawn.
@@ -109,6 +110,6 @@ mod tests {
     #[test]
     fn an_sdk_is_told_where_it_is() {
         let dsn = Collector::new("http://127.0.0.1:4000").dsn();
-        assert_eq!(dsn, "http://public@127.0.0.1:4000/1");
+        assert_eq!(dsn, "http://0123456789abcdef0123456789abcdef@127.0.0.1:4000/1");
     }
 }

@@ -18,11 +18,15 @@ use tracehop_sentry::SentryRecorder;
 const TRACE_ID: &str = crate::TRACE_ID;
 const PARENT: &str = "b72fa28504b07285";
 const BAGGAGE: &[u8] = b"baggage: other=1,sentry-trace_id=771a43a4192642f0b136d5159a501700,\
+    sentry-public_key=49d0f7386ad645858ae85020e393bef3,\
     sentry-sample_rate=0.10,sentry-sample_rand=0.050000,sentry-sampled=true,\
     sentry-replay_id=0af7651916cd43dd8448eb211c80319c,sentry-org_id=7";
 
+/// With a public key as Sentry makes them, else no envelope has a `trace` header.
+const DSN: &str = "https://49d0f7386ad645858ae85020e393bef3@o7.example/1";
+
 fn options() -> PropagatorBuilder {
-    crate::options().dsn("https://ours@o7.example/1").release("shop@2")
+    crate::options().dsn(DSN).release("shop@2")
 }
 
 /// Makes a propagator that records with a client, and what the client sends.

@@ -1,10 +1,12 @@
 //! The `trace` header of an envelope.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use sentry_core::Envelope;
 use sentry_core::protocol::{self, EnvelopeHeaders, EnvelopeItem};
+use sentry_core::types::Uuid;
 use tracehop::DynamicSamplingContext;
 
 /// An envelope, taken apart.
@@ -42,8 +44,8 @@ impl Parts {
         envelope.with_headers(self.headers)
     }
 
-    /// Sets the `trace` header to a dynamic sampling context, or removes it if that is empty: the head of the trace
-    /// sends no DSC then, so this service sends none either.
+    /// Sets the `trace` header to what Sentry's server reads of a dynamic sampling context, or removes it if that is
+    /// nothing. The head of the trace sends no DSC then, so this service sends none either.
     ///
     /// The envelope is handed on as bytes, because the SDK's own transports drop all headers but the event's id when
     /// they filter items by rate limits. One that cannot be written is returned unchanged.
@@ -72,13 +74,13 @@ impl Parts {
     /// Returns the first line of the envelope, with this `trace`.
     fn header_line(&self, dsc: &DynamicSamplingContext) -> Option<Vec<u8>> {
         let mut line = self.usual_headers().or_else(|| other_headers(&self.headers))?;
-        if !dsc.is_empty() {
+        let readable = readable(dsc);
+        if !readable.is_empty() {
             if line.len() > 1 {
                 line.push(b',');
             }
             line.extend_from_slice(TRACE);
-            // A map, because a member may be there twice.
-            serde_json::to_writer(&mut line, &dsc.iter().collect::<BTreeMap<_, _>>()).ok()?;
+            serde_json::to_writer(&mut line, &readable).ok()?;
         }
         line.extend_from_slice(b"}\n");
         Some(line)
@@ -96,6 +98,34 @@ impl Parts {
         let usual = EnvelopeHeaders::new().with_event_id(id).with_trace(any());
         (self.headers.clone().with_trace(any()) == usual)
             .then(|| [br#"{"event_id":""#, id.to_string().as_bytes(), b"\""].concat())
+    }
+}
+
+/// Returns the members that Sentry's server reads; none if it reads no DSC without those that are left out.
+///
+/// [Relay](https://github.com/getsentry/relay), which receives envelopes, reads the header as a whole or not at all: one
+/// malformed member voids all others. It also refuses envelopes of streamed spans with such a header.
+fn readable(dsc: &DynamicSamplingContext) -> BTreeMap<&str, Cow<'_, str>> {
+    // A map, because a member may be there twice, which Relay does not read either.
+    let mut members: BTreeMap<_, _> = dsc.iter().collect();
+    members.retain(|name, value| is_readable(name, value));
+    let is_whole = REQUIRED.iter().all(|name| members.contains_key(name));
+    if is_whole { members } else { BTreeMap::new() }
+}
+
+/// The members without which Relay reads no DSC.
+const REQUIRED: [&str; 2] = ["trace_id", "public_key"];
+
+/// Whether Relay reads a member. It does not look at the values of members that are not listed here.
+fn is_readable(name: &str, value: &str) -> bool {
+    match name {
+        "trace_id" | "replay_id" => value.parse::<Uuid>().is_ok(),
+        "public_key" => value.len() == 32,
+        // A number in JSON's grammar, which has no `.5`, `+0.5` and `NaN`. A rate over 1 is read.
+        "sample_rate" => serde_json::from_str::<f64>(value).is_ok_and(|rate| rate >= 0.0),
+        // Once an object, and never a text.
+        "user" => false,
+        _ => true,
     }
 }
 
@@ -142,6 +172,15 @@ mod tests {
 
     use super::*;
 
+    const KEY: &str = "49d0f7386ad645858ae85020e393bef3";
+    const TRACE_ID: &str = "771a43a4192642f0b136d5159a501700";
+
+    /// Makes a DSC of these members, behind those that Relay needs.
+    fn dsc(members: &str) -> DynamicSamplingContext {
+        let line = format!("sentry-trace_id={TRACE_ID},sentry-public_key={KEY},{members}");
+        DynamicSamplingContext::from_baggage([line.as_bytes()])
+    }
+
     fn bytes(envelope: &Envelope) -> Vec<u8> {
         let mut bytes = Vec::new();
         envelope.to_writer(&mut bytes).unwrap();
@@ -174,10 +213,9 @@ mod tests {
 
     #[test]
     fn trace_header_is_exactly_the_dsc() {
-        let line = "sentry-sample_rate=0.10,sentry-sample_rand=0.1234567890123,\
+        let dsc = dsc("sentry-sample_rate=0.10,sentry-sample_rand=0.1234567890123,\
             sentry-release=shop%401.4.0,sentry-replay_id=0af7651916cd43dd8448eb211c80319c,\
-            sentry-odd=%22%0A%E6%97%A5";
-        let dsc = DynamicSamplingContext::from_baggage([line.as_bytes()]);
+            sentry-odd=%22%0A%E6%97%A5");
         let envelope = envelope();
         let before = bytes(&envelope);
         let after = bytes(&Parts::of(envelope).with_header(&dsc));
@@ -186,7 +224,7 @@ mod tests {
         let trace = new.as_object_mut().unwrap().remove("trace").unwrap();
         assert_eq!(
             trace.to_string(),
-            r#"{"odd":"\"\n日","release":"shop@1.4.0","replay_id":"0af7651916cd43dd8448eb211c80319c","sample_rand":"0.1234567890123","sample_rate":"0.10"}"#
+            r#"{"odd":"\"\n日","public_key":"49d0f7386ad645858ae85020e393bef3","release":"shop@1.4.0","replay_id":"0af7651916cd43dd8448eb211c80319c","sample_rand":"0.1234567890123","sample_rate":"0.10","trace_id":"771a43a4192642f0b136d5159a501700"}"#
         );
         old.as_object_mut().unwrap().remove("trace").unwrap();
         assert_eq!(old, new);
@@ -194,14 +232,15 @@ mod tests {
 
     #[test]
     fn envelopes_without_a_trace_header_get_one() {
-        let dsc = DynamicSamplingContext::from_baggage([&b"sentry-release=a"[..]]);
+        let dsc = dsc("sentry-release=a");
         let event = Envelope::from(Event::default());
         let id = event.uuid().unwrap().to_string();
         let headers = split(&bytes(&Parts::of(event.clone()).with_header(&dsc))).0;
         assert_eq!((&headers["trace"]["release"], &headers["event_id"]), (&"a".into(), &id.into()));
         let without_any = event.with_headers(EnvelopeHeaders::new());
         let headers = split(&bytes(&Parts::of(without_any).with_header(&dsc))).0;
-        assert_eq!(headers.to_string(), r#"{"trace":{"release":"a"}}"#);
+        assert_eq!(headers.as_object().map(|headers| headers.len()), Some(1));
+        assert_eq!(headers["trace"]["release"], "a");
     }
 
     #[test]
@@ -213,12 +252,66 @@ mod tests {
     }
 
     #[test]
+    fn members_that_relay_cannot_read_are_left_out() {
+        let id = "0af7651916cd43dd8448eb211c80319c";
+        let dashed = "0af76519-16cd-43dd-8448-eb211c80319c";
+        for (name, read, not_read) in [
+            (
+                "sample_rate",
+                &["0.10", "1e-5", "1E%2B0", "2", "%20%090.5%0A", "-0"][..],
+                &[".5", "1.", "%2B0.5", "", "NaN", "-0.5", "1e400", "01", "0x1", "null"][..],
+            ),
+            ("replay_id", &[id, dashed, &"0".repeat(32)], &["", "x", &id[1..], "%20"]),
+            ("user", &[], &["", "x", "%7B%7D"]),
+            ("sampled", &["true", "yes", ""], &[]),
+            ("sample_rand", &["0.5", "2", "x", ""], &[]),
+            ("org_id", &["1", "-1", "x", ""], &[]),
+            ("custom", &["x", "%00", ""], &[]),
+        ] {
+            for (values, is_read) in [(read, true), (not_read, false)] {
+                for value in values {
+                    let dsc = dsc(&format!("sentry-{name}={value}"));
+                    let members = readable(&dsc);
+                    assert_eq!(members.contains_key(name), is_read, "{name}={value}");
+                    assert_eq!(members.len(), 2 + usize::from(is_read), "{name}={value}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn unreadable_dscs_are_left_out_whole() {
+        let dashed = "771a43a4-1926-42f0-b136-d5159a501700";
+        let id = |id: &str| format!("sentry-trace_id={id},sentry-public_key={KEY}");
+        let key = |key: &str| format!("sentry-trace_id={TRACE_ID},sentry-public_key={key}");
+        for (line, is_read) in [
+            (id(TRACE_ID), true),
+            (id(dashed), true),
+            (id(&"0".repeat(32)), true),
+            (id(&TRACE_ID[1..]), false),
+            (id(""), false),
+            (key(&"x".repeat(32)), true),
+            (key(&"%C3%A9".repeat(16)), true),
+            (key("key"), false),
+            (key(&"x".repeat(33)), false),
+            (key(&"%C3%A9".repeat(32)), false),
+            (format!("sentry-trace_id={TRACE_ID},sentry-release=a"), false),
+            (format!("sentry-public_key={KEY},sentry-release=a"), false),
+        ] {
+            let dsc = DynamicSamplingContext::from_baggage([line.as_bytes()]);
+            let headers = split(&bytes(&Parts::of(envelope()).with_header(&dsc))).0;
+            assert_eq!(headers.get("trace").is_some(), is_read, "{line}");
+            assert!(headers.get("sdk").is_some(), "{line}");
+        }
+    }
+
+    #[test]
     fn typed_header_has_the_known_members() {
-        let line = &b"sentry-release=a,sentry-replay_id=0af7651916cd43dd8448eb211c80319c"[..];
-        let dsc = DynamicSamplingContext::from_baggage([line]);
+        let dsc = dsc("sentry-release=a,sentry-replay_id=0af7651916cd43dd8448eb211c80319c");
         let after = Parts::of(envelope()).with_typed_header(&dsc);
         assert_eq!(after.items().count(), 2);
-        assert_eq!(split(&bytes(&after)).0["trace"].to_string(), r#"{"release":"a"}"#);
+        let trace = &split(&bytes(&after)).0["trace"];
+        assert_eq!((&trace["release"], trace.get("replay_id")), (&"a".into(), None));
     }
 
     #[test]

@@ -80,10 +80,13 @@ fn spotlight(value: &str) -> anyhow::Result<Option<Url>> {
     }
 }
 
+/// The public key of a DSN without a project. Sentry reads no dynamic sampling context with a key of another length.
+const PUBLIC_KEY: &str = "0123456789abcdef0123456789abcdef";
+
 /// Makes a DSN for a URL that is not that of a project.
 fn dsn_of(url: &Url) -> anyhow::Result<Dsn> {
     let origin = url.origin().ascii_serialization();
-    let dsn = origin.replacen("://", "://public@", 1) + "/1";
+    let dsn = origin.replacen("://", &format!("://{PUBLIC_KEY}@"), 1) + "/1";
     dsn.parse().with_context(|| format!("cannot send to {url}"))
 }
 
@@ -112,7 +115,7 @@ mod tests {
     fn all_named_destinations_get_the_envelopes() {
         let project = "https://o1.ingest.example/api/42/envelope/?sentry_version=7&sentry_key=key";
         let (collector, spotlight) = ("http://127.0.0.1:4000/stream", "http://[::1]:5000/x");
-        let dsn_of_collector = "http://public@127.0.0.1:4000/1";
+        let dsn_of_collector = "http://0123456789abcdef0123456789abcdef@127.0.0.1:4000/1";
         let table: [(_, _, _, _, &[&str]); 7] = [
             (None, None, None, None, &[]),
             (Some(""), None, Some(""), None, &[]),
@@ -120,7 +123,13 @@ mod tests {
             (None, Some(COLLECTOR), None, Some(dsn_of_collector), &[collector]),
             (Some(DSN), Some(COLLECTOR), None, Some(DSN), &[project, collector]),
             (Some(DSN), None, Some(spotlight), Some(DSN), &[project, spotlight]),
-            (None, None, Some(spotlight), Some("http://public@[::1]:5000/1"), &[spotlight]),
+            (
+                None,
+                None,
+                Some(spotlight),
+                Some("http://0123456789abcdef0123456789abcdef@[::1]:5000/1"),
+                &[spotlight],
+            ),
         ];
         for (dsn, collector, spotlight, expected, for_pages) in table {
             let destinations = destinations(dsn, collector, spotlight);

@@ -7,14 +7,17 @@ use crate::{Collector, Shop, data, meta, until};
 async fn project_and_spotlight_get_the_same_envelopes() {
     let (project, spotlight) = (Wire::stand_in(), Wire::stand_in());
     let shop = Shop::with_telemetry(|telemetry| {
-        telemetry.dsn = Some(format!("{}/42", project.url().replace("://", "://key@")));
+        telemetry.dsn = Some(format!(
+            "{}/42",
+            project.url().replace("://", "://49d0f7386ad645858ae85020e393bef3@")
+        ));
         telemetry.spotlight = Some(format!("{}/stream", spotlight.url()));
     });
     let html = shop.page(&[]).await;
     let trace_id = meta(&html, "sentry-trace").unwrap()[..32].to_owned();
     shop.collector.trace(&trace_id, 3, 1).await;
     let [call] = shop.wire.seen().try_into().unwrap();
-    assert_eq!(call.dsc()["public_key"], "key");
+    assert_eq!(call.dsc()["public_key"], "49d0f7386ad645858ae85020e393bef3");
     for (wire, path) in [(&project, "/api/42/envelope/"), (&spotlight, "/stream")] {
         let mut seen = Vec::new();
         let envelopes = until(async || {
@@ -29,7 +32,10 @@ async fn project_and_spotlight_get_the_same_envelopes() {
         }
     }
     let urls = [
-        format!("{}/api/42/envelope/?sentry_version=7&sentry_key=key", project.url()),
+        format!(
+            "{}/api/42/envelope/?sentry_version=7&sentry_key=49d0f7386ad645858ae85020e393bef3",
+            project.url()
+        ),
         format!("{}/stream", shop.collector.0.url()),
         format!("{}/stream", spotlight.url()),
     ];

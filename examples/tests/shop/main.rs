@@ -23,6 +23,7 @@ use self::wire::Wire;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const TRACE_ID: &str = "771a43a4192642f0b136d5159a501700";
+const PUBLIC_KEY: &str = "49d0f7386ad645858ae85020e393bef3";
 const CALLER: &str = "b72fa28504b07285";
 
 /// A service on a free port, stopped when dropped.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use actix_web::rt;
 use serde_json::Value;
 
-use crate::{CALLER, Shop, TRACE_ID, meta};
+use crate::{CALLER, PUBLIC_KEY, Shop, TRACE_ID, meta};
 
 /// The tree of a visit without the spans of the page. `head` is the parent of the storefront's span.
 fn tree_below(head: &str) -> Vec<(String, String)> {
@@ -49,37 +49,37 @@ async fn visits_without_a_trace_start_one() {
     let dsc = visit(&shop, "storefront", &[]).await;
     assert_eq!(dsc["release"], concat!("storefront@", env!("CARGO_PKG_VERSION")));
     assert_eq!(dsc["transaction"], "GET /");
-    assert_eq!(dsc["public_key"], "public");
+    assert_eq!(dsc["public_key"], "0123456789abcdef0123456789abcdef");
 }
 
 /// Heads of trace, the baggage that they send, and the part of it that inventory must get; empty if it is all of it.
 const HEADS: [(&str, &str, &str); 5] = [
     (
         "@sentry/browser, with a replay",
-        "sentry-environment=production,sentry-release=page%401.0.0,sentry-public_key=abc,\
+        "sentry-environment=production,sentry-release=page%401.0.0,sentry-public_key=49d0f7386ad645858ae85020e393bef3,\
          sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-org_id=1,sentry-sampled=true,\
          sentry-sample_rand=0.123456,sentry-sample_rate=0.5,sentry-replay_id=12345678901234567890123456789012",
         "",
     ),
     (
         "@sentry/node, among baggage of other vendors",
-        "user-id=7;level=3, sentry-environment=production,sentry-release=node%401.0.0,sentry-public_key=abc,\
+        "user-id=7;level=3, sentry-environment=production,sentry-release=node%401.0.0,sentry-public_key=49d0f7386ad645858ae85020e393bef3,\
          sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-transaction=GET%20%2Fcart%2F%3Aid,\
          sentry-sampled=true,sentry-sample_rand=0.1,sentry-sample_rate=1, other=x",
-        "sentry-environment=production,sentry-release=node%401.0.0,sentry-public_key=abc,\
+        "sentry-environment=production,sentry-release=node%401.0.0,sentry-public_key=49d0f7386ad645858ae85020e393bef3,\
          sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-transaction=GET%20%2Fcart%2F%3Aid,\
          sentry-sampled=true,sentry-sample_rand=0.1,sentry-sample_rate=1",
     ),
     (
         "sentry-sdk for Python, with numbers in another form",
         "sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-sample_rand=0.100000,\
-         sentry-environment=production,sentry-release=py%401.0.0,sentry-public_key=abc,\
+         sentry-environment=production,sentry-release=py%401.0.0,sentry-public_key=49d0f7386ad645858ae85020e393bef3,\
          sentry-transaction=/caf%C3%A9/%F0%9F%AB%96,sentry-sample_rate=1.0,sentry-sampled=true",
         "",
     ),
     (
         "a head with unknown members",
-        "sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-public_key=abc,sentry-sample_rate=0.10,\
+        "sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-public_key=49d0f7386ad645858ae85020e393bef3,sentry-sample_rate=0.10,\
          sentry-sample_rand=0.05000000,sentry-user_segment=vip,sentry-later=%7B%221%22%3A%20true%7D",
         "",
     ),
@@ -111,7 +111,8 @@ async fn traces_of_browsers_and_sdks_are_continued() {
 #[actix_web::test]
 async fn unsampled_visits_send_only_errors() {
     let shop = Shop::start();
-    let baggage = format!("sentry-trace_id={TRACE_ID},sentry-sampled=false,sentry-replay_id=1");
+    let baggage =
+        format!("sentry-trace_id={TRACE_ID},sentry-public_key={PUBLIC_KEY},sentry-sampled=false");
     let sentry_trace = format!("{TRACE_ID}-{CALLER}-0");
     shop.page(&[("sentry-trace", &sentry_trace), ("baggage", &baggage)]).await;
     let [call] = shop.wire.seen().try_into().unwrap();
@@ -123,7 +124,7 @@ async fn unsampled_visits_send_only_errors() {
     let [error] = trace.events.as_slice() else { panic!("{trace:#?}") };
     assert_eq!(error["trace_id"], TRACE_ID);
     assert_eq!(error["dsc"], call.dsc());
-    assert_eq!(call.dsc()["replay_id"], "1");
+    assert_eq!(call.dsc()["public_key"], PUBLIC_KEY);
 }
 
 #[actix_web::test]
@@ -132,8 +133,9 @@ async fn concurrent_visits_are_separate_trees() {
     let visits = (1..=24).map(|n| {
         let (shop, trace_id) = (Rc::clone(&shop), format!("{n:032x}"));
         rt::spawn(async move {
-            let baggage =
-                format!("sentry-trace_id={trace_id},sentry-sampled=true,sentry-n={trace_id}");
+            let baggage = format!(
+                "sentry-trace_id={trace_id},sentry-public_key={PUBLIC_KEY},sentry-n={trace_id}"
+            );
             let sentry_trace = format!("{trace_id}-{CALLER}-1");
             shop.page(&[("sentry-trace", &sentry_trace), ("baggage", &baggage)]).await;
             let trace = shop.collector.trace(&trace_id, 3, 1).await;

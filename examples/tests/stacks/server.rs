@@ -91,7 +91,7 @@ impl Sentry {
     }
 
     pub(crate) fn dsn(&self) -> String {
-        format!("http://key@{}/1", self.server.address)
+        format!("http://49d0f7386ad645858ae85020e393bef3@{}/1", self.server.address)
     }
 
     /// The URL of the next service.

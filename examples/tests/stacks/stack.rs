@@ -86,7 +86,8 @@ impl Incoming {
         Some(match self {
             Self::Sampled => {
                 "sentry-trace: 771a43a4192642f0b136d5159a501700-b72fa28504b07285-1\r\n\
-                 baggage: sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-release=caller\r\n"
+                 baggage: sentry-trace_id=771a43a4192642f0b136d5159a501700,\
+                 sentry-public_key=49d0f7386ad645858ae85020e393bef3,sentry-release=caller\r\n"
             }
             Self::Unsampled => {
                 "sentry-trace: 771a43a4192642f0b136d5159a501700-b72fa28504b07285-0\r\n"

@@ -11,8 +11,8 @@ use tracehop_actix::tracehop::PropagatorBuilder;
 use tracehop_envelopes::{Capture, Sent};
 
 use super::{
-    BAGGAGE, PARENT, TRACE_ID, bind, options, outgoing, read, recording, sampling, transactions,
-    work,
+    BAGGAGE, DSN, PARENT, TRACE_ID, bind, options, outgoing, read, recording, sampling,
+    transactions, work,
 };
 use crate::{Server, body, serve, status};
 
@@ -174,7 +174,8 @@ async fn strict_continuation_on_both_sides_keeps_one_trace() {
 #[actix_web::test]
 async fn deferred_decisions_send_only_errors() {
     for order in [SdkOutside, SdkInside] {
-        let (envelopes, server) = serve_both(order, false, Propagator::builder(), sampling());
+        let (envelopes, server) =
+            serve_both(order, false, Propagator::builder().dsn(DSN), sampling());
         for (lines, decision) in [
             (vec![], None),
             (vec![incoming("")], None),

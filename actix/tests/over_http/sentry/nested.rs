@@ -37,9 +37,10 @@ async fn requests_through_two_middlewares_have_one_transaction() {
 #[actix_web::test]
 async fn an_inner_propagator_reads_the_received_headers() {
     // A tenant of this organisation, and one of another.
-    for (dsn, is_continued) in
-        [("https://tenant@o7.example/1", true), ("https://tenant@o8.example/1", false)]
-    {
+    for (dsn, is_continued) in [
+        ("https://tenant00000000000000000000000000@o7.example/1", true),
+        ("https://tenant00000000000000000000000000@o8.example/1", false),
+    ] {
         // Each has a client of its own, because an envelope goes to one of them.
         let (outer, outer_sent, outer_client) = recording(options(), sampling());
         let (inner, inner_sent, inner_client) = recording(crate::options().dsn(dsn), sampling());

@@ -22,12 +22,15 @@ use tracehop_sentry::SentryRecorder;
 
 const TRACE_ID: &str = "771a43a4192642f0b136d5159a501700";
 const PARENT: &str = "b72fa28504b07285";
-const DSC: &str = "sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-sample_rand=0.123456,\
+const DSC: &str = "sentry-trace_id=771a43a4192642f0b136d5159a501700,\
+    sentry-public_key=49d0f7386ad645858ae85020e393bef3,sentry-sample_rand=0.123456,\
     sentry-sample_rate=0.10,sentry-sampled=true,sentry-release=shop%401.4.0,\
     sentry-replay_id=0af7651916cd43dd8448eb211c80319c";
 
 fn options() -> PropagatorBuilder {
-    Propagator::builder().dsn("https://ours@o7.example/1").release("shop@2")
+    Propagator::builder()
+        .dsn("https://49d0f7386ad645858ae85020e393bef3@o7.example/1")
+        .release("shop@2")
 }
 
 fn sdk() -> ClientOptions {
