@@ -10,6 +10,7 @@
 //! | `/traces/ID/text` | one trace as text |
 //! | `/traces/ID/json` | all spans and events of one trace |
 //! | `/spans` | all spans, oldest first |
+//! | `/envelopes` | the texts of all envelopes, oldest first |
 
 mod envelope;
 mod payload;
@@ -59,6 +60,7 @@ pub fn serve(listener: TcpListener) -> anyhow::Result<Server> {
             .service(envelopes("/api/{project}/envelope/"))
             .service(envelopes("/stream"))
             .route("/spans", web::get().to(spans))
+            .route("/envelopes", web::get().to(envelopes_as_sent))
             .route("/traces", web::get().to(list))
             .route("/traces/{id}", web::get().to(waterfall))
             .route("/traces/{id}/text", web::get().to(text))
@@ -76,6 +78,10 @@ async fn accept(body: Bytes, store: Data<Store>) -> actix_web::Result<impl Respo
 
 async fn spans(store: Data<Store>) -> impl Responder {
     Json(store.spans())
+}
+
+async fn envelopes_as_sent(store: Data<Store>) -> impl Responder {
+    Json(store.texts())
 }
 
 async fn list(store: Data<Store>) -> impl Responder {

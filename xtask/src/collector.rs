@@ -71,6 +71,11 @@ impl Collector {
         Ok(self.json("/spans")?.unwrap_or_default())
     }
 
+    /// All envelopes that came, as they were sent, oldest first.
+    pub(crate) fn envelopes(&self) -> Result<Vec<String>> {
+        Ok(self.json("/envelopes")?.unwrap_or_default())
+    }
+
     fn json<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
         let url = format!("{}{path}", self.url);
         let response = match self.agent.get(&url).call() {

@@ -7,6 +7,7 @@ mod lab;
 mod matrix;
 mod pages;
 mod peer;
+mod relay;
 mod reply;
 mod rules;
 mod services;
@@ -77,6 +78,8 @@ const ABILITIES: &[Ability] = &[
     Ability { name: "sampler", check: rules::sampler },
     Ability { name: "no DSC", check: rules::no_dsc },
     Ability { name: "wire", check: wire::check },
+    // The last, because it looks at what the others sent.
+    Ability { name: "Relay", check: relay::check },
 ];
 
 impl Interop {

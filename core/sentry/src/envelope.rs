@@ -120,7 +120,7 @@ const REQUIRED: [&str; 2] = ["trace_id", "public_key"];
 fn is_readable(name: &str, value: &str) -> bool {
     match name {
         "trace_id" | "replay_id" => value.parse::<Uuid>().is_ok(),
-        "public_key" => value.len() == 32,
+        "public_key" => value.len() == 32 && value.is_ascii(),
         // A number in JSON's grammar, which has no `.5`, `+0.5` and `NaN`. A rate over 1 is read.
         "sample_rate" => serde_json::from_str::<f64>(value).is_ok_and(|rate| rate >= 0.0),
         // Once an object, and never a text.
@@ -291,7 +291,7 @@ mod tests {
             (id(&TRACE_ID[1..]), false),
             (id(""), false),
             (key(&"x".repeat(32)), true),
-            (key(&"%C3%A9".repeat(16)), true),
+            (key(&"%C3%A9".repeat(16)), false),
             (key("key"), false),
             (key(&"x".repeat(33)), false),
             (key(&"%C3%A9".repeat(32)), false),

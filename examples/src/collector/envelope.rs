@@ -14,6 +14,8 @@ use super::record::{Dsc, Event, Span};
 /// The spans and events of one envelope.
 #[derive(Debug)]
 pub(super) struct Envelope {
+    /// The envelope as it was sent. Bytes that are not UTF-8 are replaced.
+    pub(super) text: String,
     pub(super) event_id: Option<String>,
     pub(super) spans: Vec<Span>,
     pub(super) events: Vec<Event>,
@@ -65,7 +67,8 @@ impl Envelope {
         let (header, mut rest) = line(bytes);
         let Header { event_id, trace, sdk } = json("the header", header)?;
         let source = Source { sdk: sdk.and_then(|sdk| sdk.name), dsc: trace };
-        let mut envelope = Self { event_id, spans: Vec::new(), events: Vec::new() };
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let mut envelope = Self { text, event_id, spans: Vec::new(), events: Vec::new() };
         while !rest.is_empty() {
             rest = envelope.read_item(&source, rest)?;
         }

@@ -41,8 +41,8 @@ impl Store {
 
     /// Adds an envelope whose text had this length.
     pub(super) fn add(&self, envelope: Envelope, length: usize) {
-        // The strings are parts of the text. The structs around them may take more memory than the text.
-        let size = length
+        // The text is kept, and the strings are parts of it. The structs around them may take more memory than the text.
+        let size = 2 * length
             + envelope.spans.len() * size_of::<Span>()
             + envelope.events.len() * size_of::<Event>()
             + size_of::<Envelope>();
@@ -54,6 +54,11 @@ impl Store {
                 envelopes.size -= oldest.map_or(0, |(_, size)| size);
             }
         });
+    }
+
+    /// Returns all envelopes as they were sent, oldest first.
+    pub(super) fn texts(&self) -> Vec<String> {
+        self.with(|envelopes| envelopes.kept.iter().map(|(kept, _)| kept.text.clone()).collect())
     }
 
     /// Returns all spans, oldest first.
@@ -142,7 +147,7 @@ mod tests {
         };
         let all = [5, 4, 3, 2, 1].map(trace_id);
         assert_eq!(traces(1_000_000, 1_000), (true, all.to_vec()));
-        assert_eq!(traces(1_000_000, 300_000), (true, all[..3].to_vec()));
+        assert_eq!(traces(1_000_000, 150_000), (true, all[..3].to_vec()));
         // The newest envelope is kept, even if it is larger than the capacity.
         assert_eq!(traces(1_000_000, 2_000_000), (false, all[..1].to_vec()));
     }

@@ -10,6 +10,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import sentry_sdk
 from sentry_sdk.integrations.wsgi import SentryWsgiMiddleware
 
+PARENT = "_parent_span_id" if sentry_sdk.VERSION.startswith("3.") else "parent_span_id"
 HEADERS = ["sentry-trace", "baggage", "traceparent", "tracestate"]
 # A proxy from the environment would not reach this machine's loopback addresses.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -58,7 +59,8 @@ def application(environ, start_response):
         "received": received,
         "trace_id": span and span.trace_id,
         "span_id": span and span.span_id,
-        "parent_span_id": span and span.parent_span_id,
+        # Version 3 has it, and does not show it.
+        "parent_span_id": span and getattr(span, PARENT, None),
         "sampled": span and span.sampled,
         "next": None,
     }

@@ -28,6 +28,10 @@ pub(super) struct Installed {
     pub(super) rust: Executables,
     pub(super) node: Interpreter,
     pub(super) python: Interpreter,
+    /// What Relay decides by the `trace` header of an envelope.
+    pub(super) relay_sampling: Interpreter,
+    /// What Relay makes of transactions and errors.
+    pub(super) relay_events: Interpreter,
     pub(super) chromium: PathBuf,
     pub(super) versions: Versions,
 }
@@ -47,6 +51,8 @@ impl Installed {
         let folder = workspace.root().join(FOLDER);
         let node = install_node(workspace)?;
         let python = install_python(folder.join("python"))?;
+        let relay_sampling = install_python(folder.join("relay/sampling"))?;
+        let relay_events = install_python(folder.join("relay/events"))?;
         let chromium = chromium::ensure()?;
         let locked = locked_crates(workspace)?;
         Ok(Self {
@@ -60,6 +66,8 @@ impl Installed {
             },
             node,
             python,
+            relay_sampling,
+            relay_events,
             chromium,
         })
     }

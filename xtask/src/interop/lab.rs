@@ -11,6 +11,7 @@ use url::form_urlencoded::byte_serialize;
 
 use super::install::Installed;
 use super::peer::{Options, Peer};
+use super::relay::Sent;
 use super::reply::{Reply, comparable};
 use crate::collector::Collector;
 use crate::collector::trace::{Event, Span};
@@ -35,6 +36,10 @@ pub(super) struct Lab {
     agent: Agent,
     artifacts: PathBuf,
     generator: Generator,
+    /// How many envelopes Relay has read.
+    read: usize,
+    /// How many runs of made-up traces there were.
+    runs: u32,
 }
 
 /// Which headers are made up.
@@ -62,6 +67,8 @@ impl Lab {
             agent: agent(),
             artifacts,
             generator,
+            read: 0,
+            runs: 0,
         })
     }
 
@@ -200,6 +207,26 @@ impl Lab {
             self.wait_for(what, || Ok(self.collector.spans()?.into_iter().find(&is_it)))?;
         span.dsc = span.dsc.map(comparable);
         Ok(span)
+    }
+
+    /// A number that no trace of this lab has been made up with.
+    pub(super) fn next_run(&mut self) -> u32 {
+        self.runs += 1;
+        self.runs
+    }
+
+    /// All envelopes with a transaction or an error.
+    pub(super) fn all_envelopes(&self) -> Result<Vec<Sent>> {
+        let envelopes = self.collector.envelopes()?;
+        envelopes.iter().filter_map(|text| Sent::read(text).transpose()).collect()
+    }
+
+    /// Those that came since the last call.
+    pub(super) fn new_envelopes(&mut self) -> Result<Vec<Sent>> {
+        let mut all = self.all_envelopes()?;
+        let new = all.split_off(self.read.min(all.len()));
+        self.read = all.len() + new.len();
+        Ok(new)
     }
 
     fn wait_for<T>(&self, what: &str, look: impl Fn() -> Result<Option<T>>) -> Result<T> {

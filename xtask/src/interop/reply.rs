@@ -62,6 +62,13 @@ impl Reply {
         dsc(self.own_dsc.as_deref().unwrap_or_default())
     }
 
+    /// The dynamic sampling context that the service works with, to the letter, without properties.
+    pub(super) fn exact_dsc(&self) -> Dsc {
+        let members = self.own_dsc.as_deref().unwrap_or_default().split(',');
+        let members = members.map(|member| member.split(';').next().unwrap_or_default());
+        headers::dsc(&members.collect::<Vec<_>>().join(","))
+    }
+
     /// The dynamic sampling context that arrived.
     pub(super) fn dsc(&self) -> Dsc {
         dsc(self.baggage())

@@ -63,7 +63,7 @@ pub(super) fn check(lab: &mut Lab, peer: Peer) -> Result<Cell> {
     let compare = |headers: &[Header], facts: &mut Facts| -> Result<[Vec<Reading>; 2]> {
         compare(lab, peer, &differences, headers, facts)
     };
-    let headers = generate(lab)?;
+    let headers = generate(lab, lab.generator())?;
     let [ours, theirs] = compare(&headers, &mut facts)?;
     let (written_by_ours, values) = written(&headers, ours);
     let [again, _] = compare(&written_by_ours, &mut facts)?;
@@ -156,8 +156,15 @@ fn is_part(values: &Values, header: &Header, by_member: &BTreeMap<Header, Values
     })
 }
 
-fn generate(lab: &Lab) -> Result<Vec<Header>> {
-    let Generator { seed, count } = lab.generator();
+/// Made-up values of `baggage` that a client for HTTP sends.
+pub(super) fn baggage(lab: &Lab, generator: Generator) -> Result<Vec<String>> {
+    let headers = generate(lab, generator)?.into_iter();
+    let is_ascii = |value: &String| value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    let lists = headers.filter(|header| header.name == Name::Baggage);
+    Ok(lists.map(|header| header.value).filter(is_ascii).collect())
+}
+
+fn generate(lab: &Lab, Generator { seed, count }: Generator) -> Result<Vec<Header>> {
     let mut command = lab.installed().rust.command("wire")?;
     command.args(["generate", "--seed", &seed.to_string(), "--count", &count.to_string()]);
     let output = lab.artifacts().join("headers.jsonl");
@@ -191,7 +198,7 @@ fn read_by_both(lab: &Lab, peer: Peer, headers: &[Header]) -> Result<[Vec<Readin
     Ok([read(ours)?, read(theirs)?])
 }
 
-fn run(command: &mut Command) -> Result<()> {
+pub(super) fn run(command: &mut Command) -> Result<()> {
     let status = Process::spawn("a reader of headers", command)?.wait()?;
     ensure!(status.success(), "{command:?} failed ({status})");
     Ok(())
@@ -201,7 +208,7 @@ fn create(path: &Path) -> Result<File> {
     File::create(path).with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn lines<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Vec<T>> {
+pub(super) fn lines<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Vec<T>> {
     let lines = BufReader::new(File::open(path)?).lines();
     lines.map(|line| Ok(serde_json::from_str(&line?)?)).collect()
 }

@@ -1,0 +1,244 @@
+//! What Relay, Sentry's own receiver of envelopes, reads of those that services of ours send.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+
+use anyhow::{Context, Result, ensure};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::facts::Facts;
+use super::install::Interpreter;
+use super::lab::{Generator, Lab};
+use super::matrix::Cell;
+use super::peer::{Options, Peer};
+use super::services::{BY_TRACEPARENT, options};
+use super::{pages, wire};
+
+/// The services whose envelopes are ours, the demo's among them.
+const OURS: [&str; 3] = ["ours", "storefront", "inventory"];
+
+/// A public key as Sentry makes them.
+const PUBLIC_KEY: &str = "49d0f7386ad645858ae85020e393bef3";
+const SPAN_ID: &str = "b72fa28504b07285";
+
+/// Fewer than the transactions and errors that the SDK holds back when it has no time to send.
+const AT_ONCE: usize = 10;
+
+/// How many lists of made-up members are sent.
+const HOSTILE: usize = 200;
+
+/// Members that some service may send, and Relay does not read, or reads in a way of its own.
+const ODD: [&str; 22] = [
+    "sentry-sample_rate=0.10",
+    "sentry-sample_rate=.5",
+    "sentry-sample_rate=1.",
+    "sentry-sample_rate=%2B0.5",
+    "sentry-sample_rate=",
+    "sentry-sample_rate=NaN",
+    "sentry-sample_rate=-1",
+    "sentry-sample_rate=1e-5",
+    "sentry-sample_rate=2",
+    "sentry-sample_rate=%200.5",
+    "sentry-sample_rate=1e400",
+    "sentry-public_key=abc",
+    "sentry-public_key=",
+    "sentry-public_key=%C3%A9%C3%A9%C3%A9%C3%A9%C3%A9%C3%A9%C3%A9%C3%A9%C3%A9%C3%A9%C3%A9%C3%A9%C3%A9%C3%A9%C3%A9%C3%A9",
+    "sentry-trace_id=00000000000000000000000000000000",
+    "sentry-replay_id=1",
+    "sentry-replay_id=",
+    "sentry-replay_id=771a43a4-1926-42f0-b136-d5159a501700",
+    "sentry-user=alice",
+    "sentry-sampled=maybe,sentry-org_id=x,sentry-sample_rand=7",
+    "sentry-release=,sentry-environment=none,sentry-transaction=%00",
+    "sentry-odd=%22%0A%E6%97%A5",
+];
+
+/// The peer begins a trace, and calls two services of ours. Then Relay reads these envelopes, and all that the other
+/// checks left behind.
+pub(super) fn check(lab: &mut Lab, peer: Peer) -> Result<Cell> {
+    let mut facts = Facts::default();
+    facts.case("a trace", |facts| is_one_decision(lab, facts, peer));
+    if peer == Peer::Script {
+        facts.case("odd members", |facts| odd_members_are_readable_or_left_out(lab, facts));
+    }
+    facts.case("all that was sent", |facts| {
+        let sent = lab.new_envelopes()?;
+        let ours = sent.iter().filter(|it| OURS.contains(&it.service().as_str()));
+        let ours = ours.cloned().collect::<Vec<_>>();
+        facts.hold("services of ours sent something", !ours.is_empty());
+        are_read(lab, facts, &ours)
+    });
+    let cell = Cell::can(facts);
+    Ok(if peer == Peer::OpenTelemetry { cell.with_note(BY_TRACEPARENT) } else { cell })
+}
+
+/// An envelope with a transaction or an error.
+#[derive(Debug, Clone)]
+pub(super) struct Sent {
+    /// The header `trace`.
+    pub(super) dsc: Option<Value>,
+    pub(super) payload: Value,
+}
+
+impl Sent {
+    /// Reads an envelope; `None` if it has neither.
+    pub(super) fn read(text: &str) -> Result<Option<Self>> {
+        let mut lines = text.lines();
+        let mut next = || lines.next().map(serde_json::from_str::<Value>).transpose();
+        let header = next()?.context("an envelope without a header")?;
+        while let Some(item) = next()? {
+            let payload = next()?.context("an item without a payload")?;
+            if matches!(item["type"].as_str(), Some("transaction" | "event")) {
+                return Ok(Some(Self { dsc: header.get("trace").cloned(), payload }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The name in the release.
+    fn service(&self) -> String {
+        let release = self.payload["release"].as_str().unwrap_or_default();
+        release.split('@').next().unwrap_or_default().to_owned()
+    }
+
+    fn trace_id(&self) -> &str {
+        self.payload["contexts"]["trace"]["trace_id"].as_str().unwrap_or_default()
+    }
+}
+
+/// All services of a trace that has a DSC leave the same decision to Relay.
+fn is_one_decision(lab: &mut Lab, facts: &mut Facts, peer: Peer) -> Result<()> {
+    let ours = options(peer, true);
+    let service = (Peer::OursWithSdk, &ours);
+    let replies = match peer {
+        Peer::Browser => {
+            let url = lab.service(Peer::OursWithSdk, &Options::rate(1.0))?;
+            pages::call(lab, facts, &[url.clone(), url])?
+        }
+        // Has no SDK that could begin a trace.
+        Peer::Script => lab.chain(&[], &[service, service])?,
+        _ => lab.chain(&[], &[(peer, &ours), service, service])?.split_off(1),
+    };
+    let trace_id = replies[0].trace_id.clone().context("ours is in no trace")?;
+    for reply in &replies {
+        lab.span(&trace_id, reply.span_id.as_deref().context("ours has no span")?)?;
+    }
+    let all = lab.all_envelopes()?;
+    let of_trace = all.iter().filter(|sent| sent.trace_id() == trace_id);
+    // Those two send no DSC on, and ours makes none of its own.
+    let has_dsc = !matches!(peer, Peer::Rust | Peer::OpenTelemetry);
+    let of_trace = of_trace.filter(|sent| has_dsc || sent.service() == "ours");
+    let headers = of_trace.map(|sent| sent.dsc.clone()).collect::<Vec<_>>();
+    facts.hold("a transaction and an error of each", headers.len() >= 4);
+    if !has_dsc {
+        facts.hold("no header without a DSC", headers.iter().all(Option::is_none));
+        return Ok(());
+    }
+    let headers = headers.iter().map(|header| header.clone().unwrap_or_default());
+    let decisions = decisions(lab, &headers.collect::<Vec<_>>())?;
+    facts.hold("Relay reads the DSC", decisions.iter().all(|it| !it.is_null()));
+    for decision in &decisions[1..] {
+        facts.equal("the decision of another service", decision, &decisions[0]);
+    }
+    Ok(())
+}
+
+/// Whatever arrives, Relay reads the header, or there is none; and what it reads is not left out.
+fn odd_members_are_readable_or_left_out(lab: &mut Lab, facts: &mut Facts) -> Result<()> {
+    let made_up = wire::baggage(lab, Generator { count: 3 * HOSTILE, ..lab.generator() })?;
+    let odd = ODD.iter().map(|member| (*member).to_owned());
+    let lists = odd.chain(made_up.into_iter().take(HOSTILE)).collect::<Vec<_>>();
+    let options = Options::rate(1.0);
+    let run = lab.next_run();
+    let mut arrived = BTreeMap::new();
+    for (batch, lists) in lists.chunks(AT_ONCE).enumerate() {
+        let mut last = None;
+        for (index, list) in lists.iter().enumerate() {
+            let trace_id = format!("{run:08x}{:024x}", batch * AT_ONCE + index + 1);
+            let sentry_trace = format!("{trace_id}-{SPAN_ID}-1");
+            let baggage =
+                format!("sentry-trace_id={trace_id},sentry-public_key={PUBLIC_KEY},{list}");
+            let headers = [("sentry-trace", &*sentry_trace), ("baggage", &*baggage)];
+            let replies = lab.chain(&headers, &[(Peer::OursWithSdk, &options)])?;
+            let reply = replies.into_iter().next().context("nobody replied")?;
+            facts.equal("the trace is continued", reply.trace_id.as_deref(), Some(&*trace_id));
+            last = reply.span_id.clone().map(|span_id| (trace_id.clone(), span_id));
+            arrived.insert(trace_id, (list, reply.exact_dsc()));
+        }
+        let (trace_id, span_id) = last.context("ours has no span")?;
+        lab.span(&trace_id, &span_id)?;
+    }
+    let whole = arrived.values().map(|(_, dsc)| json!(dsc)).collect::<Vec<_>>();
+    let whole = decisions(lab, &whole)?;
+    let arrived = arrived
+        .into_iter()
+        .zip(whole)
+        .map(|((trace_id, (list, dsc)), decision)| (trace_id, (list, dsc, !decision.is_null())));
+    let arrived = arrived.collect::<BTreeMap<_, _>>();
+    let (mut with_header, mut without) = (0, 0);
+    for sent in lab.all_envelopes()? {
+        let Some((list, dsc, is_readable)) = arrived.get(sent.trace_id()) else { continue };
+        if *is_readable {
+            facts.equal(format_args!("the header of {list:?}"), &sent.dsc, &Some(json!(dsc)));
+        }
+        *if sent.dsc.is_some() { &mut with_header } else { &mut without } += 1;
+    }
+    facts.hold("some have a header", with_header > AT_ONCE);
+    facts.hold("some have none", without > 0);
+    facts.equal("a transaction and an error of each", with_header + without, 2 * lists.len());
+    Ok(())
+}
+
+/// Relay reads each header, and keeps each transaction and error as it is.
+fn are_read(lab: &Lab, facts: &mut Facts, sent: &[Sent]) -> Result<()> {
+    let with_header = sent.iter().filter(|it| it.dsc.is_some()).collect::<Vec<_>>();
+    let dscs = with_header.iter().map(|it| it.dsc.clone()).collect::<Vec<_>>();
+    for (sent, decision) in with_header.iter().zip(decisions(lab, &dscs)?) {
+        facts.hold(format_args!("Relay reads {:?}", sent.dsc), !decision.is_null());
+    }
+    let payloads = sent.iter().map(|it| &it.payload).collect::<Vec<_>>();
+    for (sent, changes) in sent.iter().zip(ask(lab, &lab.installed().relay_events, &payloads)?) {
+        let what = sent.payload["type"].as_str().unwrap_or("error");
+        facts.equal(format_args!("{what} of {}", sent.service()), changes, json!([]));
+    }
+    Ok(())
+}
+
+/// What Relay decides by each of these headers; null for those that it does not read.
+fn decisions(lab: &Lab, headers: &[impl Serialize]) -> Result<Vec<Value>> {
+    ask(lab, &lab.installed().relay_sampling, headers)
+}
+
+fn ask(lab: &Lab, relay: &Interpreter, questions: &[impl Serialize]) -> Result<Vec<Value>> {
+    let input = lab.artifacts().join("envelopes.jsonl");
+    let mut file = BufWriter::new(File::create(&input)?);
+    for question in questions {
+        serde_json::to_writer(&mut file, question)?;
+        writeln!(file)?;
+    }
+    file.flush()?;
+    let output = lab.artifacts().join("relay.jsonl");
+    let mut command = relay.command("read.py");
+    wire::run(command.stdin(File::open(&input)?).stdout(File::create(&output)?))?;
+    let answers = wire::lines(&output)?;
+    ensure!(answers.len() == questions.len(), "Relay left envelopes unread");
+    Ok(answers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn envelopes_are_read_to_their_main_item() {
+        let text = "{\"trace\":{\"release\":\"a\"}}\n{\"type\":\"log\"}\n{}\n{\"type\":\"event\"}\n\
+            {\"release\":\"ours@1\",\"contexts\":{\"trace\":{\"trace_id\":\"1\"}}}\n";
+        let sent = Sent::read(text).unwrap().unwrap();
+        assert_eq!(sent.dsc, Some(json!({ "release": "a" })));
+        assert_eq!((sent.service().as_str(), sent.trace_id()), ("ours", "1"));
+        assert!(Sent::read("{}\n{\"type\":\"session\"}\n{}").unwrap().is_none());
+        Sent::read("").unwrap_err();
+    }
+}
