@@ -83,7 +83,7 @@ async fn a_request_has_one_transaction_and_its_errors() {
         ("/work/7?token=1", "GET /work/{id}", "ok", &["handler", "job"][..]),
         ("/stream", "GET /stream", "ok", &["body"]),
         ("/panic", "GET /panic", "internal_error", &["before"]),
-        ("/nowhere", "GET", "not_found", &[]),
+        ("/nowhere", "GET <none>", "not_found", &[]),
     ] {
         ask(&app, path).await;
         let sent = sent.take();
