@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use crate::propagator::TrustPolicy;
 use crate::sampling::{SampleRate, Sampler};
 use crate::targets::{RequestUrl, TargetRules};
 use crate::wire::Baggage;
@@ -17,7 +16,6 @@ pub(crate) struct Options {
     pub(crate) traces_sample_rate: Option<SampleRate>,
     pub(crate) traces_sampler: Option<Sampler>,
     pub(crate) strict_trace_continuation: bool,
-    pub(crate) trust_incoming: Option<TrustPolicy>,
     pub(crate) targets: TargetRules,
     pub(crate) propagate_traceparent: bool,
     pub(crate) continue_traceparent: bool,
@@ -48,7 +46,6 @@ impl fmt::Debug for Options {
             .field("traces_sample_rate", &self.traces_sample_rate)
             .field("traces_sampler", &self.traces_sampler.is_some())
             .field("strict_trace_continuation", &self.strict_trace_continuation)
-            .field("trust_incoming", &self.trust_incoming.is_some())
             .field("targets", &self.targets)
             .field("propagate_traceparent", &self.propagate_traceparent)
             .field("continue_traceparent", &self.continue_traceparent)

@@ -79,7 +79,6 @@ impl PropagatorBuilder {
             traces_sample_rate: self.traces_sample_rate.map(check_rate).transpose()?,
             traces_sampler: self.traces_sampler,
             strict_trace_continuation: self.strict_trace_continuation,
-            trust_incoming: self.trust_incoming,
             targets,
             propagate_traceparent: self.propagate_traceparent,
             continue_traceparent: self.continue_traceparent,
@@ -90,6 +89,7 @@ impl PropagatorBuilder {
         Ok(Propagator {
             options: Arc::new(options),
             dsn: dsn.map(Arc::new),
+            trust_incoming: self.trust_incoming,
             recorders: self.recorders.into(),
         })
     }

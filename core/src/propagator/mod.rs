@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub use builder::PropagatorBuilder;
 pub use dsn::{Dsn, DsnError};
 pub use error::{BuildError, BuildErrorKind};
-pub(crate) use trust::TrustPolicy;
+use trust::TrustPolicy;
 pub use trust::{IncomingTrace, Network, NetworkError, Trust};
 
 use crate::carrier::Extractor;
@@ -48,6 +48,7 @@ use crate::targets::RequestUrl;
 pub struct Propagator {
     options: Arc<Options>,
     dsn: Option<Arc<Dsn>>,
+    trust_incoming: Option<TrustPolicy>,
     /// From the outermost to the innermost.
     recorders: Arc<[Arc<dyn Recorder>]>,
 }
@@ -108,7 +109,7 @@ impl Propagator {
 
     /// Asks the policy for incoming traces. One that panics trusts nobody.
     fn trust(&self, incoming: &Incoming, request: Option<&dyn IncomingRequest>) -> Trust {
-        let Some(policy) = &self.options.trust_incoming else { return Trust::Continue };
+        let Some(policy) = &self.trust_incoming else { return Trust::Continue };
         let Incoming { sentry_trace, dsc, .. } = incoming;
         let trace = IncomingTrace { request, sentry_trace: *sentry_trace, dsc };
         let answer = catch_unwind(AssertUnwindSafe(|| policy(&trace)));
@@ -163,7 +164,7 @@ impl Propagator {
         let recorders = recorders
             .map(|recorder| recorder.for_worker().unwrap_or_else(|| Arc::clone(recorder)))
             .collect();
-        Self { options: Arc::clone(&self.options), dsn: self.dsn.clone(), recorders }
+        Self { recorders, ..self.clone() }
     }
 }
 
@@ -171,6 +172,7 @@ impl fmt::Debug for Propagator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Propagator")
             .field("options", &self.options)
+            .field("trust_incoming", &self.trust_incoming.is_some())
             .field("recorders", &self.recorders.len())
             .finish()
     }
