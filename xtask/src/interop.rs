@@ -168,6 +168,9 @@ impl Peer {
             Self::Node => format!("@sentry/node {}", versions.node),
             Self::Browser => format!("@sentry/browser {}, in Chromium", versions.browser),
             Self::Python => format!("sentry-sdk {} (Python)", versions.python),
+            Self::PythonStreamed => {
+                format!("sentry-sdk {} (Python, streamed spans)", versions.python_streamed)
+            }
             Self::Rust => format!("sentry {} (Rust)", versions.rust),
             Self::OpenTelemetry => format!("opentelemetry {} (Rust)", versions.opentelemetry),
             Self::Script => "a page's own script, in Chromium".to_owned(),

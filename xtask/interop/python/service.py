@@ -10,7 +10,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import sentry_sdk
 from sentry_sdk.integrations.wsgi import SentryWsgiMiddleware
 
-PARENT = "_parent_span_id" if sentry_sdk.VERSION.startswith("3.") else "parent_span_id"
+PARENT = "_parent_span_id" if sentry_sdk.consts.VERSION.startswith("3.") else "parent_span_id"
 HEADERS = ["sentry-trace", "baggage", "traceparent", "tracestate"]
 # A proxy from the environment would not reach this machine's loopback addresses.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -28,6 +28,8 @@ pub(super) struct Installed {
     pub(super) rust: Executables,
     pub(super) node: Interpreter,
     pub(super) python: Interpreter,
+    /// The same scripts, with the version of the SDK that streams spans.
+    pub(super) python_streamed: Interpreter,
     /// What Relay decides by the `trace` header of an envelope.
     pub(super) relay_sampling: Interpreter,
     /// What Relay makes of transactions and errors.
@@ -42,6 +44,7 @@ pub(super) struct Versions {
     pub(super) node: String,
     pub(super) browser: String,
     pub(super) python: String,
+    pub(super) python_streamed: String,
     pub(super) rust: String,
     pub(super) opentelemetry: String,
 }
@@ -51,6 +54,10 @@ impl Installed {
         let folder = workspace.root().join(FOLDER);
         let node = install_node(workspace)?;
         let python = install_python(folder.join("python"))?;
+        let python_streamed = Interpreter {
+            folder: python.folder.clone(),
+            ..install_python(folder.join("python/streamed"))?
+        };
         let relay_sampling = install_python(folder.join("relay/sampling"))?;
         let relay_events = install_python(folder.join("relay/events"))?;
         let chromium = chromium::ensure()?;
@@ -61,11 +68,13 @@ impl Installed {
                 node: node_package_version(&node, "@sentry/node")?,
                 browser: node_package_version(&node, "@sentry/browser")?,
                 python: python_package_version(&python, "sentry-sdk")?,
+                python_streamed: python_package_version(&python_streamed, "sentry-sdk")?,
                 rust: locked("sentry")?,
                 opentelemetry: locked("opentelemetry_sdk")?,
             },
             node,
             python,
+            python_streamed,
             relay_sampling,
             relay_events,
             chromium,

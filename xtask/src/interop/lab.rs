@@ -125,10 +125,11 @@ impl Lab {
         if let Some(service) = self.services.get(&key) {
             return Ok(service.url().to_owned());
         }
-        let Installed { rust, node, python, .. } = &self.installed;
+        let Installed { rust, node, python, python_streamed, .. } = &self.installed;
         let mut command = match peer {
             Peer::Node => node.command("service.mjs"),
             Peer::Python => python.command("service.py"),
+            Peer::PythonStreamed => python_streamed.command("service.py"),
             Peer::Ours => rust.command(self.ours)?,
             Peer::OursWithSdk => {
                 let mut command = rust.command(self.ours)?;
@@ -215,7 +216,7 @@ impl Lab {
         self.runs
     }
 
-    /// All envelopes with a transaction or an error.
+    /// All envelopes with a transaction, an error or streamed spans.
     pub(super) fn all_envelopes(&self) -> Result<Vec<Sent>> {
         let envelopes = self.collector.envelopes()?;
         envelopes.iter().filter_map(|text| Sent::read(text).transpose()).collect()

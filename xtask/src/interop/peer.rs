@@ -13,6 +13,8 @@ pub(super) enum Peer {
     Node,
     /// Sentry's SDK for Python.
     Python,
+    /// Sentry's SDK for Python, of the version that streams spans.
+    PythonStreamed,
     /// Sentry's SDK for Rust.
     Rust,
     /// OpenTelemetry for Rust.
@@ -27,15 +29,22 @@ pub(super) enum Peer {
 
 impl Peer {
     /// All others, in the order of the matrix.
-    pub(super) const OTHERS: [Self; 6] =
-        [Self::Node, Self::Browser, Self::Python, Self::Rust, Self::OpenTelemetry, Self::Script];
+    pub(super) const OTHERS: [Self; 7] = [
+        Self::Node,
+        Self::Browser,
+        Self::Python,
+        Self::PythonStreamed,
+        Self::Rust,
+        Self::OpenTelemetry,
+        Self::Script,
+    ];
 
     /// What it says in the line that it prints when it is ready; `None` for what runs in a page.
     pub(super) fn service(self) -> Option<&'static str> {
         match self {
             Self::Ours | Self::OursWithSdk => Some("ours"),
             Self::Node => Some("sentry-node"),
-            Self::Python => Some("sentry-python"),
+            Self::Python | Self::PythonStreamed => Some("sentry-python"),
             Self::Rust => Some("sentry-rust"),
             Self::OpenTelemetry => Some("opentelemetry"),
             Self::Axum => Some("axum"),

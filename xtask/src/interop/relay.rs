@@ -74,7 +74,7 @@ pub(super) fn check(lab: &mut Lab, peer: Peer) -> Result<Cell> {
     Ok(if peer == Peer::OpenTelemetry { cell.with_note(BY_TRACEPARENT) } else { cell })
 }
 
-/// An envelope with a transaction or an error.
+/// An envelope with a transaction, an error or streamed spans.
 #[derive(Debug, Clone)]
 pub(super) struct Sent {
     /// The header `trace`.
@@ -83,14 +83,14 @@ pub(super) struct Sent {
 }
 
 impl Sent {
-    /// Reads an envelope; `None` if it has neither.
+    /// Reads an envelope; `None` if it has none of them.
     pub(super) fn read(text: &str) -> Result<Option<Self>> {
         let mut lines = text.lines();
         let mut next = || lines.next().map(serde_json::from_str::<Value>).transpose();
         let header = next()?.context("an envelope without a header")?;
         while let Some(item) = next()? {
             let payload = next()?.context("an item without a payload")?;
-            if matches!(item["type"].as_str(), Some("transaction" | "event")) {
+            if matches!(item["type"].as_str(), Some("transaction" | "event" | "span")) {
                 return Ok(Some(Self { dsc: header.get("trace").cloned(), payload }));
             }
         }
@@ -104,7 +104,12 @@ impl Sent {
     }
 
     fn trace_id(&self) -> &str {
-        self.payload["contexts"]["trace"]["trace_id"].as_str().unwrap_or_default()
+        let trace = match self.payload.get("contexts") {
+            Some(contexts) => &contexts["trace"],
+            // All spans of an envelope are of one trace.
+            None => &self.payload["items"][0],
+        };
+        trace["trace_id"].as_str().unwrap_or_default()
     }
 }
 
@@ -238,6 +243,8 @@ mod tests {
         let sent = Sent::read(text).unwrap().unwrap();
         assert_eq!(sent.dsc, Some(json!({ "release": "a" })));
         assert_eq!((sent.service().as_str(), sent.trace_id()), ("ours", "1"));
+        let spans = "{}\n{\"type\":\"span\"}\n{\"items\":[{\"trace_id\":\"2\"}]}";
+        assert_eq!(Sent::read(spans).unwrap().unwrap().trace_id(), "2");
         assert!(Sent::read("{}\n{\"type\":\"session\"}\n{}").unwrap().is_none());
         Sent::read("").unwrap_err();
     }

@@ -74,7 +74,7 @@ fn organisation(number: &str) -> Result<Option<u64>> {
 /// A decision that nobody made yet.
 pub(super) fn deferred(lab: &mut Lab, peer: Peer) -> Result<Cell> {
     let (none, all) = (Options::default(), Options::rate(1.0));
-    each_case(peer, |facts| {
+    let cell = each_case(peer, |facts| {
         for (first, second) in directions(peer) {
             let names = format!("{first:?} defers, {second:?}");
             facts.case(&format!("{names} decides"), |facts| {
@@ -84,7 +84,8 @@ pub(super) fn deferred(lab: &mut Lab, peer: Peer) -> Result<Cell> {
                 facts.equal("the decision sent", called.sentry_trace()?.sampled, None);
                 facts.equal("sampled in the DSC", called.dsc().get("sampled"), None);
                 facts.equal("the decision sent on", tail.sentry_trace()?.sampled, Some(true));
-                sends_on(facts, second, &called, &tail, Some("1"));
+                let own_rate = (second != Peer::PythonStreamed).then_some("1");
+                sends_on(facts, second, &called, &tail, own_rate);
                 Ok(())
             });
             facts.case(&format!("{names} as well"), |facts| {
@@ -98,6 +99,10 @@ pub(super) fn deferred(lab: &mut Lab, peer: Peer) -> Result<Cell> {
             });
         }
         Ok(())
+    })?;
+    Ok(match peer {
+        Peer::PythonStreamed => cell.with_note("adds no rate to a DSC with a deferred decision"),
+        _ => cell,
     })
 }
 
@@ -155,7 +160,9 @@ pub(super) fn no_dsc(lab: &mut Lab, peer: Peer) -> Result<Cell> {
     })?;
     Ok(match peer {
         Peer::Node => cell.with_note("adds `sample_rand` to the DSC that it did not get"),
-        Peer::Python => cell.with_note("fills a DSC of its own where it got none"),
+        Peer::Python | Peer::PythonStreamed => {
+            cell.with_note("fills a DSC of its own where it got none")
+        }
         _ => cell,
     })
 }
@@ -168,7 +175,7 @@ fn directions(peer: Peer) -> Vec<(Peer, Peer)> {
 
 fn each_case(peer: Peer, check: impl FnOnce(&mut Facts) -> Result<()>) -> Result<Cell> {
     match peer {
-        Peer::Node | Peer::Python | Peer::Rust => {}
+        Peer::Node | Peer::Python | Peer::PythonStreamed | Peer::Rust => {}
         Peer::OpenTelemetry => return Ok(Cell::cannot(Facts::default(), NO_SUCH_RULE)),
         _ => return Ok(Cell::cannot(Facts::default(), IN_A_PAGE)),
     }
@@ -193,7 +200,7 @@ fn adds(facts: &mut Facts, who: Peer, called: &Reply, tail: &Reply) {
     let names = |dsc: Dsc| dsc.into_keys().collect::<Vec<_>>().join(" ");
     let expected = match who {
         Peer::Node if received.is_empty() => "sample_rand".to_owned(),
-        Peer::Python if received.is_empty() => {
+        Peer::Python | Peer::PythonStreamed if received.is_empty() => {
             "environment public_key release sample_rand sample_rate sampled trace_id transaction"
                 .to_owned()
         }

@@ -45,7 +45,7 @@ pub(super) fn traceparent(lab: &mut Lab, peer: Peer) -> Result<Cell> {
             });
             Cell::can(facts).with_note("writes it, and does not read it")
         }
-        Peer::Python | Peer::Rust => {
+        Peer::Python | Peer::PythonStreamed | Peer::Rust => {
             facts.case("neither sent nor read", |facts| {
                 let options = Options::rate(1.0).with_traceparent();
                 let [_, theirs, tail] =

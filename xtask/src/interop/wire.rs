@@ -49,7 +49,7 @@ struct Reading {
 /// Nothing may differ but what the table of differences names, neither in the headers that are made up nor in what
 /// both write of them.
 pub(super) fn check(lab: &mut Lab, peer: Peer) -> Result<Cell> {
-    if !matches!(peer, Peer::Node | Peer::Python) {
+    if !matches!(peer, Peer::Node | Peer::Python | Peer::PythonStreamed) {
         let note = "compared with the functions of the SDKs for JavaScript and Python";
         return Ok(Cell::cannot(Facts::default(), note));
     }
@@ -186,6 +186,7 @@ fn read_by_both(lab: &Lab, peer: Peer, headers: &[Header]) -> Result<[Vec<Readin
     let theirs = match peer {
         Peer::Node => lab.installed().node.command("wire.mjs"),
         Peer::Python => lab.installed().python.command("wire.py"),
+        Peer::PythonStreamed => lab.installed().python_streamed.command("wire.py"),
         _ => bail!("{peer:?} reads no headers by itself"),
     };
     let read = |mut command: Command| -> Result<Vec<Reading>> {

@@ -42,7 +42,11 @@ impl Difference {
     fn example(&self, peer: Peer) -> Option<(&str, &Values, &Values)> {
         match &self.extent {
             Extent::One { example, javascript, python, ours } => {
-                let theirs = if peer == Peer::Python { python } else { javascript };
+                let theirs = if matches!(peer, Peer::Python | Peer::PythonStreamed) {
+                    python
+                } else {
+                    javascript
+                };
                 Some((example, ours, theirs))
             }
             Extent::List { .. } => None,
