@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use cargo_metadata::{Metadata, MetadataCommand, Package};
+use cargo_metadata::{Dependency, DependencyKind, Metadata, MetadataCommand, Package};
 
 use crate::workspace::is_published;
 
@@ -22,7 +22,9 @@ fn published(metadata: &Metadata) -> BTreeMap<&str, &Package> {
 
 /// The cell of a feature, as the manifest has it.
 fn cell(package: &Package, feature: &str) -> &'static str {
-    let turned_on = package.dependencies.iter().filter(|it| it.name == CORE);
+    // What only tests turn on is not there for users.
+    let is_core = |it: &&Dependency| it.name == CORE && it.kind == DependencyKind::Normal;
+    let turned_on = package.dependencies.iter().filter(is_core);
     let mut turned_on = turned_on.flat_map(|it| &it.features);
     if package.features.contains_key(feature) {
         HAS

@@ -20,8 +20,9 @@ use crate::scope::HubScope;
 
 impl SentryRecorder {
     /// Wraps the transport of Sentry's SDK, so that the `trace`
-    /// [header of its envelopes](https://develop.sentry.dev/sdk/data-model/envelopes/#headers) is the frozen dynamic
-    /// sampling context of the trace that is propagated. [`propagator_builder`](crate::propagator_builder) does it.
+    /// [header of its envelopes](https://develop.sentry.dev/sdk/data-model/envelopes/#headers) is what Sentry's
+    /// server reads of the frozen dynamic sampling context of the trace that is propagated.
+    /// [`propagator_builder`](crate::propagator_builder) does it.
     ///
     /// * Transactions and errors of this recorder's requests and jobs get the header.
     /// * An error that was captured in such a request, with a hub of no trace, is put into the trace. So is a
