@@ -1,15 +1,12 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::Response;
-use http::header::{HeaderName, HeaderValue};
+use http::{HeaderValue, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::body::TracedBody;
 use crate::hop::InHop;
-
-const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 pin_project! {
     /// The future of [`TracePropagation`](super::TracePropagation).
@@ -42,7 +39,7 @@ where
         let status = response.status().as_u16();
         let timing = hop.respond(status, response.headers(), None, *this.server_timing);
         if let Some(value) = timing.and_then(|value| HeaderValue::try_from(value).ok()) {
-            response.headers_mut().append(SERVER_TIMING, value);
+            response.headers_mut().append("server-timing", value);
         }
         let (parts, body) = response.into_parts();
         let body = TracedBody::new(body, &parts.headers, hop);
