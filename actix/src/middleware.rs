@@ -152,8 +152,7 @@ where
             Ok(response) => response,
             Err(error) => {
                 let status = error.as_response_error().status_code().as_u16();
-                hop.note_error(status, &error);
-                hop.finish_with_error(status);
+                hop.finish_with_error(status, &error);
                 return Poll::Ready(Err(error));
             }
         };

@@ -14,8 +14,8 @@
 //!
 //! # Where bare values are safe
 //!
-//! The values of [`trace_data`](PropagationContext::trace_data) are not escaped, and whoever calls this service chooses
-//! the text of the baggage. Escaped for HTML, a value is safe as text and in an attribute in quotes. It is not safe in a
+//! The values of [`trace_data`](PropagationContext::trace_data) are not escaped, and the text of the baggage is client
+//! input. Escaped for HTML, a value is safe as text and in an attribute in quotes. It is not safe in a
 //! script, an event attribute such as `onclick`, a template literal or a comment: there its text may run as code, escaped
 //! or not. A script reads the tags, or a `data-` attribute:
 //!

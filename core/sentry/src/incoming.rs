@@ -186,7 +186,7 @@ impl Recording for IncomingRecording {
         }
         let event = event_from_error(error);
         if !self.entry.has_exception(&event) {
-            self.hub.capture_event(event);
+            Hub::run(Arc::clone(&self.hub), || self.hub.capture_event(event));
         }
         captured::note_error(&self.entry);
     }

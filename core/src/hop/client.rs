@@ -1,6 +1,5 @@
 //! The client hop: a request that this service makes.
 
-use std::cell::Cell;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -86,21 +85,22 @@ impl ClientHop {
             Some(TraceChoice::Without) => None,
             None => Some(current(propagator).unwrap_or_else(new)),
         };
-        let given = context.clone().filter(|_| propagator.options().span_id_per_request);
-        let own = given.as_ref().map(PropagationContext::child);
-        let is_given = |context: Option<&PropagationContext>| {
-            context.map(PropagationContext::span_id) == given.as_ref().map(|it| it.span_id())
+        let span_id = |context: &Option<PropagationContext>| {
+            context.as_ref().map(PropagationContext::span_id)
         };
-        let asked = Cell::new(0);
-        let recordings = Recordings::start(propagator, &mut context, |recorder, context| {
-            // The log span is last, and has the id that is sent. Recorders may have a span below the given one.
-            let is_log_span = asked.replace(asked.get() + 1) == propagator.recorders().len();
-            let own = own.as_ref().filter(|_| is_log_span && is_given(context));
-            recorder.start_outgoing(own.or(context), request)
-        });
-        if own.is_some() && is_given(context.as_ref()) {
-            context = own;
-        }
+        let given = span_id(&context);
+        let recordings = Recordings::start(
+            propagator,
+            &mut context,
+            |recorder, context| recorder.start_outgoing(context, request),
+            |context| {
+                // A recorded span has an id of its own already.
+                let is_given = span_id(context) == given;
+                if propagator.options().span_id_per_request && is_given {
+                    *context = context.as_ref().map(PropagationContext::child);
+                }
+            },
+        );
         Self { propagator: propagator.clone(), context, recordings }
     }
 

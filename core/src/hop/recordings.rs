@@ -21,12 +21,13 @@ pub(super) struct Recordings {
 }
 
 impl Recordings {
-    /// Starts the recordings of all recorders; `None` if there are none. A recording that has a position of its own
-    /// moves the context there.
+    /// Starts the recordings of all recorders, and then the log span; `None` if there are none. A recording that has a
+    /// position of its own moves the context there. `settle` sees the context that the log span has.
     pub(super) fn start(
         propagator: &Propagator,
         context: &mut Option<PropagationContext>,
         start: impl Fn(&dyn Recorder, Option<&PropagationContext>) -> Option<Box<dyn Recording>>,
+        settle: impl FnOnce(&mut Option<PropagationContext>),
     ) -> Option<Arc<Self>> {
         let mut recordings = Vec::new();
         for recorder in propagator.recorders() {
@@ -37,6 +38,7 @@ impl Recordings {
                 recordings.push(recording);
             }
         }
+        settle(context);
         #[cfg(feature = "tracing")]
         if let Some(span) = around_all(propagator.recorders(), &mut || {
             start(&crate::recorder::LogSpans, context.as_ref())

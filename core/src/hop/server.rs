@@ -10,7 +10,7 @@ use super::response_headers::ResponseHeaders;
 use crate::carrier::{Extractor, Injector, ReceivedHeaders};
 use crate::context::{PropagationContext, TraceData};
 use crate::propagator::Propagator;
-use crate::recorder::{IncomingRequest, Outcome, find_method};
+use crate::recorder::{IncomingRequest, Outcome, Recorder, find_method};
 
 /// A request that this service answers: its position in the trace, and its recordings.
 ///
@@ -47,9 +47,10 @@ impl ServerHop {
             return Self::new(context, None, received, is_head);
         }
         let mut position = Some(context.clone());
-        let recordings = Recordings::start(propagator, &mut position, |recorder, position| {
+        let start = |recorder: &dyn Recorder, position: Option<&PropagationContext>| {
             recorder.start_incoming(position.unwrap_or(&context), request)
-        });
+        };
+        let recordings = Recordings::start(propagator, &mut position, start, |_| ());
         let position = position.unwrap_or_else(|| context.clone());
         // Also if no recorder wants the request: the same middleware further in does not ask again.
         let weak = recordings.as_ref().map_or_else(Weak::new, Arc::downgrade);
@@ -179,10 +180,10 @@ impl ServerHop {
         }
     }
 
-    /// Notes the error that a handler or a middleware returned, and the status of the response that it becomes.
+    /// Notes the error that a handler returned, and the status of the response that it became.
     pub fn note_error(&self, status: u16, error: &dyn Error) {
         if let Some(recordings) = &self.recordings {
-            self.run(|| recordings.set_error(status, error));
+            recordings.set_error(status, error);
         }
     }
 
@@ -198,8 +199,10 @@ impl ServerHop {
         self.end(&Outcome::Completed { status: self.status });
     }
 
-    /// Ends the recordings of a request that another middleware answers with an error of this status.
-    pub fn finish_with_error(&self, status: u16) {
+    /// Ends the recordings of a request that another middleware answers with an error, which becomes a response of
+    /// this status.
+    pub fn finish_with_error(&self, status: u16, error: &dyn Error) {
+        self.note_error(status, error);
         if let Some(recordings) = &self.recordings {
             recordings.set_status(status);
         }

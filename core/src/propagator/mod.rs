@@ -107,7 +107,7 @@ impl Propagator {
         context
     }
 
-    /// Asks the policy for incoming traces. One that panics trusts nobody.
+    /// Asks the policy for incoming traces. If it panics, a new trace begins.
     fn trust(&self, incoming: &Incoming, request: Option<&dyn IncomingRequest>) -> Trust {
         let Some(policy) = &self.trust_incoming else { return Trust::Continue };
         let Incoming { sentry_trace, dsc, .. } = incoming;

@@ -59,7 +59,7 @@ async fn transactions_have_route_name_and_response_status() {
         ("GET", "/status/503", "GET /status/{code}", "unavailable"),
         ("GET", "/named", "checkout", "ok"),
         ("GET", "/guarded/1", "GET /guarded/{two}", "ok"),
-        ("GET", "/secret/of/somebody", "GET <none>", "not_found"),
+        ("GET", "/no/such/page", "GET <none>", "not_found"),
         ("GET", "/refused", "GET <none>", "resource_exhausted"),
         ("EVIL", "/any/1", "_OTHER /any/{id}", "ok"),
     ] {

@@ -186,7 +186,7 @@ fn requests_end_with_status_failure_or_cancellation() {
     let (sent, hub) = capturing(&recorder, sdk());
     let table: &[(fn(ServerHop), &str)] = &[
         (|hop| hop.finish(), "ok"),
-        (|hop| hop.finish_with_error(503), "unavailable"),
+        (|hop| hop.finish_with_error(503, &std::fmt::Error), "unavailable"),
         (|hop| hop.fail("body"), "internal_error"),
         (drop, "cancelled"),
     ];

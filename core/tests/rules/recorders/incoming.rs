@@ -1,5 +1,7 @@
 //! Requests that a service answers, recorded by a third party.
 
+use std::fmt;
+
 use super::*;
 
 #[test]
@@ -76,6 +78,9 @@ fn futures_and_bodies_work_and_drop_inside_recorders() {
     assert_eq!(log.take(), ["r: completed 0"]);
 }
 
+/// An error of a handler, as the recorder of these tests logs it.
+const ERROR: &str = "r: error 500, an error occurred when formatting an argument";
+
 #[test]
 fn endings_are_told_once_and_drops_are_cancellations() {
     let log = Log::default();
@@ -83,7 +88,10 @@ fn endings_are_told_once_and_drops_are_cancellations() {
     let server: &[(fn(ServerHop), &[&str])] = &[
         (|hop| hop.finish(), &["r: status 200", "r: completed 200"]),
         (|hop| hop.fail("body"), &["r: status 200", "r: failed body"]),
-        (|hop| hop.finish_with_error(500), &["r: status 200", "r: status 500", "r: completed 500"]),
+        (
+            |hop| hop.finish_with_error(500, &fmt::Error),
+            &["r: status 200", ERROR, "r: status 500", "r: completed 500"],
+        ),
         (drop, &["r: status 200"]),
         (
             |hop| {
@@ -278,6 +286,33 @@ fn routes_reach_recordings_while_the_request_lives() {
     log.take();
     name_by_route(&context, &request);
     assert_eq!(log.take(), Vec::<String>::new());
+}
+
+#[cfg(feature = "tracing")]
+#[test]
+fn log_spans_are_opened_inside_of_all_recorders() {
+    struct Around(&'static str, Log);
+
+    impl Recorder for Around {
+        fn around_log_span(&self, open: &mut dyn FnMut()) {
+            self.1.add(self.0);
+            open();
+            self.1.add(self.0);
+        }
+    }
+
+    let log = Log::default();
+    let [outer, inner] = ["outer", "inner"].map(|name| Around(name, log.clone()));
+    let propagator = options().recorder(outer).recorder(inner).build().unwrap();
+    with_log(&log, || drop(start(&propagator, &received("GET", None))));
+    let lines = log.take();
+    let [outer, inner, span, inner_end, outer_end, "span: drop"] =
+        &*lines.iter().map(String::as_str).collect::<Vec<_>>()
+    else {
+        panic!("{lines:?}")
+    };
+    assert_eq!([*outer, inner, inner_end, outer_end], ["outer", "inner", "inner", "outer"]);
+    assert!(span.starts_with("span: http.server"), "{span}");
 }
 
 #[test]

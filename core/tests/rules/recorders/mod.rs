@@ -3,6 +3,7 @@
 mod incoming;
 mod outgoing;
 
+use std::error::Error;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -122,6 +123,10 @@ impl Recording for LoggingOne {
 
     fn set_route(&self, method: &str, pattern: &str) {
         self.add(&format!("route {method} {pattern}"));
+    }
+
+    fn set_error(&self, status: u16, error: &dyn Error) {
+        self.add(&format!("error {status}, {error}"));
     }
 
     fn set_status(&self, status: u16) {

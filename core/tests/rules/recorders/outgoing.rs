@@ -112,3 +112,25 @@ fn requests_with_ids_of_their_own_are_below_the_given_span() {
         assert!(starts.all(|line| line.ends_with(&at)), "{lines:?}");
     }
 }
+
+#[test]
+fn environments_of_recorders_are_in_their_trace() {
+    struct Bound(PropagationContext);
+
+    impl Recorder for Bound {
+        fn current_context(&self) -> Option<PropagationContext> {
+            Some(self.0.clone())
+        }
+    }
+
+    let bound = options().build().unwrap().start_new_trace();
+    let propagator = options().recorder(Bound(bound.clone())).build().unwrap();
+    let start = || {
+        let hop = ClientHop::start(&propagator, None, || panic!("a trace is current"), &Call(URL));
+        position(hop.context())
+    };
+    assert_eq!(start(), position(Some(&bound)));
+    // The context of the task has priority.
+    let current = propagator.start_new_trace();
+    assert_eq!(current.in_scope(start), position(Some(&current)));
+}
