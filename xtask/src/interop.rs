@@ -164,7 +164,7 @@ impl Peer {
     /// How the matrix names it.
     fn name(self, versions: &Versions) -> String {
         match self {
-            Self::Ours | Self::OursWithSdk | Self::Axum => "tracehop".to_owned(),
+            Self::Ours | Self::OursWithSdk => "tracehop".to_owned(),
             Self::Node => format!("@sentry/node {}", versions.node),
             Self::Browser => format!("@sentry/browser {}, in Chromium", versions.browser),
             Self::Python => format!("sentry-sdk {} (Python)", versions.python),

@@ -2,7 +2,8 @@
 // rendered with and what its script shows, as JSON.
 
 import { parseArgs } from 'node:util';
-import { chromium } from 'playwright-core';
+
+import { launch } from './chromium.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -17,18 +18,7 @@ const { values } = parseArgs({
   },
 });
 
-const browser = await chromium.launch({
-  executablePath: values.chromium,
-  chromiumSandbox: !values['no-sandbox'],
-  // Without traffic of its own, and where the shared memory is small.
-  args: [
-    '--disable-quic',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-    '--disable-dev-shm-usage',
-  ],
-});
+const browser = await launch(values.chromium, !values['no-sandbox']);
 const complaints = [];
 try {
   const page = await browser.newPage();

@@ -136,7 +136,6 @@ impl Lab {
                 command.arg("--sentry");
                 command
             }
-            Peer::Axum => rust.command("axum")?,
             Peer::Rust => rust.command("sentry")?,
             _ => rust.command("opentelemetry")?,
         };

@@ -199,7 +199,7 @@ fn visit_with(
 fn script(lab: &mut Lab, from: From) -> Result<Facts> {
     let mut facts = Facts::default();
     let caller = lab.installed().node.folder().join("caller.mjs");
-    for peer in [Peer::Ours, Peer::Axum, Peer::Node, Peer::Python] {
+    for peer in [Peer::Ours, Peer::Node, Peer::Python] {
         facts.case(peer.service().unwrap_or_default(), |facts| {
             let options = Options::rate(1.0);
             let next = relay(&[lab.service(peer, &options)?, lab.service(Peer::Ours, &options)?]);

@@ -23,8 +23,6 @@ pub(super) enum Peer {
     Browser,
     /// The page script of this library, without any SDK.
     Script,
-    /// This library in a service with axum, which the page script calls.
-    Axum,
 }
 
 impl Peer {
@@ -47,7 +45,6 @@ impl Peer {
             Self::Python | Self::PythonStreamed => Some("sentry-python"),
             Self::Rust => Some("sentry-rust"),
             Self::OpenTelemetry => Some("opentelemetry"),
-            Self::Axum => Some("axum"),
             Self::Browser | Self::Script => None,
         }
     }

@@ -167,7 +167,7 @@ fn odd_members_are_readable_or_left_out(lab: &mut Lab, facts: &mut Facts) -> Res
                 format!("sentry-trace_id={trace_id},sentry-public_key={PUBLIC_KEY},{list}");
             let headers = [("sentry-trace", &*sentry_trace), ("baggage", &*baggage)];
             let replies = lab.chain(&headers, &[(Peer::OursWithSdk, &options)])?;
-            let reply = replies.into_iter().next().context("nobody replied")?;
+            let reply = replies.into_iter().next().context("no service replied")?;
             facts.equal("the trace is continued", reply.trace_id.as_deref(), Some(&*trace_id));
             last = reply.span_id.clone().map(|span_id| (trace_id.clone(), span_id));
             arrived.insert(trace_id, (list, reply.exact_dsc()));

@@ -57,9 +57,7 @@ pub(super) fn traceparent(lab: &mut Lab, peer: Peer) -> Result<Cell> {
             });
             Cell::cannot(facts, "knows no `traceparent`")
         }
-        Peer::Ours | Peer::OursWithSdk | Peer::Axum | Peer::Script => {
-            Cell::cannot(facts, "has no need of it")
-        }
+        Peer::Ours | Peer::OursWithSdk | Peer::Script => Cell::cannot(facts, "has no need of it"),
     })
 }
 
@@ -103,7 +101,7 @@ fn defers_what_is_not_sampled(lab: &mut Lab, facts: &mut Facts) {
         for (options, expected) in [(&none, None), (&all, Some(true))] {
             let chain = [(OPENTELEMETRY, options), (OURS, options)];
             let replies = lab.chain(&[("traceparent", &sent)], &chain)?;
-            let ours = replies.last().context("nobody replied")?;
+            let ours = replies.last().context("no service replied")?;
             facts.equal("the flags", ours.traceparent()?.2.as_str(), "00");
             facts.equal("the trace", ours.trace_id.as_deref(), Some(TRACE_ID));
             facts.equal("what ours decides", ours.sampled, expected);

@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { after } from 'node:test';
-import { chromium } from 'playwright-core';
+
+import { launch } from '../chromium.mjs';
 
 const { PAGES_OWN, PAGES_LISTED, PAGES_FOREIGN, PAGES_CHROMIUM, PAGES_SANDBOX } = process.env;
 
@@ -13,18 +14,7 @@ export const origins = { own: PAGES_OWN, listed: PAGES_LISTED, foreign: PAGES_FO
 export const TRACE_ID = '771a43a4192642f0b136d5159a501700';
 export const BAGGAGE = 'sentry-release=shop%401,sentry-sample_rand=0.5';
 
-const browser = await chromium.launch({
-  executablePath: PAGES_CHROMIUM,
-  chromiumSandbox: PAGES_SANDBOX === 'true',
-  // Without traffic of its own, and where the shared memory is small.
-  args: [
-    '--disable-quic',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-    '--disable-dev-shm-usage',
-  ],
-});
+const browser = await launch(PAGES_CHROMIUM, PAGES_SANDBOX === 'true');
 const context = await browser.newContext({ ignoreHTTPSErrors: true });
 context.setDefaultTimeout(20_000);
 after(() => browser.close());
@@ -72,4 +62,22 @@ export function spanOf({ traces }, traceId = TRACE_ID) {
   const [, id, span] = traces[0].match(/^([0-9a-f]{32})-([0-9a-f]{16})-1$/) ?? assert.fail(traces[0]);
   assert.equal(id, traceId);
   return span;
+}
+
+// Calls the page's own origin, by `fetch` or by `xhr`, and returns what arrived.
+export async function callOwn(page, way) {
+  const id = newId();
+  await page.evaluate(
+    ([way, url]) =>
+      way === 'fetch'
+        ? fetch(url).then((response) => response.text())
+        : new Promise((resolve) => {
+            const xhr = new XMLHttpRequest();
+            xhr.onload = resolve;
+            xhr.open('GET', url);
+            xhr.send();
+          }),
+    [way, `${origins.own}/call/${id}`],
+  );
+  return (await arrived(origins.own, id)).requests[0];
 }

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { BAGGAGE, TRACE_ID, arrived, newId, open, origins, spanOf, withScript, withoutScript } from './lab.mjs';
+import { BAGGAGE, TRACE_ID, arrived, callOwn, newId, open, origins, spanOf, withScript, withoutScript } from './lab.mjs';
 
 // Calls by `fetch` from a page or a frame, and returns what arrived.
 async function call(page, origin = origins.own, init) {
@@ -189,22 +189,9 @@ test('twice in a page', async (test) => {
   const page = await withScript(test);
   await page.evaluate(() => import(`${document.querySelector('script[src^="/tracehop"]').src}?again`));
   for (const way of ['fetch', 'xhr']) {
-    const id = newId();
-    await page.evaluate(
-      ([way, url]) =>
-        way === 'fetch'
-          ? fetch(url).then((response) => response.text())
-          : new Promise((resolve) => {
-              const xhr = new XMLHttpRequest();
-              xhr.onload = resolve;
-              xhr.open('GET', url);
-              xhr.send();
-            }),
-      [way, `${origins.own}/call/${id}`],
-    );
-    const { requests } = await arrived(origins.own, id);
-    spanOf(requests[0]);
-    assert.deepEqual(requests[0].baggage, [BAGGAGE]);
+    const request = await callOwn(page, way);
+    spanOf(request);
+    assert.deepEqual(request.baggage, [BAGGAGE]);
   }
 });
 
