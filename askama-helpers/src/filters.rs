@@ -48,7 +48,7 @@
 //!
 //! # Where the bare values are safe
 //!
-//! Whoever calls this service chooses the text of the baggage. The template escapes it for HTML, and for nothing else:
+//! The text of the baggage is client input. The template escapes it for HTML, and for nothing else:
 //!
 //! | place | `{{ trace\|baggage }}` is |
 //! |---|---|
