@@ -35,6 +35,13 @@ impl Parts {
         Self { headers, main, rest }
     }
 
+    /// Returns the client reports of an envelope whose transaction or error is not sent; `None` if it has none. The SDK
+    /// adds them to any envelope.
+    pub(crate) fn reports(self) -> Option<Envelope> {
+        let is_report = |item: &EnvelopeItem| matches!(item, EnvelopeItem::ClientReport(_));
+        self.rest.filter(is_report)
+    }
+
     /// Puts the envelope together again.
     pub(crate) fn into_envelope(self) -> Envelope {
         let Some(main) = self.main else { return self.rest };
@@ -168,6 +175,7 @@ impl Write for WithoutLine<'_> {
 
 #[cfg(test)]
 mod tests {
+    use sentry_core::protocol::client_report::{Category, Item, Reason, Report};
     use sentry_core::protocol::{Attachment, Event, Transaction, Value};
 
     use super::*;
@@ -312,6 +320,16 @@ mod tests {
         assert_eq!(after.items().count(), 2);
         let trace = &split(&bytes(&after)).0["trace"];
         assert_eq!((&trace["release"], trace.get("replay_id")), (&"a".into(), None));
+    }
+
+    #[test]
+    fn client_reports_outlast_what_is_not_sent() {
+        assert_eq!(Parts::of(envelope()).reports(), None);
+        let mut envelope = envelope();
+        envelope.add_item(Report::new(vec![Item::new(Category::Error, Reason::SampleRate, 1)]));
+        let left = Parts::of(envelope).reports().unwrap();
+        let kinds: Vec<_> = left.items().collect();
+        assert!(matches!(kinds[..], [EnvelopeItem::ClientReport(_)]), "{kinds:?}");
     }
 
     #[test]

@@ -181,14 +181,14 @@ impl Transaction {
         }
     }
 
-    /// Sets the request by what it is described from. Errors describe it if there are any.
+    /// Sets the request by what it is described from: that of errors, and of the transaction if it is its own.
     pub(crate) fn describe(&self, described: Described) {
-        if let Some(own) = &self.own {
-            if is_recorded(self.entry.span()) {
-                own.transaction.set_request(described.request());
-            }
-            self.entry.describe(described);
+        if let Some(own) = &self.own
+            && is_recorded(self.entry.span())
+        {
+            own.transaction.set_request(described.request());
         }
+        self.entry.describe(described);
     }
 
     /// Sets the [origin](https://develop.sentry.dev/sdk/telemetry/traces/trace-origin/) of the transaction, if it is

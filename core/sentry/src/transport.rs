@@ -103,12 +103,12 @@ impl Transport {
         let mut parts = Parts::of(envelope);
         let dsc = match &mut parts.main {
             Some(EnvelopeItem::Transaction(transaction)) => match self.dsc_of(transaction) {
-                InTrace::Discarded => return None,
+                InTrace::Discarded => return parts.reports(),
                 InTrace::Unknown => None,
                 InTrace::Known(dsc) => Some(dsc),
             },
             Some(EnvelopeItem::Event(event)) => match self.entry_of(event) {
-                Some(entry) if is_double(&entry, event) => return None,
+                Some(entry) if is_double(&entry, event) => return parts.reports(),
                 Some(entry) => {
                     entry.note_exception(event);
                     Some(entry.context().dsc().clone())
