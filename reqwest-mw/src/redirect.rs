@@ -49,9 +49,10 @@ pub(crate) async fn carrying(
         CARRIED.try_with(|outer| if had_headers { outer.clone() } else { Carried::default() });
     let mut guards = outer.unwrap_or_default().guards;
     guards.extend(guard.clone());
+    let first = guard.as_ref().map(|_| url.clone());
     let url = Some(url).filter(|_| !guards.is_empty());
     let response = CARRIED.scope(Carried { url, guards }, request).await?;
-    if let Some(carried) = guard {
+    if let Some(carried) = guard.filter(|_| first.as_ref() != Some(response.url())) {
         let url = response.url();
         carried.check_redirect(
             url,

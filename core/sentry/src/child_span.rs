@@ -6,11 +6,10 @@ use std::time::SystemTime;
 
 use sentry_core::protocol::{SpanStatus, Value};
 use sentry_core::{Hub, Span, TransactionOrSpan};
-use tracehop::hop::{known_method, redact_url};
+use tracehop::hop::{known_method, redact_url, server_address};
 use tracehop::{PropagationContext, SpanId};
-use url::Url;
 
-use crate::ids::{is_of_middleware, is_recorded, position_of, sdk_span_id, span_id, span_of};
+use crate::ids::{is_of_middleware, is_recorded, position_of, sdk_span_id, sdk_trace_id, span_of};
 use crate::registry::Registry;
 use crate::scope::HubScope;
 use crate::status::{span_status, unfinished_status};
@@ -74,11 +73,9 @@ impl ChildSpan {
         let description = [method, " ", redacted].concat();
         let span = Self::start_below(parent, context, "http.client", &description);
         span.set_data("http.request.method", method);
-        if let Ok(parsed) = Url::parse(redacted) {
-            if let Some(host) = parsed.host_str() {
-                span.set_data("server.address", host);
-            }
-            if let Some(port) = parsed.port_or_known_default() {
+        if let Some((host, port)) = server_address(redacted) {
+            span.set_data("server.address", host);
+            if let Some(port) = port {
                 span.set_data("server.port", port);
             }
         }
@@ -142,10 +139,10 @@ impl Parent {
         let scope = HubScope::of(context);
         // The transaction may be one of another recorder.
         let registry = scope.map(|scope| scope.entry().registry()).or(registry);
-        let find = |span_id| registry.and_then(|all| all.get(context.trace_id(), span_id));
+        let trace_id = sdk_trace_id(context.trace_id());
         let of_context = || {
             let entry = scope.map(|scope| Arc::clone(scope.entry()));
-            let entry = entry.or_else(|| find(context.span_id()))?;
+            let entry = entry.or_else(|| registry?.at(context))?;
             let span_id = entry.context().span_id();
             Some((Self { span: entry.span().clone(), span_id }, Some(entry)))
         };
@@ -155,7 +152,7 @@ impl Parent {
             Some(span) if scope.is_some_and(|scope| *scope.entry().span() == span) => of_context()?,
             Some(span) => {
                 let root = span.get_trace_context();
-                match span_id(root.span_id).and_then(find) {
+                match registry.and_then(|all| all.get(trace_id, root.span_id)) {
                     // It may end before the request does, and another trace may be its own.
                     None if is_of_middleware(&root) => of_context()?,
                     entry => {

@@ -1,12 +1,12 @@
 //! The `trace` header of an envelope.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use sentry_core::Envelope;
 use sentry_core::protocol::{self, EnvelopeHeaders, EnvelopeItem};
 use sentry_core::types::Uuid;
+use serde::Serializer;
 use tracehop::DynamicSamplingContext;
 
 /// An envelope, taken apart.
@@ -58,8 +58,6 @@ impl Parts {
     /// they filter items by rate limits. One that cannot be written is returned unchanged.
     pub(crate) fn with_header(self, dsc: &DynamicSamplingContext) -> Envelope {
         let Some(mut bytes) = self.header_line(dsc) else { return self.into_envelope() };
-        // Most envelopes fit into this.
-        bytes.reserve(4096);
         let Self { headers, main, rest } = self;
         let items = Self { headers: EnvelopeHeaders::new(), main, rest }.into_envelope();
         let written = items.to_writer(WithoutLine { out: &mut bytes, is_behind: false });
@@ -87,7 +85,7 @@ impl Parts {
                 line.push(b',');
             }
             line.extend_from_slice(TRACE);
-            serde_json::to_writer(&mut line, &readable).ok()?;
+            serde_json::Serializer::new(&mut line).collect_map(readable).ok()?;
         }
         line.extend_from_slice(b"}\n");
         Some(line)
@@ -103,8 +101,13 @@ impl Parts {
         };
         let any = protocol::DynamicSamplingContext::default;
         let usual = EnvelopeHeaders::new().with_event_id(id).with_trace(any());
-        (self.headers.clone().with_trace(any()) == usual)
-            .then(|| [br#"{"event_id":""#, id.to_string().as_bytes(), b"\""].concat())
+        (self.headers.clone().with_trace(any()) == usual).then(|| {
+            let mut line = new_line();
+            line.extend_from_slice(br#"{"event_id":""#);
+            line.extend_from_slice(id.to_string().as_bytes());
+            line.push(b'"');
+            line
+        })
     }
 }
 
@@ -112,12 +115,10 @@ impl Parts {
 ///
 /// [Relay](https://github.com/getsentry/relay), which receives envelopes, reads the header as a whole or not at all: one
 /// malformed member voids all others. It also refuses envelopes of streamed spans with such a header.
-fn readable(dsc: &DynamicSamplingContext) -> BTreeMap<&str, Cow<'_, str>> {
-    // A map, because a member may be there twice, which Relay does not read either.
-    let mut members: BTreeMap<_, _> = dsc.iter().collect();
-    members.retain(|name, value| is_readable(name, value));
-    let is_whole = REQUIRED.iter().all(|name| members.contains_key(name));
-    if is_whole { members } else { BTreeMap::new() }
+fn readable(dsc: &DynamicSamplingContext) -> Vec<(&str, Cow<'_, str>)> {
+    let members: Vec<_> = dsc.iter().filter(|(name, value)| is_readable(name, value)).collect();
+    let has = |required: &&str| members.iter().any(|(name, _)| name == required);
+    if REQUIRED.iter().all(has) { members } else { Vec::new() }
 }
 
 /// The members without which Relay reads no DSC.
@@ -138,7 +139,7 @@ fn is_readable(name: &str, value: &str) -> bool {
 
 /// Returns the beginning of the first line, without `trace` and without its end.
 fn other_headers(headers: &EnvelopeHeaders) -> Option<Vec<u8>> {
-    let mut line = Vec::with_capacity(1024);
+    let mut line = new_line();
     Envelope::new().with_headers(headers.clone()).to_writer(&mut line).ok()?;
     // The SDK's own `trace` is the last header. No text has a quote in it that is not escaped.
     let own = line.windows(TRACE.len()).position(|bytes| bytes == TRACE);
@@ -147,6 +148,11 @@ fn other_headers(headers: &EnvelopeHeaders) -> Option<Vec<u8>> {
         line.pop();
     }
     Some(line)
+}
+
+/// Returns room for the first line. Most envelopes fit into it as a whole.
+fn new_line() -> Vec<u8> {
+    Vec::with_capacity(6144)
 }
 
 const TRACE: &[u8] = br#""trace":"#;
@@ -280,7 +286,8 @@ mod tests {
                 for value in values {
                     let dsc = dsc(&format!("sentry-{name}={value}"));
                     let members = readable(&dsc);
-                    assert_eq!(members.contains_key(name), is_read, "{name}={value}");
+                    let is_there = members.iter().any(|(other, _)| *other == name);
+                    assert_eq!(is_there, is_read, "{name}={value}");
                     assert_eq!(members.len(), 2 + usize::from(is_read), "{name}={value}");
                 }
             }

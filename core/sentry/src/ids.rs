@@ -16,11 +16,6 @@ pub(crate) fn sdk_span_id(id: SpanId) -> protocol::SpanId {
 }
 
 /// Returns an id of the SDK's, `None` if it is all zero. The SDK shows ids only as text.
-pub(crate) fn trace_id(id: protocol::TraceId) -> Option<TraceId> {
-    id.to_string().parse().ok()
-}
-
-/// Returns an id of the SDK's, `None` if it is all zero.
 pub(crate) fn span_id(id: protocol::SpanId) -> Option<SpanId> {
     id.to_string().parse().ok()
 }
@@ -45,15 +40,16 @@ pub(crate) fn is_of_middleware(transaction: &TraceContext) -> bool {
 /// Whether a trace id was given to what is captured by chance: by a hub without a span, such as one that another
 /// middleware made from the main hub, or by a transaction that the SDK's `tracing` layer began in such a hub. All other
 /// trace ids were given on purpose.
-pub(crate) fn is_by_chance(id: TraceId) -> bool {
+pub(crate) fn is_by_chance(id: protocol::TraceId) -> bool {
     let is_by_chance = |hub: Arc<Hub>| {
         let given = copy_of(&hub).configure_scope(|scope| match scope.get_span() {
             Some(span) => {
                 let root = span.get_trace_context();
                 let is_begun = is_of_layer(&root) && root.parent_span_id.is_none();
-                trace_id(root.trace_id).filter(|_| is_begun)
+                is_begun.then_some(root.trace_id)
             }
-            None => read(scope.iter_trace_propagation_headers()).map(|position| position.trace_id),
+            None => read(scope.iter_trace_propagation_headers())
+                .map(|position| sdk_trace_id(position.trace_id)),
         });
         given == Some(id)
     };

@@ -12,7 +12,7 @@ use tracehop::recorder::{IncomingRequest, Outcome, Recording};
 
 use crate::captured;
 use crate::described::Described;
-use crate::ids::{is_of_layer, is_recorded, position_of, span_of, trace_id};
+use crate::ids::{is_of_layer, is_recorded, position_of, sdk_trace_id, span_of};
 use crate::joined::joined;
 use crate::outer;
 use crate::recorder::{SentryRecorder, is_ours};
@@ -74,8 +74,8 @@ impl IncomingRecording {
         }
         let Some(span) = span_of(&current) else { return };
         let root = span.get_trace_context();
-        let is_other = trace_id(root.trace_id) != Some(self.context.trace_id());
-        let is_known = trace_id(root.trace_id).is_some_and(|outer| self.entry.is_inside_of(outer));
+        let is_other = root.trace_id != sdk_trace_id(self.context.trace_id());
+        let is_known = self.entry.is_inside_of(root.trace_id);
         if is_of_layer(&root) && is_other && !is_known {
             enclose(&span, &self.context, &self.entry);
         }
@@ -113,7 +113,7 @@ fn start(
 
     let trace = span.get_trace_context();
     let is_layer = is_of_layer(&trace);
-    let is_same_trace = trace_id(trace.trace_id) == Some(context.trace_id());
+    let is_same_trace = trace.trace_id == sdk_trace_id(context.trace_id());
     if (is_same_trace || !context.is_continued())
         && let Some(context) = joined(context, &current, &span)
     {
@@ -134,9 +134,7 @@ fn start(
 
 /// Notes that a span of another trace is around a request.
 fn enclose(span: &TransactionOrSpan, context: &PropagationContext, entry: &Arc<Entry>) {
-    if let Some(outer) = trace_id(span.get_trace_context().trace_id) {
-        entry.set_outer(outer);
-    }
+    entry.set_outer(span.get_trace_context().trace_id);
     if is_recorded(span) {
         outer::mark(span, context, entry.context().sampled() != Some(false));
     }

@@ -6,7 +6,7 @@ use sentry_core::{Client, Hub};
 use tracehop::PropagationContext;
 use tracehop::recorder::{IncomingRequest, OutgoingRequest, Recorder, Recording, SdkOptions};
 
-use crate::ids::{span_id, span_of};
+use crate::ids::span_of;
 use crate::incoming::IncomingRecording;
 use crate::outgoing::OutgoingRecording;
 use crate::quiet::quiet_hub;
@@ -130,8 +130,7 @@ impl Recorder for SentryRecorder {
     fn current_context(&self) -> Option<PropagationContext> {
         let hub = Hub::current();
         let trace = span_of(&hub)?.get_trace_context();
-        let (trace_id, span_id) = (crate::ids::trace_id(trace.trace_id)?, span_id(trace.span_id)?);
-        let entry = self.registry.get(trace_id, span_id)?;
+        let entry = self.registry.get(trace.trace_id, trace.span_id)?;
         let context = entry.context().clone();
         Some(context.with_scope(Arc::new(HubScope::new(hub, entry))))
     }

@@ -1,16 +1,16 @@
 //! The positions that the SDK records, so that envelopes find the trace that they belong to.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use sentry_core::TransactionOrSpan;
-use sentry_core::protocol::{Context, Event, Request};
-use tracehop::{PropagationContext, SpanId, TraceId};
+use sentry_core::protocol::{Context, Event, Request, SpanId, TraceId};
+use tracehop::PropagationContext;
 
 use crate::described::Described;
-use crate::ids::{sdk_trace_id, span_id};
+use crate::ids::{sdk_span_id, sdk_trace_id};
 
 /// The spans of one transaction that the SDK keeps. It drops the others.
 const MAX_SPANS: usize = 1000;
@@ -30,13 +30,13 @@ pub(crate) struct Registry(Mutex<Entries>);
 
 #[derive(Default)]
 struct Entries {
-    positions: BTreeMap<Key, Weak<Entry>>,
+    positions: HashMap<Key, Weak<Entry>>,
     /// The requests inside of a transaction of another trace, by that trace.
-    outer: BTreeMap<TraceId, Weak<Entry>>,
+    outer: HashMap<TraceId, Weak<Entry>>,
 }
 
-/// The trace, and the bytes of the span id.
-type Key = (TraceId, [u8; 8]);
+/// A position, by the ids of the SDK: it shows theirs only as text.
+type Key = (TraceId, SpanId);
 
 /// A recorded position. It lives as long as the transaction, and as long as the hub whose scope has the transaction:
 /// another middleware may capture an error with the hub after the transaction is finished.
@@ -65,12 +65,12 @@ impl Registry {
         context: &PropagationContext,
         span: TransactionOrSpan,
     ) -> Arc<Entry> {
-        let root = span_id(span.get_trace_context().span_id);
+        let root = span.get_trace_context().span_id;
         let entry = Arc::new(Entry {
             registry: Arc::clone(self),
             context: context.clone().without_scope(),
             span,
-            root: root.unwrap_or_else(|| context.span_id()),
+            root,
             outer: Mutex::default(),
             is_finished: AtomicBool::new(false),
             child_spans: AtomicUsize::new(0),
@@ -86,9 +86,14 @@ impl Registry {
         entry
     }
 
+    /// Returns the entry at the position of a context.
+    pub(crate) fn at(&self, context: &PropagationContext) -> Option<Arc<Entry>> {
+        self.get(sdk_trace_id(context.trace_id()), sdk_span_id(context.span_id()))
+    }
+
     /// Returns the entry of exactly this position, or of one in this transaction.
     pub(crate) fn get(&self, trace_id: TraceId, span_id: SpanId) -> Option<Arc<Entry>> {
-        self.lock().positions.get(&(trace_id, span_id.to_bytes())).and_then(Weak::upgrade)
+        self.lock().positions.get(&(trace_id, span_id)).and_then(Weak::upgrade)
     }
 
     /// Returns the entry of a request inside of a transaction of this other trace.
@@ -172,8 +177,8 @@ impl Entry {
     pub(crate) fn is_trace_of(&self, event: &Event<'_>) -> bool {
         match event.contexts.get("trace") {
             Some(Context::Trace(trace)) => {
-                let is = |id| trace.trace_id == sdk_trace_id(id);
-                is(self.context.trace_id()) || self.lock_outer().is_some_and(is)
+                let is_own = trace.trace_id == sdk_trace_id(self.context.trace_id());
+                is_own || self.is_inside_of(trace.trace_id)
             }
             _ => true,
         }
@@ -197,8 +202,8 @@ impl Entry {
     }
 
     fn keys(&self) -> [Key; 2] {
-        let key = |span_id: SpanId| (self.context.trace_id(), span_id.to_bytes());
-        [key(self.context.span_id()), key(self.root)]
+        let trace_id = sdk_trace_id(self.context.trace_id());
+        [(trace_id, sdk_span_id(self.context.span_id())), (trace_id, self.root)]
     }
 }
 
@@ -301,10 +306,9 @@ mod tests {
                 std::thread::spawn(move || {
                     for _ in 0..500 {
                         let context = propagator.continue_trace(&carrier);
-                        let (trace_id, span_id) = (context.trace_id(), context.span_id());
                         let entry = registry.add(&context, span());
-                        let found = registry.get(trace_id, span_id).unwrap();
-                        assert_eq!(found.context().span_id(), span_id);
+                        let found = registry.at(&context).unwrap();
+                        assert_eq!(found.context().span_id(), context.span_id());
                         drop(entry);
                     }
                 })
@@ -320,12 +324,12 @@ mod tests {
     fn a_later_entry_at_the_same_position_stays() {
         let registry = Arc::new(Registry::default());
         let context = Propagator::builder().build().unwrap().start_new_trace();
-        let outer = TraceId::random();
+        let outer = TraceId::default();
         let [first, second] = [(); 2].map(|()| registry.add(&context, span()));
         first.set_outer(outer);
         second.set_outer(outer);
         drop(first);
-        assert!(registry.get(context.trace_id(), context.span_id()).is_some());
+        assert!(registry.at(&context).is_some());
         assert!(registry.inside_of(outer).is_some());
         drop(second);
         assert_eq!(registry.len(), 0);

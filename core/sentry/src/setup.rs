@@ -3,7 +3,7 @@
 use std::mem::take;
 use std::sync::Arc;
 
-use sentry_core::protocol::{Log, Metric, TraceId};
+use sentry_core::protocol::{Log, Metric};
 use sentry_core::{
     ClientOptions, TracesSampler, TracesSamplingStrategy, TransactionContext, TransportFactory,
     TransportOptions,
@@ -12,7 +12,7 @@ use tracehop::recorder::SdkOptions;
 use tracehop::{PropagationContext, Propagator, PropagatorBuilder, SamplingContext};
 
 use crate::SentryRecorder;
-use crate::ids::{is_by_chance, sdk_span_id, sdk_trace_id, trace_id};
+use crate::ids::{is_by_chance, sdk_span_id, sdk_trace_id};
 use crate::scope::HubScope;
 
 /// Starts a propagator that shares the options of Sentry's SDK and records with it.
@@ -64,14 +64,14 @@ impl SentryRecorder {
             options.transport = Some(Arc::new(recorder.transport(Given(transport))));
         }
         put_into_trace(&mut options.before_send_log, |log: &mut Log, context| {
-            if log.trace_id.is_some_and(is_chance) {
+            if log.trace_id.is_some_and(is_by_chance) {
                 log.trace_id = Some(sdk_trace_id(context.trace_id()));
                 let span_id = context.span_id().to_string();
                 log.attributes.entry("parent_span_id".to_owned()).or_insert(span_id.into());
             }
         });
         put_into_trace(&mut options.before_send_metric, |metric: &mut Metric, context| {
-            if is_chance(metric.trace_id) {
+            if is_by_chance(metric.trace_id) {
                 metric.trace_id = sdk_trace_id(context.trace_id());
                 metric.span_id.get_or_insert(sdk_span_id(context.span_id()));
             }
@@ -134,10 +134,6 @@ fn put_into_trace<T: 'static>(
             None => Some(item),
         }
     }));
-}
-
-fn is_chance(id: TraceId) -> bool {
-    trace_id(id).is_some_and(is_by_chance)
 }
 
 /// The transport that was given to the SDK.

@@ -12,7 +12,7 @@ use tracehop::{PropagationContext, SpanId, SpanPosition};
 use crate::SentryRecorder;
 use crate::captured;
 use crate::described::Described;
-use crate::ids::{is_recorded, position_of, sdk_span_id, sdk_trace_id, span_id, span_of, trace_id};
+use crate::ids::{is_recorded, position_of, sdk_span_id, sdk_trace_id, span_of};
 use crate::joined::joined;
 use crate::registry::{Entry, Registry};
 use crate::scope::HubScope;
@@ -135,12 +135,8 @@ pub(crate) fn is_of_other_context(
     context: &PropagationContext,
 ) -> bool {
     let trace = span.get_trace_context();
-    match (trace_id(trace.trace_id), span_id(trace.span_id)) {
-        (Some(trace_id), Some(span_id)) => {
-            span_id != context.span_id() && registry.get(trace_id, span_id).is_some()
-        }
-        _ => false,
-    }
+    trace.span_id != sdk_span_id(context.span_id())
+        && registry.get(trace.trace_id, trace.span_id).is_some()
 }
 
 /// Returns a copy of a hub without a span.

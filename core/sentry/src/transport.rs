@@ -13,7 +13,7 @@ use tracehop::{DynamicSamplingContext, PropagationContext};
 use crate::SentryRecorder;
 use crate::captured;
 use crate::envelope::Parts;
-use crate::ids::{is_by_chance, is_of_layer, sdk_span_id, sdk_trace_id, span_id, trace_id};
+use crate::ids::{is_by_chance, is_of_layer, sdk_span_id, sdk_trace_id};
 use crate::outer::{Move, move_marked, move_to};
 use crate::registry::{Entry, Registry};
 use crate::scope::HubScope;
@@ -126,10 +126,7 @@ impl Transport {
 
     fn dsc_of(&self, transaction: &mut Transaction<'_>) -> InTrace {
         let Some(trace) = trace_context(&transaction.contexts) else { return InTrace::Unknown };
-        let ids = trace_id(trace.trace_id).zip(span_id(trace.span_id));
-        if let Some(entry) =
-            ids.and_then(|(trace_id, span_id)| self.registry.get(trace_id, span_id))
-        {
+        if let Some(entry) = self.registry.get(trace.trace_id, trace.span_id) {
             return InTrace::Known(entry.context().dsc().clone());
         }
         match move_marked(transaction) {
@@ -160,14 +157,14 @@ impl Transport {
     /// Returns the position that an error was captured at, and puts the error into its trace.
     fn entry_of(&self, event: &mut Event<'_>) -> Option<Arc<Entry>> {
         let trace = trace_context(&event.contexts)?;
-        let (event_trace, event_span) = (trace_id(trace.trace_id)?, span_id(trace.span_id)?);
+        let event_trace = trace.trace_id;
         let noted = captured::take(event.event_id).filter(|entry| self.is_ours(entry));
         let entry = noted
-            .or_else(|| self.registry.get(event_trace, event_span))
+            .or_else(|| self.registry.get(event_trace, trace.span_id))
             .or_else(|| self.registry.inside_of(event_trace))
             .or_else(|| {
                 let current = self.current_entry()?;
-                let is_of_trace = current.context().trace_id() == event_trace;
+                let is_of_trace = sdk_trace_id(current.context().trace_id()) == event_trace;
                 (is_of_trace || is_by_chance(event_trace)).then_some(current)
             })
             .or_else(|| {
@@ -176,7 +173,7 @@ impl Transport {
                 is_double(&failed, event).then_some(failed)
             })?;
         let context = entry.context();
-        if context.trace_id() != event_trace {
+        if sdk_trace_id(context.trace_id()) != event_trace {
             let is_outer = entry.is_inside_of(event_trace);
             let moved = if is_outer { trace.clone() } else { trace_of(context) };
             let moved = TraceContext { trace_id: sdk_trace_id(context.trace_id()), ..moved };
@@ -188,9 +185,7 @@ impl Transport {
     fn current_entry(&self) -> Option<Arc<Entry>> {
         let current = PropagationContext::current()?;
         let of_scope = HubScope::of(&current).map(|scope| Arc::clone(scope.entry()));
-        of_scope
-            .filter(|entry| self.is_ours(entry))
-            .or_else(|| self.registry.get(current.trace_id(), current.span_id()))
+        of_scope.filter(|entry| self.is_ours(entry)).or_else(|| self.registry.at(&current))
     }
 
     fn is_ours(&self, entry: &Arc<Entry>) -> bool {

@@ -88,4 +88,4 @@ pub use server::{ServerHop, continue_request, name_by_route, trace_data_for_page
 pub use shared_cache::{SHARED_CACHE_HEADERS, is_storable_by_shared_caches};
 
 pub use crate::recorder::known_method;
-pub use crate::targets::redact_url;
+pub use crate::targets::{redact_url, server_address};

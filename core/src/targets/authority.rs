@@ -58,6 +58,20 @@ impl<'a> Authority<'a> {
     }
 }
 
+/// Returns the host and the port of a URL: the `server.address` and `server.port` of
+/// [spans](https://getsentry.github.io/sentry-conventions/). `None` if it has no host.
+///
+/// ```
+/// use tracehop::hop::server_address;
+///
+/// assert_eq!(server_address("https://api.example.com/stock"), Some(("api.example.com", Some(443))));
+/// assert_eq!(server_address("http://[::1]:8080"), Some(("[::1]", Some(8080))));
+/// assert_eq!(server_address("/stock"), None);
+/// ```
+pub fn server_address(url: &str) -> Option<(&str, Option<u16>)> {
+    Authority::split(url).map(|(authority, _)| (authority.host, authority.port))
+}
+
 fn default_port(scheme: &str) -> Option<u16> {
     let is = |known: &[&str]| known.iter().any(|name| scheme.eq_ignore_ascii_case(name));
     if is(&["http", "ws"]) {

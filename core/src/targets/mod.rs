@@ -11,6 +11,7 @@ use std::error::Error;
 use std::fmt;
 
 pub(crate) use authority::Authority;
+pub use authority::server_address;
 pub use redaction::redact_url;
 pub use request_url::RequestUrl;
 pub(crate) use rules::{Matchers, TargetRules};
