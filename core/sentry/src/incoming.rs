@@ -195,6 +195,7 @@ impl Recording for IncomingRecording {
     }
 
     fn finish(&self, outcome: &Outcome<'_>) {
+        self.entry.registry().early_ends.warn();
         self.mark_layer_span();
         let transaction = self.transaction().take();
         match (transaction, outcome) {

@@ -72,7 +72,8 @@
 //!
 //! * The transaction of sentry-actix ends with the head of the response. Calls in the body of a stream are then not
 //!   recorded, and a span that lasts as long as the body, such as tracing-actix-web's, is lost. It is lost altogether if
-//!   the handler panics. Without sentry-actix none of this happens.
+//!   the handler panics. Without sentry-actix none of this happens. With the feature
+//!   `tracing` of `tracehop` a warning in the log says so, once for each recorder.
 //! * Further in than this library, sentry-actix without transactions binds a hub of no trace. Errors, logs and metrics
 //!   are put into the trace, and spans of the layer become transactions of their own in it.
 //! * Logs and metrics of a middleware further out are in the trace of the layer's span, which only its transaction
@@ -137,6 +138,7 @@
 mod captured;
 mod child_span;
 mod described;
+mod early_ends;
 mod envelope;
 mod ids;
 mod incoming;

@@ -10,6 +10,7 @@ use sentry_core::protocol::{Context, Event, Request, SpanId, TraceId};
 use tracehop::PropagationContext;
 
 use crate::described::Described;
+use crate::early_ends::EarlyEnds;
 use crate::ids::{sdk_span_id, sdk_trace_id};
 
 /// The spans of one transaction that the SDK keeps. It drops the others.
@@ -26,7 +27,10 @@ type Exception = (String, Option<String>);
 /// A stranger chooses trace ids, and can have many requests in one trace. So each position is found and removed by
 /// its own key.
 #[derive(Default)]
-pub(crate) struct Registry(Mutex<Entries>);
+pub(crate) struct Registry {
+    entries: Mutex<Entries>,
+    pub(crate) early_ends: EarlyEnds,
+}
 
 #[derive(Default)]
 struct Entries {
@@ -102,7 +106,7 @@ impl Registry {
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[cfg(test)]

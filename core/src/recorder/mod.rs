@@ -222,6 +222,16 @@ pub trait IncomingRequest {
     }
 }
 
+/// Writes a warning to the log, with the feature `tracing`.
+///
+/// For what a recorder's SDK cannot do. Say it once, and never where the SDK holds a lock: it may record the log itself.
+pub fn warn(message: &str) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!("{message}");
+    #[cfg(not(feature = "tracing"))]
+    let _ = message;
+}
+
 /// What a recorder can ask of a request that this service makes.
 pub trait OutgoingRequest {
     /// Returns the method.

@@ -39,6 +39,17 @@ fn serve_both(
     options: PropagatorBuilder,
     sdk: ClientOptions,
 ) -> (Capture, Server) {
+    serve_with(order, with_transaction, options, sdk, || ())
+}
+
+/// `start` is called on the worker's thread.
+fn serve_with(
+    order: Order,
+    with_transaction: bool,
+    options: PropagatorBuilder,
+    sdk: ClientOptions,
+    start: impl Fn() + Clone + Send + 'static,
+) -> (Capture, Server) {
     let (propagator, envelopes, client) = recording(options, sdk);
     let ours = TracePropagation::new(propagator);
     let sdk = move || {
@@ -47,10 +58,16 @@ fn serve_both(
     };
     let server = match order {
         SdkOutside => {
-            serve!(move || App::new().configure(routes).wrap(ours.clone()).wrap(sdk()))
+            serve!(move || {
+                start();
+                App::new().configure(routes).wrap(ours.clone()).wrap(sdk())
+            })
         }
         SdkInside => {
-            serve!(move || App::new().configure(routes).wrap(sdk()).wrap(ours.clone()))
+            serve!(move || {
+                start();
+                App::new().configure(routes).wrap(sdk()).wrap(ours.clone())
+            })
         }
     };
     (envelopes, server)
@@ -217,6 +234,25 @@ async fn the_sdk_middleware_works_with_the_main_hub() {
                 assert_eq!(sent.trace("span_id"), span_id, "{path}");
                 assert_eq!(sent.dsc(), dsc, "{path}");
             }
+        }
+    }
+}
+
+#[cfg(feature = "tracing")]
+#[actix_web::test]
+async fn early_ends_of_the_sdk_are_warned_of_once() {
+    for order in [SdkOutside, SdkInside] {
+        for with_transaction in [false, true] {
+            let log = crate::log::Log::default();
+            let writer = log.clone();
+            let start = move || crate::log::listen(writer.as_text());
+            let (_, server) = serve_with(order, with_transaction, options(), sampling(), start);
+            for _ in 0..3 {
+                assert_eq!(status(&server.get("/work/7", &[]).await), "200");
+            }
+            server.handle.stop(true).await;
+            let warnings = log.text().matches("sentry-actix starts transactions").count();
+            assert_eq!(warnings, usize::from(with_transaction), "{order:?} {with_transaction}");
         }
     }
 }

@@ -1,0 +1,30 @@
+//! A warning about transactions of sentry-actix, which end before their request does.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tracehop::recorder;
+
+/// Whether such transactions were sent, and whether the log says so. The transport cannot write to the log: the SDK may
+/// send what is logged.
+#[derive(Default)]
+pub(crate) struct EarlyEnds {
+    are_noted: AtomicBool,
+    are_told: AtomicBool,
+}
+
+impl EarlyEnds {
+    pub(crate) fn note(&self) {
+        self.are_noted.store(true, Ordering::Relaxed);
+    }
+
+    /// Warns once, if there is something to warn of.
+    pub(crate) fn warn(&self) {
+        if self.are_noted.load(Ordering::Relaxed) && !self.are_told.swap(true, Ordering::Relaxed) {
+            recorder::warn(
+                "sentry-actix starts transactions, which end with the head of the response and are dropped in a \
+                 panic: spans in streamed bodies and of panicking handlers are not sent. Remove sentry-actix, or its \
+                 `start_transaction(true)`: tracehop starts a transaction for each request",
+            );
+        }
+    }
+}
