@@ -19,8 +19,3 @@ mod loopback;
 pub mod standalone;
 pub mod storefront;
 pub mod telemetry;
-
-/// Compiles the examples in the repository's README.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-mod readme {}

@@ -6,8 +6,17 @@ use std::path::Path;
 use regex_lite::Regex;
 
 /// Where documents are.
-const FOLDERS: [&str; 6] =
-    [".", "core", "actix", "reqwest-mw", "askama-helpers", "examples/cookbook"];
+const FOLDERS: [&str; 9] = [
+    ".",
+    "core",
+    "core/benches",
+    "actix",
+    "reqwest-mw",
+    "askama-helpers",
+    "examples",
+    "examples/cookbook",
+    "xtask/interop",
+];
 
 /// The lines that are no code.
 fn prose(text: &str) -> impl Iterator<Item = &str> {

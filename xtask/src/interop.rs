@@ -36,7 +36,7 @@ const HEADERS: usize = 10_000;
 /// what each peer can do.
 #[derive(Debug, Args)]
 pub(crate) struct Interop {
-    /// Put the matrix into the README, instead of comparing the two.
+    /// Put the matrix into `xtask/interop/README.md`, instead of comparing the two.
     #[arg(long)]
     pub(crate) write: bool,
 
@@ -48,7 +48,7 @@ pub(crate) struct Interop {
     #[arg(long, default_value_t = HEADERS)]
     pub(crate) headers: usize,
 
-    /// Check only this ability, as the matrix names it. The README is then left alone.
+    /// Check only this ability, as the matrix names it. The document is then left alone.
     #[arg(long, value_name = "ABILITY")]
     pub(crate) only: Option<String>,
 }
@@ -113,7 +113,7 @@ impl Interop {
             markdown = filled;
         }
         println!("screenshots: {}", lab.artifacts().display());
-        let readme = workspace.root().join("README.md");
+        let readme = workspace.root().join("xtask/interop/README.md");
         match self.only {
             Some(_) => Ok(()),
             None => BLOCK.settle(&readme, &markdown, self.write),

@@ -1,18 +1,11 @@
-//! Whether the README says what the manifests of the published crates say, and a registry would take them.
+//! Whether the documentation lists the features of the manifests, and a registry would take the published crates.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use cargo_metadata::{Dependency, DependencyKind, Metadata, MetadataCommand, Package};
+use cargo_metadata::{Metadata, MetadataCommand, Package};
 
 use crate::workspace::is_published;
-
-/// What a cell of the table says of a crate and a feature.
-const HAS: &str = "✓";
-const ALWAYS_ON: &str = "always on";
-const HAS_NOT: &str = "–";
-
-const CORE: &str = "tracehop";
 
 fn published(metadata: &Metadata) -> BTreeMap<&str, &Package> {
     let packages =
@@ -20,55 +13,19 @@ fn published(metadata: &Metadata) -> BTreeMap<&str, &Package> {
     packages.map(|package| (package.name.as_str(), package)).collect()
 }
 
-/// The cell of a feature, as the manifest has it.
-fn cell(package: &Package, feature: &str) -> &'static str {
-    // What only tests turn on is not there for users.
-    let is_core = |it: &&Dependency| it.name == CORE && it.kind == DependencyKind::Normal;
-    let turned_on = package.dependencies.iter().filter(is_core);
-    let mut turned_on = turned_on.flat_map(|it| &it.features);
-    if package.features.contains_key(feature) {
-        HAS
-    } else if turned_on.any(|it| it == feature) {
-        ALWAYS_ON
-    } else {
-        HAS_NOT
-    }
-}
-
-/// The cells of a row, without the marks of code.
-fn cells(row: &str) -> Vec<String> {
-    let row = row.trim().trim_matches('|');
-    row.split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).collect()
-}
-
 #[test]
-fn readme_features_match_the_manifests() {
+fn documented_features_match_the_manifests() {
     let metadata = MetadataCommand::new().no_deps().exec().unwrap();
-    let packages = published(&metadata);
-    let readme = fs::read_to_string(metadata.workspace_root.join("README.md")).unwrap();
-
-    let mut table = readme.lines().skip_while(|line| !line.starts_with("| feature |"));
-    let head = cells(table.next().unwrap());
-    let crates = &head[2..];
-    let listed = crates.iter().map(String::as_str).collect::<BTreeSet<_>>();
-    assert_eq!(listed, packages.keys().copied().collect(), "the columns");
-
-    let mut rows = BTreeSet::new();
-    for row in table.skip(1).take_while(|line| line.starts_with('|')).map(cells) {
-        let feature = row[0].as_str();
-        for (name, shown) in crates.iter().zip(&row[2..]) {
-            let expected = cell(packages[name.as_str()], feature);
-            assert_eq!(shown, expected, "feature {feature} of {name}");
-        }
-        rows.insert(row[0].clone());
-    }
-
-    for (name, package) in &packages {
+    for (name, package) in published(&metadata) {
         let default = package.features.get("default");
         assert!(default.is_none_or(Vec::is_empty), "{name} turns features on by default");
         let features = package.features.keys().filter(|feature| *feature != "default");
-        let missing = features.filter(|feature| !rows.contains(*feature)).collect::<Vec<_>>();
-        assert!(missing.is_empty(), "features of {name} without a row: {missing:?}");
+
+        let folder = package.manifest_path.parent().unwrap();
+        let documentation = fs::read_to_string(folder.join("src/lib.rs")).unwrap();
+        let table = documentation.lines().skip_while(|line| !line.starts_with("//! | feature |"));
+        let rows = table.skip(2).map_while(|line| line.strip_prefix("//! | `")?.split('`').next());
+        assert_eq!(rows.collect::<BTreeSet<_>>(), features.map(String::as_str).collect(), "{name}");
     }
 }
 

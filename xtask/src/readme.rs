@@ -1,11 +1,11 @@
-//! Parts of the README that a chore prints, and keeps from going out of date.
+//! Parts of documents that a command prints, and keeps from going out of date.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-/// What is in the README between the two lines that name a chore.
+/// The part of a document between the two lines that name a command.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Block {
     /// As the user types it.
@@ -13,7 +13,7 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// Puts what the chore printed into the README, or fails if something else is there.
+    /// Puts what the command printed into the document, or fails if something else is there.
     pub(crate) fn settle(self, readme: &Path, printed: &str, write: bool) -> Result<()> {
         let text = fs::read_to_string(readme)?;
         let (before, shown, after) = self.split(&text)?;
@@ -22,7 +22,8 @@ impl Block {
         } else if shown != printed {
             let Self { command } = self;
             bail!(
-                "the README shows something else than `{command}`: `{command} --write` renews it"
+                "{} shows something else than `{command}`: `{command} --write` renews it",
+                readme.display()
             );
         }
         Ok(())
@@ -33,9 +34,9 @@ impl Block {
         let begin_line = format!("<!-- begin of what `{command}` prints -->\n");
         let end_line = format!("<!-- end of what `{command}` prints -->\n");
         let begin = readme.find(&begin_line).map(|at| at + begin_line.len());
-        let begin = begin.with_context(|| format!("the README lacks the line {begin_line}"))?;
+        let begin = begin.with_context(|| format!("the document lacks the line {begin_line}"))?;
         let end = readme.find(&end_line).filter(|end| *end >= begin);
-        let end = end.with_context(|| format!("the README lacks the line {end_line}"))?;
+        let end = end.with_context(|| format!("the document lacks the line {end_line}"))?;
         Ok((&readme[..begin], &readme[begin..end], &readme[end..]))
     }
 }

@@ -1,13 +1,17 @@
 //! `cargo xtask test`: everything that can be tested.
 
-use anyhow::Result;
+use std::process::Command;
+
+use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::browser_cache::BrowserCache;
 use crate::chromium;
+use crate::debian;
 use crate::demo::{Browser, Demo};
 use crate::hostile_pages::HostilePages;
 use crate::pages::Pages;
+use crate::process::Process;
 use crate::simulate::Simulate;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
@@ -38,6 +42,16 @@ impl Test {
                 workspace.cargo(["test", "--package", &package.name]),
             );
         }
+        let mut programs = workspace.cargo(README_PROGRAMS);
+        let line = format!("cargo {}", README_PROGRAMS.join(" "));
+        steps.function("programs of the README", line, move || {
+            ensure_openssl()?;
+            let status = Process::spawn("cargo test", &mut programs)?.wait()?;
+            if !status.success() {
+                bail!("{status}");
+            }
+            Ok(())
+        });
         let simulate = Simulate::short();
         steps.function("simulation", simulate.command_line(), move || simulate.run());
         steps.function("demo over HTTP", "cargo xtask demo --once --browser http", || {
@@ -60,6 +74,20 @@ impl Test {
             }
         }
     }
+}
+
+/// Builds each program in a project of its own, so it is not among the other tests.
+const README_PROGRAMS: [&str; 7] =
+    ["test", "--package", "tracehop-examples", "--test", "readme", "--", "--ignored"];
+
+/// Installs what the crate `sentry` builds with in its default features.
+fn ensure_openssl() -> Result<()> {
+    let found = Command::new("pkg-config").args(["--exists", "openssl"]).status();
+    let is_there = found.is_ok_and(|status| status.success());
+    if is_there || debian::install("pkg-config")? && debian::install("libssl-dev")? {
+        return Ok(());
+    }
+    bail!("the default features of `sentry` need pkg-config and the headers of OpenSSL");
 }
 
 fn run_demo(browser: Browser) -> Result<()> {

@@ -19,10 +19,10 @@ const ADAPTERS: [(&str, &[&str]); 3] = [
     ("tracehop-askama", &["askama"]),
 ];
 
-/// Show what each adapter adds to the build of a service, and compare that with the README.
+/// Show what each adapter adds to the build of a service, and compare that with `core/benches/README.md`.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Weight {
-    /// Put it into the README, instead of comparing the two.
+    /// Put it into that document, instead of comparing the two.
     #[arg(long)]
     write: bool,
 }
@@ -57,7 +57,7 @@ impl Weight {
         }
         printed.push_str("```\n");
         print!("{printed}");
-        BLOCK.settle(&workspace.root().join("README.md"), &printed, self.write)
+        BLOCK.settle(&workspace.root().join("core/benches/README.md"), &printed, self.write)
     }
 }
 

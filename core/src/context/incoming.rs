@@ -118,24 +118,27 @@ fn check_organisation(dsc: &DynamicSamplingContext, options: &Options) -> Result
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotContinued {
-    /// There was no trace to continue.
+    /// There was no trace to continue. Look at the caller: its targets, its CORS preflights, a proxy in between.
     NoTrace,
-    /// The `sentry-trace` value is malformed.
+    /// The `sentry-trace` value is malformed, or several values differ. A script or a gateway may set the header as well.
     SentryTrace(SentryTraceError),
     /// There was no `sentry-trace`, and the `traceparent` value is malformed.
     Traceparent(TraceparentError),
-    /// The trace belongs to another Sentry organisation.
+    /// The trace belongs to another Sentry organisation. If the caller is one of your own services, set the same
+    /// [`org_id`](crate::PropagatorBuilder::org_id) in both.
     OtherOrganisation {
         /// The organisation in the incoming baggage.
         theirs: String,
         /// The organisation of this service.
         ours: String,
     },
-    /// Only one of the two organisations is known, and `strict_trace_continuation` is on.
+    /// Only one of the two organisations is known, and
+    /// [`strict_trace_continuation`](crate::PropagatorBuilder::strict_trace_continuation) is on.
     UnknownOrganisation,
     /// The [policy](crate::PropagatorBuilder::trust_incoming) for incoming traces begins a new one.
     NotTrusted,
-    /// A recorder moved the context to a span of [another trace](crate::PropagationContext::at_span).
+    /// A recorder moved the context to a span of [another trace](crate::PropagationContext::at_span): a middleware
+    /// further out started a transaction.
     OtherTransaction,
 }
 
