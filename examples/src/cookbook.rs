@@ -98,13 +98,16 @@ mod tests {
     }
 
     #[test]
-    fn every_page_names_the_packages_it_needs() {
+    fn every_page_names_its_use_its_packages_and_prints() {
         let cookbook = Path::new(env!("CARGO_MANIFEST_DIR")).join("cookbook");
         let pages = PAGES.iter().map(|name| (name, std::fs::read_to_string(cookbook.join(name))));
         let pages = pages.map(|(name, page)| (name, page.unwrap())).collect::<Vec<_>>();
         let known = pages.iter().flat_map(|(_, page)| added(page)).collect::<BTreeSet<_>>();
         for (name, page) in &pages {
             let program = code(page, "```rust");
+            let first = page.lines().nth(2).unwrap();
+            assert!(first.starts_with("You need this page if "), "{name}: {first}");
+            assert!(program.contains("println!("), "{name} prints nothing");
             let known = known.iter().filter(|it| mentions(&program, it)).cloned();
             let needed = known.chain(imports(&program).map(str::to_owned)).collect();
             assert_eq!(added(page), needed, "{name}");
