@@ -48,8 +48,16 @@ fn manifests_keep_the_limits_of_registries() {
         assert!((1..=120).contains(&description.chars().count()), "{name}: {description}");
         assert!(package.license.is_some() && package.documentation.is_some(), "{name}");
         let folder = package.manifest_path.parent().unwrap();
-        for file in ["README.md", "LICENSE-APACHE", "LICENSE-MIT"] {
+        for file in ["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"] {
             assert!(folder.join(file).is_file(), "{name} has no {file}");
         }
+        // A registry's page shows the README alone.
+        let readme = fs::read_to_string(folder.join("README.md")).unwrap();
+        let links = readme.split("](").skip(1);
+        let relative: Vec<_> = links.filter(|link| !link.starts_with("https://")).collect();
+        assert_eq!(relative, [""; 0], "{name}");
+        let minimum = package.rust_version.as_ref().unwrap();
+        let line = format!("The minimum Rust version is {}.{}.", minimum.major, minimum.minor);
+        assert!(readme.contains(&line), "{name} does not say: {line}");
     }
 }
