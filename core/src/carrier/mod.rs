@@ -84,6 +84,11 @@ impl Field {
 /// assert!(context.is_continued());
 /// # Ok::<(), tracehop::BuildError>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "a trace cannot be read from `{Self}`",
+    note = "`http::HeaderMap` needs the feature `http` of `tracehop`, the header map of actix-web the feature `actix-http`",
+    note = "for a type of your own, implement `Extractor`"
+)]
 pub trait Extractor {
     /// Returns every value of a field, in the order of arrival: headers may have several lines. Names are
     /// compared without regard to case where the carrier's names are.
@@ -114,6 +119,11 @@ pub trait Extractor {
 /// assert_eq!(metadata.0[0].1, context.trace_data().sentry_trace());
 /// # Ok::<(), tracehop::BuildError>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "a trace cannot be written to `{Self}`",
+    note = "`http::HeaderMap` needs the feature `http` of `tracehop`, the header map of actix-web the feature `actix-http`",
+    note = "for a type of your own, implement `Injector`"
+)]
 pub trait Injector {
     /// Sets a field to one value, in place of all values that it had. The value is printable ASCII, except that
     /// the application's own baggage is kept and may have other characters.
