@@ -75,7 +75,7 @@ impl Middleware for TracePropagation {
         let result =
             hop.around(carrying(url, had_headers, carried, next.run(request, extensions))).await;
         match &result {
-            Ok(response) => hop.finish(response.status().as_u16()),
+            Ok(response) => hop.respond(response.status().as_u16(), response.headers()),
             Err(error) => hop.fail(kind(error)),
         }
         result

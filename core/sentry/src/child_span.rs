@@ -12,7 +12,7 @@ use tracehop::{PropagationContext, SpanId};
 use crate::ids::{is_of_middleware, is_recorded, position_of, sdk_span_id, sdk_trace_id, span_of};
 use crate::registry::Registry;
 use crate::scope::HubScope;
-use crate::status::{span_status, unfinished_status};
+use crate::status::{GRPC_STATUS, grpc_span_status, span_status, unfinished_status};
 use crate::url_limit::cut;
 
 /// A span of the SDK, and the context at its position: the next service sees the span as its parent.
@@ -116,6 +116,12 @@ impl ChildSpan {
     pub fn finish_with_http_status(self, http_status: u16) {
         self.set_data("http.response.status_code", http_status);
         self.finish(span_status(http_status));
+    }
+
+    pub(crate) fn finish_with_grpc_status(self, http_status: u16, code: u8) {
+        self.set_data("http.response.status_code", http_status);
+        self.set_data(GRPC_STATUS, code);
+        self.finish(grpc_span_status(code));
     }
 
     fn end(&mut self, status: SpanStatus) {

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::error::Error;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use sentry_core::protocol::SpanStatus;
 use sentry_core::{Hub, TransactionOrSpan, event_from_error};
@@ -33,6 +33,7 @@ pub(crate) struct IncomingRecording {
     /// A span of the SDK's `tracing` layer further out that the context is at. `None` once it is marked.
     layer_span: Mutex<Option<TransactionOrSpan>>,
     captures_server_errors: bool,
+    grpc_status: OnceLock<u8>,
 }
 
 impl IncomingRecording {
@@ -54,6 +55,7 @@ impl IncomingRecording {
             transaction: Mutex::new(Some(transaction)),
             layer_span: Mutex::new(layer_span),
             captures_server_errors: recorder.captures_server_errors(),
+            grpc_status: OnceLock::new(),
         }
     }
 
@@ -194,13 +196,20 @@ impl Recording for IncomingRecording {
         self.mark_layer_span();
     }
 
+    fn set_grpc_status(&self, code: u8) {
+        let _ = self.grpc_status.set(code);
+    }
+
     fn finish(&self, outcome: &Outcome<'_>) {
         self.entry.registry().early_ends.warn();
         self.mark_layer_span();
         let transaction = self.transaction().take();
         match (transaction, outcome) {
             (Some(transaction), Outcome::Completed { status, .. }) => {
-                transaction.finish_with_http_status(*status);
+                match self.grpc_status.get() {
+                    Some(code) => transaction.finish_with_grpc_status(*status, *code),
+                    None => transaction.finish_with_http_status(*status),
+                }
             }
             (Some(transaction), _) => transaction.finish(SpanStatus::InternalError),
             (None, _) => (),

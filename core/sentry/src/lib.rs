@@ -47,6 +47,9 @@
 //! Where nothing is recorded there is no span, and the headers have the span id of the context. So it is after the
 //! first 1000 spans of a transaction, because the SDK drops all others.
 //!
+//! A gRPC call has the status of gRPC. The span of an outgoing call has it if the call failed at once: a status behind a
+//! stream comes after the end of the span.
+//!
 //! An error that a handler or a middleware returns is captured if the status is at least 500. See
 //! [`SentryRecorder::capture_server_errors`].
 //!

@@ -1,6 +1,6 @@
 //! The recording of a request that this service makes.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use sentry_core::Hub;
 use sentry_core::protocol::SpanStatus;
@@ -17,6 +17,7 @@ pub(crate) struct OutgoingRecording {
     context: Option<PropagationContext>,
     /// `None` if there is none, or if it is finished.
     span: Mutex<Option<ChildSpan>>,
+    grpc_status: OnceLock<u8>,
 }
 
 impl OutgoingRecording {
@@ -29,7 +30,7 @@ impl OutgoingRecording {
             ChildSpan::http_client(context, registry, request.method(), &request.url())
         });
         let context = span.as_ref().map(|span| span.context().clone());
-        Self { hub: Hub::current(), context, span: Mutex::new(span) }
+        Self { hub: Hub::current(), context, span: Mutex::new(span), grpc_status: OnceLock::new() }
     }
 }
 
@@ -42,12 +43,17 @@ impl Recording for OutgoingRecording {
         Hub::run(Arc::clone(&self.hub), work);
     }
 
+    fn set_grpc_status(&self, code: u8) {
+        let _ = self.grpc_status.set(code);
+    }
+
     fn finish(&self, outcome: &Outcome<'_>) {
         let span = self.span.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (span, outcome) {
-            (Some(span), Outcome::Completed { status, .. }) => {
-                span.finish_with_http_status(*status);
-            }
+            (Some(span), Outcome::Completed { status, .. }) => match self.grpc_status.get() {
+                Some(code) => span.finish_with_grpc_status(*status, *code),
+                None => span.finish_with_http_status(*status),
+            },
             (Some(span), Outcome::Failed { kind: "timeout", .. }) => {
                 span.finish(SpanStatus::DeadlineExceeded);
             }

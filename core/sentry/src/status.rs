@@ -35,6 +35,34 @@ pub fn span_status(http_status: u16) -> SpanStatus {
     }
 }
 
+/// Returns the status of a span whose gRPC call has this
+/// [status code](https://grpc.io/docs/guides/status-codes/).
+pub(crate) fn grpc_span_status(code: u8) -> SpanStatus {
+    match code {
+        0 => SpanStatus::Ok,
+        1 => SpanStatus::Cancelled,
+        3 => SpanStatus::InvalidArgument,
+        4 => SpanStatus::DeadlineExceeded,
+        5 => SpanStatus::NotFound,
+        6 => SpanStatus::AlreadyExists,
+        7 => SpanStatus::PermissionDenied,
+        8 => SpanStatus::ResourceExhausted,
+        9 => SpanStatus::FailedPrecondition,
+        10 => SpanStatus::Aborted,
+        11 => SpanStatus::OutOfRange,
+        12 => SpanStatus::Unimplemented,
+        13 => SpanStatus::InternalError,
+        14 => SpanStatus::Unavailable,
+        15 => SpanStatus::DataLoss,
+        16 => SpanStatus::Unauthenticated,
+        _ => SpanStatus::UnknownError,
+    }
+}
+
+/// The name of the code of a gRPC call in the data of a span, by Sentry's
+/// [conventions](https://getsentry.github.io/sentry-conventions/attributes/rpc/).
+pub(crate) const GRPC_STATUS: &str = "rpc.grpc.status_code";
+
 /// Returns the status of a span that is dropped before it was finished.
 pub(crate) fn unfinished_status() -> SpanStatus {
     if std::thread::panicking() { SpanStatus::InternalError } else { SpanStatus::Cancelled }
@@ -43,6 +71,33 @@ pub(crate) fn unfinished_status() -> SpanStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_grpc_code_has_its_span_status() {
+        let names = [
+            "ok",
+            "cancelled",
+            "unknown_error",
+            "invalid_argument",
+            "deadline_exceeded",
+            "not_found",
+            "already_exists",
+            "permission_denied",
+            "resource_exhausted",
+            "failed_precondition",
+            "aborted",
+            "out_of_range",
+            "unimplemented",
+            "internal_error",
+            "unavailable",
+            "data_loss",
+            "unauthenticated",
+            "unknown_error",
+        ];
+        for (code, expected) in (0..).zip(names) {
+            assert_eq!(grpc_span_status(code).to_string(), expected, "{code}");
+        }
+    }
 
     #[test]
     fn every_status_code_has_a_span_status() {

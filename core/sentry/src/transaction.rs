@@ -17,7 +17,7 @@ use crate::joined::joined;
 use crate::registry::{Entry, Registry};
 use crate::scope::HubScope;
 use crate::setup::set_decided;
-use crate::status::{span_status, unfinished_status};
+use crate::status::{GRPC_STATUS, grpc_span_status, span_status, unfinished_status};
 
 /// A transaction of the SDK with exactly the trace id, span id, parent and decision of a context.
 ///
@@ -216,6 +216,12 @@ impl Transaction {
     pub fn finish_with_http_status(self, http_status: u16) {
         self.set_data("http.response.status_code", http_status);
         self.finish(span_status(http_status));
+    }
+
+    pub(crate) fn finish_with_grpc_status(self, http_status: u16, code: u8) {
+        self.set_data("http.response.status_code", http_status);
+        self.set_data(GRPC_STATUS, code);
+        self.finish(grpc_span_status(code));
     }
 
     fn end(&mut self, status: SpanStatus) {

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use super::recordings::Recordings;
+use super::response_headers::{ResponseHeaders, grpc_status};
 use crate::carrier::Injector;
 use crate::context::PropagationContext;
 use crate::propagator::Propagator;
@@ -151,7 +152,15 @@ impl ClientHop {
         std::future::poll_fn(|cx| self.run(|| future.as_mut().poll(cx))).await
     }
 
-    /// Ends the recordings with the head of the response.
+    /// Ends the recordings with the head of the response. A gRPC call that fails at once has its status there.
+    pub fn respond<H: ResponseHeaders + ?Sized>(&self, status: u16, headers: &H) {
+        if let Some(recordings) = &self.recordings {
+            recordings.set_grpc_status(grpc_status(headers));
+        }
+        self.finish(status);
+    }
+
+    /// Ends the recordings with the status of the response.
     pub fn finish(&self, status: u16) {
         if let Some(recordings) = &self.recordings {
             recordings.set_status(status);

@@ -77,6 +77,12 @@ impl Recordings {
         self.recordings.iter().for_each(|recording| recording.set_status(status));
     }
 
+    pub(super) fn set_grpc_status(&self, status: Option<u8>) {
+        if let Some(status) = status {
+            self.recordings.iter().for_each(|recording| recording.set_grpc_status(status));
+        }
+    }
+
     /// Ends all recordings, the innermost first, unless that was done.
     pub(super) fn finish(&self, outcome: &Outcome<'_>) {
         if !self.is_finished.swap(true, Ordering::Relaxed) {

@@ -6,6 +6,12 @@ pub trait ResponseHeaders {
     fn lines(&self, name: &'static str) -> impl Iterator<Item = &[u8]>;
 }
 
+/// Returns the [status of a gRPC call](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#responses),
+/// which is in the trailers, or in the head of a response without a body.
+pub(super) fn grpc_status<H: ResponseHeaders + ?Sized>(headers: &H) -> Option<u8> {
+    std::str::from_utf8(headers.lines("grpc-status").next()?).ok()?.parse().ok()
+}
+
 #[cfg(feature = "http")]
 impl ResponseHeaders for http::HeaderMap {
     fn lines(&self, name: &'static str) -> impl Iterator<Item = &[u8]> {

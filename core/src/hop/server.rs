@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use super::cache::may_be_reused;
 use super::recordings::Recordings;
-use super::response_headers::ResponseHeaders;
+use super::response_headers::{ResponseHeaders, grpc_status};
 use crate::carrier::{Extractor, Injector, ReceivedHeaders};
 use crate::context::{PropagationContext, TraceData};
 use crate::propagator::Propagator;
@@ -143,6 +143,7 @@ impl ServerHop {
                 name_by_route(&self.context, request);
             }
             recordings.set_status(status);
+            recordings.set_grpc_status(grpc_status(headers));
         }
         if self.is_head || matches!(status, 204 | 304) {
             self.complete();
@@ -197,6 +198,14 @@ impl ServerHop {
     /// Ends the recordings with the response that [`respond`](Self::respond) noted.
     pub fn finish(&self) {
         self.end(&Outcome::Completed { status: self.status });
+    }
+
+    /// Ends the recordings with the trailers of the response, if it has any: a gRPC call has its status there.
+    pub fn finish_with_trailers<H: ResponseHeaders + ?Sized>(&self, trailers: Option<&H>) {
+        if let Some(recordings) = &self.recordings {
+            recordings.set_grpc_status(trailers.and_then(grpc_status));
+        }
+        self.finish();
     }
 
     /// Ends the recordings of a request that another middleware answers with an error, which becomes a response of

@@ -177,6 +177,12 @@ pub trait Recording: Send + Sync {
         let _ = status;
     }
 
+    /// Notes the [status code](https://grpc.io/docs/guides/status-codes/) of a gRPC call, whose HTTP status is 200 also
+    /// if it failed. An outgoing call notes it if the head of the response has it.
+    fn set_grpc_status(&self, code: u8) {
+        let _ = code;
+    }
+
     /// Ends the recording. [`enter`](Self::enter) may still be called, for the rest of a response's body.
     fn finish(&self, outcome: &Outcome<'_>);
 }

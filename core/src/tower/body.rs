@@ -43,7 +43,7 @@ impl<B: Body> Body for TracedBody<B> {
             && (frame.is_trailers() || body.value().is_none_or(Body::is_end_stream))
             && let Some(hop) = body.take_hop()
         {
-            hop.finish();
+            hop.finish_with_trailers(frame.trailers_ref());
         }
         polled
     }

@@ -116,7 +116,7 @@ where
         let this = self.project();
         let result = ready!(this.hop.run(|| this.future.poll(cx)));
         match &result {
-            Ok(response) => this.hop.finish(response.status().as_u16()),
+            Ok(response) => this.hop.respond(response.status().as_u16(), response.headers()),
             Err(_) => this.hop.fail("request"),
         }
         Poll::Ready(result)

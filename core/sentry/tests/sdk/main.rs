@@ -5,6 +5,7 @@
 mod child_spans;
 mod current;
 mod envelopes;
+mod grpc;
 mod jobs;
 mod joined;
 mod requests;
