@@ -1,4 +1,4 @@
-//! A warning about transactions of sentry-actix, which end before their request does.
+//! A warning about transactions of the SDK's own middleware, which end before their request does.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,9 +21,9 @@ impl EarlyEnds {
     pub(crate) fn warn(&self) {
         if self.are_noted.load(Ordering::Relaxed) && !self.are_told.swap(true, Ordering::Relaxed) {
             recorder::warn(
-                "sentry-actix starts transactions, which end with the head of the response and are dropped in a \
-                 panic: spans in streamed bodies and of panicking handlers are not sent. Remove sentry-actix, or its \
-                 `start_transaction(true)`: tracehop starts a transaction for each request",
+                "sentry-actix or sentry-tower starts transactions, which end with the head of the response and are \
+                 dropped in a panic: spans in streamed bodies and of panicking handlers are not sent. Remove that \
+                 middleware, or have it start no transactions: tracehop starts one for each request",
             );
         }
     }

@@ -34,12 +34,12 @@ pub(crate) fn is_of_layer(transaction: &TraceContext) -> bool {
 
 /// Whether a transaction is one of the SDK's `tracing` layer or of its middleware.
 pub(crate) fn is_of_middleware(transaction: &TraceContext) -> bool {
-    is_of_layer(transaction) || is_of_sentry_actix(transaction)
+    is_of_layer(transaction) || is_of_sdk_middleware(transaction)
 }
 
-/// Whether a transaction is one of the SDK's middleware for actix-web.
-pub(crate) fn is_of_sentry_actix(transaction: &TraceContext) -> bool {
-    transaction.origin.as_deref() == Some("auto.http.actix")
+/// Whether a transaction is one of the SDK's middleware for actix-web or tower.
+pub(crate) fn is_of_sdk_middleware(transaction: &TraceContext) -> bool {
+    matches!(transaction.origin.as_deref(), Some("auto.http.actix" | "auto.http.tower"))
 }
 
 /// Whether a trace id was given to what is captured by chance: by a hub without a span, such as one that another

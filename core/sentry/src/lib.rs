@@ -73,10 +73,13 @@
 //!
 //! What the SDK does not allow:
 //!
-//! * The transaction of sentry-actix ends with the head of the response. Calls in the body of a stream are then not
-//!   recorded, and a span that lasts as long as the body, such as tracing-actix-web's, is lost. It is lost altogether if
-//!   the handler panics. Without sentry-actix none of this happens. With the feature
-//!   `tracing` of `tracehop` a warning in the log says so, once for each recorder.
+//! * The transactions of sentry-actix and sentry-tower end with the head of the response. Calls in the body of a stream
+//!   are then not recorded, and a span that lasts as long as the body, such as tracing-actix-web's, is lost. All spans of
+//!   a sentry-actix transaction are lost if the handler panics. Without this middleware none of this happens. With the
+//!   feature `tracing` of `tracehop` a warning in the log says so, once for each recorder.
+//! * A transaction of the layer ends with its `tracing` span. In axum that of a middleware ends with the head of the
+//!   response. If no trace arrived, calls in the body of a stream are then not recorded. The log spans of this library
+//!   keep the span open until the end of the body.
 //! * Further in than this library, sentry-actix without transactions binds a hub of no trace. Errors, logs and metrics
 //!   are put into the trace, and spans of the layer become transactions of their own in it.
 //! * Logs and metrics of a middleware further out are in the trace of the layer's span, which only its transaction

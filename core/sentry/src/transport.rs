@@ -13,7 +13,7 @@ use tracehop::{DynamicSamplingContext, PropagationContext};
 use crate::SentryRecorder;
 use crate::captured;
 use crate::envelope::Parts;
-use crate::ids::{is_by_chance, is_of_layer, is_of_sentry_actix, sdk_span_id, sdk_trace_id};
+use crate::ids::{is_by_chance, is_of_layer, is_of_sdk_middleware, sdk_span_id, sdk_trace_id};
 use crate::outer::{Move, move_marked, move_to};
 use crate::registry::{Entry, Registry};
 use crate::scope::HubScope;
@@ -126,10 +126,12 @@ impl Transport {
 
     fn dsc_of(&self, transaction: &mut Transaction<'_>) -> InTrace {
         let Some(trace) = trace_context(&transaction.contexts) else { return InTrace::Unknown };
-        if is_of_sentry_actix(trace) {
+        if is_of_sdk_middleware(trace) {
             self.registry.early_ends.note();
         }
         if let Some(entry) = self.registry.get(trace.trace_id, trace.span_id) {
+            // Also if another middleware started it: later spans are lost.
+            entry.finish();
             return InTrace::Known(entry.context().dsc().clone());
         }
         match move_marked(transaction) {

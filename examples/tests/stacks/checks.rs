@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use crate::server::{Item, Sent};
-use crate::stack::{Incoming, PARENT, Place, Stack, TRACE_ID};
+use crate::stack::{Framework, Incoming, PARENT, Place, Stack, TRACE_ID};
 
 macro_rules! ensure {
     ($condition:expr, $($format:tt)*) => {
@@ -22,7 +22,9 @@ fn trace<'v>(item: &'v Item, field: &str) -> &'v str {
 /// Whether the SDK's own middleware loses spans: its transaction ends with the head of the response, takes none later,
 /// and is dropped if the handler panics.
 fn are_spans_lost(stack: Stack, handler: &str) -> bool {
-    match stack.sentry_actix {
+    match stack.sentrys {
+        (Place::Outside, true) if stack.framework == Framework::Axum => handler == "stream",
+        _ if stack.framework == Framework::Axum => false,
         (Place::Outside, true) => matches!(handler, "stream" | "panic"),
         (Place::Inside, true) => {
             let is_in_logger = stack.layer && stack.tracing_logger == Place::Inside;
@@ -32,10 +34,23 @@ fn are_spans_lost(stack: Stack, handler: &str) -> bool {
     }
 }
 
-/// Whether the span of `tracing-actix-web` is lost. It lasts as long as the body, and is in a transaction of the SDK's
-/// own middleware, which ends before.
+/// Whether calls in a body come after the end of their transaction, which is that of the SDK's layer for the span of a
+/// middleware. Our log spans keep that span open.
+fn is_body_behind_transaction(stack: Stack, incoming: Incoming, handler: &str) -> bool {
+    stack.framework == Framework::Axum
+        && incoming == Incoming::Nothing
+        && handler == "stream"
+        && (stack.layer, stack.log_spans, stack.span) == (true, false, Place::Outside)
+}
+
+/// Whether a span that lasts as long as the body is lost, such as that of `tracing-actix-web`: it is in a transaction of
+/// the SDK's own middleware, which ends before.
 fn is_logger_lost(stack: Stack) -> bool {
-    let (place, with_transaction) = stack.sentry_actix;
+    let (place, with_transaction) = stack.sentrys;
+    if stack.framework == Framework::Axum {
+        let is_span_in_body = stack.span == Place::Outside && stack.log_spans;
+        return stack.layer && is_span_in_body && stack.sentrys == (Place::Outside, true);
+    }
     stack.layer
         && with_transaction
         && match stack.tracing_logger {
@@ -83,11 +98,15 @@ pub(crate) fn check(
     }
     let mut expected = 1 + usize::from(stack.layer);
     expected += usize::from(handler == "block");
-    expected += usize::from(handler == "fail");
+    // In axum an error is a response of the handler's.
+    expected += usize::from(handler == "fail" && stack.framework == Framework::Actix);
     expected += usize::from(handler == "panic");
-    // The logger of `tracing-actix-web` logs the error of a handler as well.
-    let extra =
-        usize::from(handler == "fail" && stack.layer && stack.tracing_logger != Place::Nowhere);
+    // Other middleware logs some errors as well: the logger of `tracing-actix-web` and `CatchPanicLayer` of tower-http.
+    let is_logged = match stack.framework {
+        Framework::Actix => handler == "fail" && stack.tracing_logger != Place::Nowhere,
+        Framework::Axum => handler == "panic",
+    };
+    let extra = usize::from(is_logged && stack.layer);
     ensure!(
         (expected..=expected + extra).contains(&sent.errors.len()),
         "{} errors: {:?}",
@@ -153,6 +172,13 @@ pub(crate) fn check(
     if are_spans_lost(stack, handler) {
         return Ok(());
     }
+    if is_body_behind_transaction(stack, incoming, handler) {
+        ensure!(
+            spans.iter().any(|(_, id, _)| id == span_id),
+            "the call was sent as {span_id}, which is no span"
+        );
+        return Ok(());
+    }
     let clients: Vec<_> = spans.iter().filter(|(op, ..)| op.contains("http.client")).collect();
     ensure!(clients.len() == 1, "{} spans of the call", clients.len());
     ensure!(
@@ -163,7 +189,7 @@ pub(crate) fn check(
     let works = spans.iter().filter(|(op, ..)| op.ends_with("::work")).count();
     ensure!(works == usize::from(stack.layer), "{works} instrumented spans");
     let servers = spans.iter().filter(|(op, ..)| op == "http.server").count();
-    let asked = 1 + usize::from(stack.sentry_actix == (Place::Inside, true));
+    let asked = 1 + usize::from(stack.sentrys == (Place::Inside, true));
     ensure!(servers <= asked, "{servers} transactions of the request: {names:?}");
 
     if is_logger_lost(stack) {

@@ -26,7 +26,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/fail/{id}", web::get().to(fails));
 }
 
-fn capture() {
+pub(crate) fn capture() {
     sentry::capture_message("boom", sentry::Level::Error);
     sentry::logger_warn!("log of the handler");
     sentry::metrics::counter("work", 1).capture();
@@ -34,7 +34,7 @@ fn capture() {
 }
 
 #[tracing::instrument(skip_all)]
-async fn work(client: &ClientWithMiddleware, next: &str) {
+pub(crate) async fn work(client: &ClientWithMiddleware, next: &str) {
     yield_now().await;
     capture();
     let answer = client.get(next).send().await.unwrap().text().await.unwrap();

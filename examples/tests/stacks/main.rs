@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod axum_stack;
 mod checks;
 mod handlers;
 mod server;
@@ -14,8 +15,8 @@ use tracehop::Propagator;
 
 use crate::checks::check;
 use crate::handlers::HANDLERS;
-use crate::server::{Sentry, get};
-use crate::stack::{Incoming, Stack, start};
+use crate::server::{Sentry, Serving, get};
+use crate::stack::{Framework, Incoming, Stack, start};
 
 /// One process has one main hub, and `sentry::init` one client. So the whole table is one test.
 #[test]
@@ -35,14 +36,19 @@ fn requests_keep_their_trace_and_their_data() {
         let propagator: Propagator = builder.build().unwrap();
         let _guard = sentry::init(options);
 
-        strangers::check(&propagator, &sentry).await;
+        strangers::check(&strangers::serve_actix(&propagator), &sentry).await;
+        strangers::check(&axum_stack::serve_strangers(&propagator), &sentry).await;
         let mut failures = Vec::new();
         let mut cells = 0;
-        for stack in Stack::all() {
-            let server = start(stack, &propagator, &sentry);
+        let frameworks = [Framework::Actix, Framework::Axum];
+        for stack in frameworks.into_iter().flat_map(Stack::all) {
+            let server: Box<dyn Serving> = match stack.framework {
+                Framework::Actix => Box::new(start(stack, &propagator, &sentry)),
+                Framework::Axum => Box::new(axum_stack::start(stack, &propagator, &sentry)),
+            };
             for incoming in Incoming::ALL {
                 for handler in HANDLERS {
-                    let answer = get(server.address, handler, incoming.header()).await;
+                    let answer = get(server.address(), handler, incoming.header()).await;
                     let sent = sentry.flush().await;
                     cells += 1;
                     if let Err(error) = check(stack, incoming, handler, &answer, &sent) {

@@ -17,6 +17,17 @@ pub(crate) struct Server {
     pub(crate) handle: ServerHandle,
 }
 
+/// A server, for as long as it lives.
+pub(crate) trait Serving {
+    fn address(&self) -> SocketAddr;
+}
+
+impl Serving for Server {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
 /// Serves the App that the function makes, on a free port and a worker thread of its own.
 macro_rules! serve {
     ($app:expr) => {{

@@ -17,6 +17,13 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use crate::handlers::{NextUrl, routes};
 use crate::server::{Sentry, Server, serve};
 
+/// What a service is made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framework {
+    Actix,
+    Axum,
+}
+
 /// Where a middleware is, as seen from ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -32,8 +39,9 @@ const PLACES: [Place; 3] = [Nowhere, Outside, Inside];
 /// What is around a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stack {
-    /// Sentry's own middleware, and whether it starts transactions.
-    pub(crate) sentry_actix: (Place, bool),
+    pub(crate) framework: Framework,
+    /// Sentry's own middleware for the framework, and whether it starts transactions.
+    pub(crate) sentrys: (Place, bool),
     pub(crate) tracing_logger: Place,
     /// A middleware with a span of its own.
     pub(crate) span: Place,
@@ -45,15 +53,20 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    pub(crate) fn all() -> impl Iterator<Item = Self> {
-        let sentry_actix =
+    pub(crate) fn all(framework: Framework) -> impl Iterator<Item = Self> {
+        let sentrys =
             [(Nowhere, false), (Outside, false), (Outside, true), (Inside, false), (Inside, true)];
         let flags = [false, true];
-        sentry_actix.into_iter().flat_map(move |sentry_actix| {
-            PLACES.into_iter().flat_map(move |tracing_logger| {
+        let loggers = match framework {
+            Framework::Actix => &PLACES[..],
+            Framework::Axum => &[Nowhere],
+        };
+        sentrys.into_iter().flat_map(move |sentrys| {
+            loggers.iter().flat_map(move |&tracing_logger| {
                 PLACES.into_iter().flat_map(move |span| {
                     (0..8).map(move |bits: usize| Self {
-                        sentry_actix,
+                        framework,
+                        sentrys,
                         tracing_logger,
                         span,
                         layer: flags[bits & 1],
@@ -111,7 +124,7 @@ pub(crate) fn start(stack: Stack, propagator: &Propagator, sentry: &Sentry) -> S
         .build();
         let logger =
             |place| Condition::new(stack.tracing_logger == place, TracingLogger::default());
-        let (sdk_place, with_transaction) = stack.sentry_actix;
+        let (sdk_place, with_transaction) = stack.sentrys;
         let sdk = |place| {
             let sdk = sentry_actix::Sentry::builder().start_transaction(with_transaction).finish();
             Condition::new(sdk_place == place, sdk)
@@ -133,7 +146,7 @@ pub(crate) fn start(stack: Stack, propagator: &Propagator, sentry: &Sentry) -> S
 }
 
 #[expect(deprecated, reason = "most applications still have this layer")]
-fn subscriber(stack: Stack) -> impl tracing::Subscriber + Send + Sync {
+pub(crate) fn subscriber(stack: Stack) -> impl tracing::Subscriber + Send + Sync {
     let targets = Targets::new().with_default(tracing::Level::INFO);
     let targets = if stack.log_spans {
         targets

@@ -10,12 +10,12 @@ use serde_json::Value;
 use tokio::task::yield_now;
 use tracehop::{InTrace as _, Propagator};
 
-use crate::server::{Sentry, get, serve};
+use crate::server::{Sentry, Server, Serving, get, serve};
 
 const PATHS: [&str; 6] = ["spawned", "told", "bound", "nested", "stream", "panic"];
 
 /// Writes secrets of a request to the current scope.
-fn set(id: &str) {
+pub(crate) fn set(id: &str) {
     sentry::configure_scope(|scope| {
         scope.set_user(Some(User { id: Some(id.to_owned()), ..User::default() }));
         scope.set_tag("stranger", id);
@@ -23,7 +23,7 @@ fn set(id: &str) {
     sentry::add_breadcrumb(Breadcrumb { message: Some(id.to_owned()), ..Breadcrumb::default() });
 }
 
-async fn set_later(id: String) {
+pub(crate) async fn set_later(id: String) {
     yield_now().await;
     set(&id);
     yield_now().await;
@@ -63,7 +63,7 @@ async fn panics(id: web::Path<String>) -> &'static str {
     panic!("on purpose");
 }
 
-async fn look() -> &'static str {
+pub(crate) async fn look() -> &'static str {
     sentry::capture_message("look", sentry::Level::Error);
     "done"
 }
@@ -77,7 +77,7 @@ async fn mark_thread(
     next.call(request).await
 }
 
-pub(crate) async fn check(propagator: &Propagator, sentry: &Sentry) {
+pub(crate) fn serve_actix(propagator: &Propagator) -> Server {
     let propagator = propagator.clone();
     let app = move || {
         App::new()
@@ -91,12 +91,15 @@ pub(crate) async fn check(propagator: &Propagator, sentry: &Sentry) {
             .wrap(tracehop_actix::TracePropagation::new(propagator.clone()))
             .wrap(from_fn(mark_thread))
     };
-    let server = serve!(app);
+    serve!(app)
+}
+
+pub(crate) async fn check(server: &dyn Serving, sentry: &Sentry) {
     let mut looks = 0;
     for round in 0..300 {
         for path in PATHS {
-            get(server.address, path, None).await;
-            get(server.address, "look", None).await;
+            get(server.address(), path, None).await;
+            get(server.address(), "look", None).await;
         }
         // The transport keeps 30 envelopes.
         let sent = sentry.flush().await;
