@@ -293,4 +293,11 @@ mod tests {
             ]
         );
     }
+
+    #[test]
+    fn an_empty_organisation_counts_as_not_set() {
+        let dsn = "https://key@o7.ingest.sentry.io/1";
+        let propagator = PropagatorBuilder::default().dsn(dsn).org_id("").build().unwrap();
+        assert_eq!(propagator.start_new_trace().dsc().org_id().as_deref(), Some("7"));
+    }
 }
