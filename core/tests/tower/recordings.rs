@@ -53,6 +53,7 @@ async fn recordings_end_with_the_response() {
     let app = Router::new()
         .route("/whole", get(async || "whole"))
         .route("/none", get(async || StatusCode::NOT_MODIFIED))
+        .route("/empty", get(async || StatusCode::NO_CONTENT))
         .route("/streamed", get(async move || Body::from_stream(chunks())))
         .route(
             "/sized",
@@ -68,6 +69,7 @@ async fn recordings_end_with_the_response() {
         for (method, path, end) in [
             (Method::GET, "/whole", "completed 200"),
             (Method::GET, "/none", "completed 304"),
+            (Method::GET, "/empty", "completed 204"),
             (Method::GET, "/streamed", "completed 200"),
             (Method::GET, "/sized", "completed 200"),
             (Method::GET, "/trailers", "completed 200"),
@@ -86,6 +88,18 @@ async fn recordings_end_with_the_response() {
             assert_eq!(log.take(), [format!("in {method} {route}"), end.to_owned()], "{version}");
         }
     }
+}
+
+#[tokio::test]
+async fn recordings_end_at_an_upgrade() {
+    let (propagator, log, mut ended) = Log::recording();
+    let headers = [("connection", "upgrade"), ("upgrade", "echo")];
+    let upgrade = async move || (StatusCode::SWITCHING_PROTOCOLS, headers);
+    let app = Router::new().route("/socket", get(upgrade)).layer(layer(&propagator));
+    let server = Server::start(app).await;
+    let _ = server.try_send(false, Method::GET, "/socket", &headers).await;
+    ended.recv().await.unwrap();
+    assert_eq!(log.take(), ["in GET /socket", "completed 101"]);
 }
 
 #[tokio::test]

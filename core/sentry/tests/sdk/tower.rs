@@ -1,6 +1,7 @@
 //! Requests of axum, without the SDK's own layers and beside them.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
@@ -41,6 +42,12 @@ async fn panic() {
     std::panic::resume_unwind(Box::new("on purpose"));
 }
 
+/// Captures an error by the hub in the extensions.
+async fn hub_of_request(Extension(hub): Extension<Arc<Hub>>) {
+    assert!(Arc::ptr_eq(&hub, &Hub::current()));
+    hub.capture_message("hub", Level::Error);
+}
+
 /// A service that the SDK records, and what it sends. `layers` puts more layers around or inside of ours.
 fn serve(layers: impl FnOnce(Router, TracePropagationLayer) -> Router) -> (Router, Capture) {
     let recorder = SentryRecorder::new();
@@ -53,7 +60,8 @@ fn serve(layers: impl FnOnce(Router, TracePropagationLayer) -> Router) -> (Route
     let routes = Router::new()
         .route("/work/{id}", get(work))
         .route("/stream", get(stream))
-        .route("/panic", get(panic));
+        .route("/panic", get(panic))
+        .route("/hub", get(hub_of_request));
     (layers(routes, ours), sent)
 }
 
@@ -83,6 +91,8 @@ async fn a_request_has_one_transaction_and_its_errors() {
         ("/work/7?token=1", "GET /work/{id}", "ok", &["handler", "job"][..]),
         ("/stream", "GET /stream", "ok", &["body"]),
         ("/panic", "GET /panic", "internal_error", &["before"]),
+        #[cfg(feature = "http")]
+        ("/hub", "GET /hub", "ok", &["hub"]),
         ("/nowhere", "GET <none>", "not_found", &[]),
     ] {
         ask(&app, path).await;
