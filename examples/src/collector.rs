@@ -5,14 +5,17 @@
 //!
 //! | path | what it returns |
 //! |---|---|
+//! | `/` | a page with the newest traces |
 //! | `/traces` | the list of traces, newest first |
 //! | `/traces/ID` | one trace as a page |
 //! | `/traces/ID/text` | one trace as text |
 //! | `/traces/ID/json` | all spans and events of one trace |
 //! | `/spans` | all spans, oldest first |
 //! | `/envelopes` | the texts of all envelopes, oldest first |
+//! | `/updates` | a server-sent event whenever an envelope arrives |
 
 mod envelope;
+mod pages;
 mod payload;
 mod record;
 mod store;
@@ -25,9 +28,8 @@ use std::net::TcpListener;
 use actix_cors::Cors;
 use actix_web::dev::Server;
 use actix_web::http::header::ContentType;
-use actix_web::web::{self, Bytes, Data, Html, Json, Path};
+use actix_web::web::{self, Bytes, Data, Json, Path};
 use actix_web::{App, HttpResponse, HttpServer, Responder, error};
-use askama::Template;
 use serde::Serialize;
 use serde_json::json;
 use tracehop::TraceId;
@@ -35,7 +37,6 @@ use tracehop::TraceId;
 use self::envelope::Envelope;
 pub use self::record::{Dsc, Event, Span};
 use self::store::Store;
-use self::tree::{Row, TraceTree};
 
 /// The largest envelope, in bytes. Sentry accepts 200 MiB, for attachments, which the examples do not send.
 const MAX_ENVELOPE: usize = 8 << 20;
@@ -62,11 +63,16 @@ pub fn serve(listener: TcpListener) -> anyhow::Result<Server> {
             .route("/spans", web::get().to(spans))
             .route("/envelopes", web::get().to(envelopes_as_sent))
             .route("/traces", web::get().to(list))
-            .route("/traces/{id}", web::get().to(waterfall))
+            .route("/", web::get().to(pages::list))
+            .route("/traces/{id}", web::get().to(pages::trace))
+            .route("/updates", web::get().to(pages::updates))
+            .route("/collector.css", web::get().to(pages::style))
+            .route("/collector.js", web::get().to(pages::script))
             .route("/traces/{id}/text", web::get().to(text))
             .route("/traces/{id}/json", web::get().to(json))
     });
-    Ok(server.workers(1).listen(listener)?.run())
+    // Pages listen for updates as long as they are open.
+    Ok(server.workers(1).shutdown_timeout(1).listen(listener)?.run())
 }
 
 async fn accept(body: Bytes, store: Data<Store>) -> actix_web::Result<impl Responder> {
@@ -86,20 +92,6 @@ async fn envelopes_as_sent(store: Data<Store>) -> impl Responder {
 
 async fn list(store: Data<Store>) -> impl Responder {
     Json(store.traces())
-}
-
-/// The page that draws a trace.
-#[derive(Template)]
-#[template(path = "waterfall.html")]
-struct Waterfall<'a> {
-    tree: &'a TraceTree,
-    rows: Vec<Row<'a>>,
-}
-
-async fn waterfall(id: Path<TraceId>, store: Data<Store>) -> actix_web::Result<impl Responder> {
-    let tree = store.tree(*id).ok_or_else(unknown)?;
-    let page = Waterfall { rows: tree.rows(), tree: &tree };
-    Ok(Html::new(page.render().map_err(error::ErrorInternalServerError)?))
 }
 
 async fn text(id: Path<TraceId>, store: Data<Store>) -> actix_web::Result<impl Responder> {

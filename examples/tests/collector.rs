@@ -59,7 +59,14 @@ fn envelopes() -> [String; 3] {
         "contexts": { "trace": place("2222222222222222", "1111111111111111") },
     });
     let error = json!({
-        "exception": { "values": [{ "type": "SoldOut", "value": "<b>no kettles</b>" }] },
+        "exception": { "values": [{
+            "type": "SoldOut", "value": "<b>no kettles</b>",
+            "stacktrace": { "frames": [
+                { "function": "main", "in_app": false },
+                { "function": "answer" },
+                { "function": "reserve", "filename": "src/stock.rs", "lineno": 7 },
+            ] },
+        }] },
         "contexts": { "trace": place("2222222222222222", "1111111111111111") },
     });
     let span = json!({ "version": 2, "items": [{
@@ -106,6 +113,7 @@ async fn envelopes_of_several_senders_form_one_tree() {
     };
     assert_eq!(select(".bar").len(), 2);
     assert_eq!(select(".event"), ["⚠ error: SoldOut: <b>no kettles</b>"]);
+    assert_eq!(select("pre"), ["reserve (src/stock.rs:7)\nanswer\n"]);
     assert_eq!(select("[role=alert]"), [""; 0]);
 }
 
@@ -170,5 +178,34 @@ async fn malformed_and_oversized_envelopes_are_refused() {
     ];
     for (request, status) in requests {
         assert_eq!(request.send().await.unwrap().status(), status);
+    }
+}
+
+#[actix_web::test]
+async fn pages_list_traces_and_tell_of_changes() {
+    let collector = Collector::start();
+    let page = async |path: &str| {
+        let answer = collector.get(path).await;
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let (status, empty) = page("/").await;
+    assert!(status == 200 && empty.contains("No trace has arrived yet"), "{empty}");
+    for id in [TRACE_ID, "no-trace"] {
+        let (status, unknown) = page(&format!("/traces/{id}")).await;
+        assert!(status == 404 && unknown.contains(id), "{unknown}");
+    }
+
+    let mut updates = collector.get("/updates").await;
+    for envelope in envelopes() {
+        collector.post("/api/1/envelope/", envelope).send().await.unwrap();
+    }
+    assert_eq!(updates.chunk().await.unwrap().unwrap(), "data: changed\n\n");
+    let (_, list) = page("/").await;
+    let list = scraper::Html::parse_document(&list);
+    let selector = scraper::Selector::parse(".traces a").unwrap();
+    let links = list.select(&selector).filter_map(|link| link.attr("href")).collect::<Vec<_>>();
+    assert_eq!(links, [format!("/traces/{TRACE_ID}")]);
+    for path in ["/collector.css", "/collector.js"] {
+        assert_eq!(page(path).await.0, 200);
     }
 }

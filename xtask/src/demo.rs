@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: two services, a browser, and the trace that goes through them.
 
 mod page;
+mod screenshots;
 mod script;
 
 use std::io::{self, Write as _};
@@ -36,6 +37,10 @@ pub(crate) struct Demo {
     /// What loads the page.
     #[arg(long, value_enum, default_value_t = Browser::Auto)]
     pub(crate) browser: Browser,
+
+    /// Write screenshots of the trace into this folder: light, dark and narrow. Needs Chromium.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) screenshots: Option<PathBuf>,
 
     /// Whether the environment may say where else envelopes are sent.
     #[arg(skip = true)]
@@ -77,6 +82,9 @@ impl Demo {
             .map_err(|error| with_stderr(error, &services))?;
         let trace_id = visit.wait_for_trace(&collector, &mut services)?;
         show(&collector, &trace_id)?;
+        if let Some(folder) = &self.screenshots {
+            screenshots::take(&collector.trace_url(&trace_id), folder)?;
+        }
         for line in elsewhere.about(&trace_id) {
             eprintln!("{line}");
         }

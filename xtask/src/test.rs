@@ -91,5 +91,5 @@ fn ensure_openssl() -> Result<()> {
 }
 
 fn run_demo(browser: Browser) -> Result<()> {
-    Demo { once: true, browser, sends_elsewhere: false }.run()
+    Demo { once: true, browser, screenshots: None, sends_elsewhere: false }.run()
 }

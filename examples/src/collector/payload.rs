@@ -158,6 +158,37 @@ struct Exception {
     #[serde(rename = "type")]
     kind: Option<String>,
     value: Option<String>,
+    stacktrace: Option<Stacktrace>,
+}
+
+/// The frames of a stack, the outermost first.
+#[derive(Debug, Deserialize)]
+struct Stacktrace {
+    #[serde(default)]
+    frames: Vec<Frame>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Frame {
+    function: Option<String>,
+    filename: Option<String>,
+    lineno: Option<u64>,
+    in_app: Option<bool>,
+}
+
+impl Stacktrace {
+    /// Returns the frames of the application, the innermost first.
+    fn lines(self) -> impl Iterator<Item = String> {
+        let of_application = self.frames.into_iter().rev().filter(|it| it.in_app != Some(false));
+        of_application.map(|Frame { function, filename, lineno, .. }| {
+            let function = function.unwrap_or_else(|| "unnamed".to_owned());
+            match (filename, lineno) {
+                (Some(file), Some(line)) => format!("{function} ({file}:{line})"),
+                (Some(file), None) => format!("{function} ({file})"),
+                _ => function,
+            }
+        })
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -181,9 +212,11 @@ impl SentEvent {
             Some(Exceptions::Wrapped { values } | Exceptions::Bare(values)) => values,
             None => Vec::new(),
         };
-        let exception = exceptions.into_iter().next_back().map(|Exception { kind, value }| {
-            let parts = [kind, value].into_iter().flatten().collect::<Vec<_>>();
-            parts.join(": ")
+        let mut stack = Vec::new();
+        let exception = exceptions.into_iter().next_back().map(|exception| {
+            let Exception { kind, value, stacktrace } = exception;
+            stack.extend(stacktrace.into_iter().flat_map(Stacktrace::lines));
+            [kind, value].into_iter().flatten().collect::<Vec<_>>().join(": ")
         });
         let message = match self.message {
             Some(Message::Text(text)) => Some(text),
@@ -197,6 +230,7 @@ impl SentEvent {
             span_id,
             level: self.level.unwrap_or_else(|| "error".to_owned()),
             title: exception.or(message).unwrap_or_else(|| "untitled".to_owned()),
+            stack,
             dsc: source.dsc.clone(),
         })
     }

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
+use tokio::sync::watch;
 use tracehop::TraceId;
 
 use super::envelope::Envelope;
@@ -16,6 +17,8 @@ use super::tree::TraceTree;
 pub(super) struct Store {
     envelopes: Mutex<Envelopes>,
     capacity: usize,
+    /// Changes with each envelope.
+    changes: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -28,7 +31,7 @@ struct Envelopes {
 /// A trace in the list of all traces, and how many spans and events have arrived.
 #[derive(Debug, PartialEq, Serialize)]
 pub(super) struct Summary {
-    trace_id: TraceId,
+    pub(super) trace_id: TraceId,
     spans: usize,
     events: usize,
 }
@@ -36,7 +39,7 @@ pub(super) struct Summary {
 impl Store {
     /// Makes a store that keeps the newest envelopes, up to this many bytes, and at least one.
     pub(super) fn new(capacity: usize) -> Self {
-        Self { envelopes: Mutex::default(), capacity }
+        Self { envelopes: Mutex::default(), capacity, changes: watch::Sender::default() }
     }
 
     /// Adds an envelope whose text had this length.
@@ -54,6 +57,12 @@ impl Store {
                 envelopes.size -= oldest.map_or(0, |(_, size)| size);
             }
         });
+        self.changes.send_replace(());
+    }
+
+    /// Returns a receiver that sees each envelope from now on.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     /// Returns all envelopes as they were sent, oldest first.

@@ -6,6 +6,9 @@ use tracehop::{SpanId, TraceId};
 
 use super::record::{Dsc, Event, Span};
 
+/// How many colours there are. All services behind the last one have the same.
+const COLORS: usize = 6;
+
 /// The spans of one trace, each after its parent, and the events of the trace.
 #[derive(Debug)]
 pub(super) struct TraceTree {
@@ -58,6 +61,41 @@ impl TraceTree {
     /// Returns the id of the trace.
     pub(super) fn trace_id(&self) -> TraceId {
         self.trace_id
+    }
+
+    /// Returns the name of the first span.
+    pub(super) fn name(&self) -> &str {
+        self.spans.first().and_then(|(span, _)| span.name.as_deref()).unwrap_or("unnamed")
+    }
+
+    /// Returns the number of events.
+    pub(super) fn errors(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Returns the services in the order of their spans, each with the number of its colour.
+    pub(super) fn services(&self) -> Vec<(&str, usize)> {
+        let mut services: Vec<&str> = Vec::new();
+        for (span, _) in &self.spans {
+            if !services.contains(&&*span.service) {
+                services.push(&span.service);
+            }
+        }
+        services.into_iter().enumerate().map(|(at, it)| (it, at.min(COLORS - 1))).collect()
+    }
+
+    /// Returns the number of the colour of a service.
+    pub(super) fn color(&self, service: &str) -> usize {
+        let services = self.services();
+        services.iter().find(|(name, _)| *name == service).map_or(COLORS - 1, |(_, color)| *color)
+    }
+
+    /// Whether a span starts before its parent span, as a page load does.
+    pub(super) fn has_early_child(&self) -> bool {
+        let starts: BTreeMap<SpanId, f64> =
+            self.spans.iter().map(|(span, _)| (span.span_id, span.start_ms)).collect();
+        let parent = |span: &Span| starts.get(&span.parent_span_id?).copied();
+        self.spans.iter().any(|(span, _)| parent(span).is_some_and(|start| span.start_ms < start))
     }
 
     /// Returns the time from the first start to the last end of a span, in milliseconds.
@@ -195,6 +233,7 @@ pub(super) mod tests {
             span_id: id(n),
             level: "error".to_owned(),
             title: "SoldOut: no kettles".to_owned(),
+            stack: Vec::new(),
             dsc: None,
         }
     }

@@ -1,0 +1,17 @@
+// Copies ids, and renews the page when an envelope arrives.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  event.preventDefault();
+  await navigator.clipboard.writeText(button.dataset.copy);
+  button.textContent = "copied";
+});
+
+new EventSource("/updates").onmessage = async () => {
+  const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
+  const open = new Set([...document.querySelectorAll("details[open] [data-copy]")].map((it) => it.dataset.copy));
+  for (const part of ["header", "main"]) document.querySelector(part).replaceWith(page.querySelector(part));
+  for (const button of document.querySelectorAll("details [data-copy]")) {
+    if (open.has(button.dataset.copy)) button.closest("details").open = true;
+  }
+};
