@@ -1,14 +1,12 @@
 //! `cargo xtask demo`: two services, a browser, and the trace that goes through them.
 
-mod page;
 mod screenshots;
-mod script;
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::chromium::{self, Chromium};
 use crate::collector::Collector;
@@ -24,131 +22,89 @@ const PACKAGE: &str = "tracehop-examples";
 
 /// Run two services, load a page from them and show the trace.
 ///
-/// Builds and starts the example services and a collector of what their SDKs send, loads the
-/// storefront's page, waits until the trace is whole and prints its tree. Serves until ctrl-c, so
-/// that the trace can be looked at in a browser as well. What SENTRY_DSN and SENTRY_SPOTLIGHT name
-/// gets the same as the collector.
-#[derive(Debug, Args)]
+/// Builds and starts the example services and a collector of what their SDKs send, loads the storefront's page in a
+/// headless Chromium, waits until the trace is whole and prints its tree. Serves until ctrl-c. Without Chromium, open the
+/// page in a browser of your own. What SENTRY_DSN and SENTRY_SPOTLIGHT name gets the same as the collector.
+#[derive(Debug, Default, Args)]
 pub(crate) struct Demo {
-    /// Stop after printing the tree.
+    /// Stop after printing the tree. Needs Chromium.
     #[arg(long)]
     pub(crate) once: bool,
 
-    /// What loads the page.
-    #[arg(long, value_enum, default_value_t = Browser::Auto)]
-    pub(crate) browser: Browser,
+    /// The port of the storefront. The inventory gets the next one, the collector the one after that. Free ports by
+    /// default.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..65_534))]
+    pub(crate) port: Option<u16>,
 
     /// Write screenshots of the trace into this folder: light, dark and narrow. Needs Chromium.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) screenshots: Option<PathBuf>,
 
-    /// Whether the environment may say where else envelopes are sent.
-    #[arg(skip = true)]
-    pub(crate) sends_elsewhere: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Browser {
-    /// Chromium if there is one, else plain HTTP.
-    Auto,
-    /// A headless Chromium.
-    Chromium,
-    /// No browser: the steps of the page's script are taken over HTTP.
-    Http,
-}
-
-/// A page that was loaded, or is being loaded.
-enum Visit {
-    Chromium(Chromium),
-    Http { trace_id: String },
+    /// Leave out what SENTRY_DSN and SENTRY_SPOTLIGHT name.
+    #[arg(skip)]
+    pub(crate) sends_nowhere_else: bool,
 }
 
 impl Demo {
     pub(crate) fn run(self) -> Result<()> {
         // First, as it takes no time and may fail.
-        let chromium = self.browser.program()?;
+        let chromium = chromium::find()?;
+        if chromium.is_none() && (self.once || self.screenshots.is_some()) {
+            let how = chromium::HOW_TO_GET;
+            return Err(anyhow::anyhow!("no Chromium found: {how}"));
+        }
 
         let executables = Executables::build(&Workspace::load()?, &[PACKAGE], &["--bins"])?;
-        let elsewhere =
-            if self.sends_elsewhere { Elsewhere::of_environment() } else { Elsewhere::default() };
-        let mut collecting = Service::start("collector", executables.command("collector")?)?;
+        let elsewhere = if self.sends_nowhere_else {
+            Elsewhere::default()
+        } else {
+            Elsewhere::of_environment()
+        };
+        let mut collector = executables.command("collector")?;
+        if let Some(port) = self.port {
+            collector.args(["--listen", &format!("127.0.0.1:{}", port + 2)]);
+        }
+        let mut collecting = Service::start("collector", collector)?;
         let collector = Collector::new(collecting.url());
-        let mut shop = Shop::open(&executables, &collector, &elsewhere)?;
-        let page = shop.url().to_owned();
+        let mut shop = Shop::open(&executables, &collector, &elsewhere, self.port)?;
+        let page = format!("{}/", shop.url());
         let [inventory, storefront] = shop.processes();
         let mut services = [collecting.process(), inventory, storefront];
 
-        let visit = Visit::start(chromium, self.browser, &page)
-            .map_err(|error| with_stderr(error, &services))?;
-        let trace_id = visit.wait_for_trace(&collector, &mut services)?;
-        show(&collector, &trace_id)?;
-        if let Some(folder) = &self.screenshots {
-            screenshots::take(&collector.trace_url(&trace_id), folder)?;
-        }
-        for line in elsewhere.about(&trace_id) {
-            eprintln!("{line}");
+        if let Some(program) = chromium {
+            let trace_id = visit(&program, &page, &collector, &mut services)?;
+            show(&collector, &trace_id)?;
+            if let Some(folder) = &self.screenshots {
+                screenshots::take(&program, &collector.trace_url(&trace_id), folder)?;
+            }
+            for line in elsewhere.about(&trace_id) {
+                eprintln!("{line}");
+            }
+        } else {
+            eprintln!("no Chromium found: open {page} in a browser, and then {}/", collector.url());
         }
         if !self.once {
-            eprintln!("each visit of {page}/ is a trace of its own");
+            eprintln!("each visit of {page} is a trace of its own");
             serve(&mut services)?;
         }
         Ok(())
     }
 }
 
-impl Browser {
-    /// The Chromium to use, `None` for none.
-    fn program(self) -> Result<Option<PathBuf>> {
-        match self {
-            Self::Http => Ok(None),
-            Self::Auto => chromium::find(),
-            Self::Chromium => {
-                let program = chromium::find()?.with_context(|| {
-                    let how = chromium::HOW_TO_GET;
-                    format!("no Chromium found: {how}, or pass `--browser http`")
-                })?;
-                Ok(Some(program))
-            }
-        }
-    }
-}
-
-impl Visit {
-    fn start(program: Option<PathBuf>, browser: Browser, storefront: &str) -> Result<Self> {
-        if let Some(program) = program {
-            let url = format!("{storefront}/");
-            return Ok(Self::Chromium(Chromium::open(&program, &url)?));
-        }
-        let trace_id = script::load_page(storefront).context("cannot load the page")?;
-        let why = match browser {
-            Browser::Auto => "no Chromium found: ",
-            Browser::Chromium | Browser::Http => "",
-        };
-        eprintln!("{why}the page script's steps were taken over HTTP");
-        Ok(Self::Http { trace_id })
-    }
-
-    /// Waits until the trace is whole, and closes the browser. Returns the trace's id.
-    fn wait_for_trace(
-        self,
-        collector: &Collector,
-        services: &mut [&mut Process],
-    ) -> Result<String> {
-        match self {
-            Self::Http { trace_id } => {
-                wait::until_whole(collector, || Ok(Some(trace_id.clone())), services)
-            }
-            Self::Chromium(mut browser) => {
-                let mut processes = Vec::new();
-                processes.extend(services.iter_mut().map(|service| &mut **service));
-                processes.push(browser.process());
-                let find = || collector.largest_trace();
-                let trace_id = wait::until_whole(collector, find, &mut processes)?;
-                eprintln!("page loaded by {} (headless)", browser.version());
-                Ok(trace_id)
-            }
-        }
-    }
+/// Loads the page, and waits until its trace is whole. Returns the trace's id.
+fn visit(
+    program: &Path,
+    page: &str,
+    collector: &Collector,
+    services: &mut [&mut Process],
+) -> Result<String> {
+    let mut browser = Chromium::open(program, page).context("cannot load the page")?;
+    let mut processes = Vec::new();
+    processes.extend(services.iter_mut().map(|service| &mut **service));
+    processes.push(browser.process());
+    let trace_id = wait::until_whole(collector, || collector.largest_trace(), &mut processes)?;
+    eprintln!("page loaded by {} (headless)", browser.version());
+    Ok(trace_id)
 }
 
 fn show(collector: &Collector, trace_id: &str) -> Result<()> {
@@ -172,9 +128,4 @@ fn serve(services: &mut [&mut Process]) -> Result<()> {
         }
         result?;
     }
-}
-
-fn with_stderr(error: anyhow::Error, processes: &[&mut Process]) -> anyhow::Error {
-    let stderr: String = processes.iter().map(|process| process.stderr()).collect();
-    anyhow::anyhow!("{error:#}{stderr}")
 }

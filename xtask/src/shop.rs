@@ -21,19 +21,24 @@ pub(crate) struct Shop {
 }
 
 impl Shop {
+    /// Opens the storefront on a port, and the inventory on the next; on free ports without one.
     pub(crate) fn open(
         executables: &Executables,
         collector: &Collector,
         elsewhere: &Elsewhere,
+        port: Option<u16>,
     ) -> Result<Self> {
-        let start = |name: &str, arguments: &[&str]| {
+        let start = |name: &str, arguments: &[&str], port: Option<u16>| {
             let mut command = executables.command(name)?;
+            if let Some(port) = port {
+                command.args(["--listen", &format!("127.0.0.1:{port}")]);
+            }
             command.args(["--collector", collector.url()]).args(arguments);
             elsewhere.apply_to(&mut command);
             Service::start(name, command)
         };
-        let inventory = start("inventory", &[])?;
-        let storefront = start("storefront", &["--inventory", inventory.url()])?;
+        let inventory = start("inventory", &[], port.map(|port| port + 1))?;
+        let storefront = start("storefront", &["--inventory", inventory.url()], port)?;
         Ok(Self { storefront, inventory })
     }
 

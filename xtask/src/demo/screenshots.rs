@@ -4,9 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
-use crate::chromium;
 use crate::debian::is_root;
 
 /// Names, sizes and colour schemes.
@@ -17,13 +16,11 @@ const SCREENSHOTS: [(&str, &str, &str); 3] = [
     ("trace-narrow.png", "500,780", "--blink-settings=preferredColorScheme=1"),
 ];
 
-pub(super) fn take(url: &str, folder: &Path) -> Result<()> {
-    let program =
-        chromium::find()?.with_context(|| format!("no Chromium: {}", chromium::HOW_TO_GET))?;
+pub(super) fn take(program: &Path, url: &str, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
     for (name, size, scheme) in SCREENSHOTS {
         let path = folder.join(name);
-        let mut command = Command::new(&program);
+        let mut command = Command::new(program);
         command.args(["--headless", "--disable-gpu", "--hide-scrollbars", scheme]);
         command.args(is_root().then_some("--no-sandbox"));
         command

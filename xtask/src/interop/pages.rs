@@ -232,7 +232,7 @@ fn script(lab: &mut Lab, from: From) -> Result<Facts> {
 fn shop(lab: &mut Lab, facts: &mut Facts) {
     facts.case("the shop", |facts| {
         let rust = &lab.installed().rust;
-        let mut shop = Shop::open(rust, lab.collector(), &Elsewhere::default())?;
+        let mut shop = Shop::open(rust, lab.collector(), &Elsewhere::default(), None)?;
         let url = format!("{}/", shop.url());
         let screenshot = lab.artifacts().join("shop.png");
         let envelope = format!("{}/stream", lab.collector().url());
