@@ -60,11 +60,9 @@ impl Demo {
         } else {
             Elsewhere::of_environment()
         };
-        let mut collector = executables.command("collector")?;
-        if let Some(port) = self.port {
-            collector.args(["--listen", &format!("127.0.0.1:{}", port + 2)]);
-        }
-        let mut collecting = Service::start("collector", collector)?;
+        let collector = executables.command("collector")?;
+        let port = self.port.map(|port| port + 2);
+        let mut collecting = Service::start_on("collector", collector, port)?;
         let collector = Collector::new(collecting.url());
         let mut shop = Shop::open(&executables, &collector, &elsewhere, self.port)?;
         let page = format!("{}/", shop.url());

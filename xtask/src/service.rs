@@ -37,8 +37,13 @@ pub(crate) struct Service {
 
 impl Service {
     /// Starts `command` on a free port of the loopback address and waits until it says that it is ready.
-    pub(crate) fn start(name: &str, mut command: Command) -> Result<Self> {
-        command.args(["--listen", "127.0.0.1:0"]);
+    pub(crate) fn start(name: &str, command: Command) -> Result<Self> {
+        Self::start_on(name, command, None)
+    }
+
+    /// Starts a service on a port, or on a free one.
+    pub(crate) fn start_on(name: &str, mut command: Command, port: Option<u16>) -> Result<Self> {
+        command.args(["--listen", &format!("127.0.0.1:{}", port.unwrap_or(0))]);
         Self::spawn(name, &mut command, READY_TIMEOUT)
     }
 

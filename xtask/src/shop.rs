@@ -30,12 +30,9 @@ impl Shop {
     ) -> Result<Self> {
         let start = |name: &str, arguments: &[&str], port: Option<u16>| {
             let mut command = executables.command(name)?;
-            if let Some(port) = port {
-                command.args(["--listen", &format!("127.0.0.1:{port}")]);
-            }
             command.args(["--collector", collector.url()]).args(arguments);
             elsewhere.apply_to(&mut command);
-            Service::start(name, command)
+            Service::start_on(name, command, port)
         };
         let inventory = start("inventory", &[], port.map(|port| port + 1))?;
         let storefront = start("storefront", &["--inventory", inventory.url()], port)?;
