@@ -109,7 +109,17 @@ fn show(collector: &Collector, trace_id: &str) -> Result<()> {
     let text = collector.trace_as_text(trace_id)?;
     let url = collector.trace_url(trace_id);
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "\n{}\n\n{url}", text.trim_end())?;
+    writeln!(stdout)?;
+    for line in text.lines() {
+        let colored = console::style(line);
+        let colored = match line.trim_start() {
+            error if error.starts_with("! ") => colored.red(),
+            span if span.starts_with('[') => colored.cyan(),
+            _ => colored,
+        };
+        writeln!(stdout, "{colored}")?;
+    }
+    writeln!(stdout, "\n{url}")?;
     stdout.flush()?;
     Ok(())
 }
