@@ -32,6 +32,7 @@ impl Ci {
         steps.function("public API", "cargo xtask public-api", || PublicApi::default().run());
         steps.function("weight of the adapters", "cargo xtask weight", || Weight::default().run());
         steps.function("minimum Rust", "cargo xtask minimum-rust", || MinimumRust {}.run());
+        steps.command("lower bounds of dependencies", lower_bounds(&workspace));
         self.test.add_to(&mut steps, &workspace);
         steps.function("benchmarks run", "cargo xtask bench --quick", || {
             Bench { quick: true, requests: false }.run()
@@ -107,6 +108,22 @@ fn clippy(workspace: &Workspace, selection: &[&str]) -> Command {
 fn documentation(workspace: &Workspace, selection: &[&str]) -> Command {
     let mut command = workspace.cargo(["doc", "--no-deps"]);
     command.args(selection).env("RUSTDOCFLAGS", "-D warnings");
+    command
+}
+
+/// Checks the published crates with the oldest dependencies that their manifests allow. The options of cargo for that
+/// are unstable.
+fn lower_bounds(workspace: &Workspace) -> Command {
+    let directory = workspace.target_directory().join("lower-bounds");
+    let lock_file = directory.join("Cargo.lock");
+    let lock_file = format!("resolver.lockfile-path='{}'", lock_file.display());
+    let mut command =
+        workspace.cargo(["-Z", "direct-minimal-versions", "-Z", "lockfile-path", "--config"]);
+    command.arg(lock_file).args(["check", "--all-features", "--target-dir"]).arg(directory);
+    for package in workspace.published() {
+        command.args(["--package", &package.name]);
+    }
+    command.env("RUSTC_BOOTSTRAP", "1");
     command
 }
 
