@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tracehop::TraceId;
+use tracehop::hop::redact_url;
 use ureq::Agent;
 use ureq::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
@@ -19,15 +20,39 @@ use self::seen::Seen;
 use self::sent::Sent;
 use crate::Report;
 
-/// The request to make.
+/// The request to make. It is made twice, each time with a trace of its own, to find caches that hand on a trace.
 #[derive(Debug, Clone)]
 pub struct Question {
     /// The URL of a page or of another resource.
     pub url: Url,
+    /// Whether the URL is requested as it is. If not, it gets a query of its own, so that no cache keeps the trace for
+    /// visitors.
+    pub is_exact: bool,
+    /// Headers to send besides those of the trace.
+    pub headers: HeaderMap,
+    /// Whether redirects are followed.
+    pub follows_redirects: bool,
+    /// Whether invalid certificates are accepted.
+    pub accepts_invalid_certificates: bool,
     /// The origin of the pages that call it from a browser, for the check of the preflight.
     pub origin: Option<Url>,
     /// The Sentry organisation of the trace.
     pub org_id: Option<String>,
+}
+
+impl Question {
+    /// Makes a request for a URL, with a query of its own, and without redirects.
+    pub fn new(url: Url) -> Self {
+        Self {
+            url,
+            is_exact: false,
+            headers: HeaderMap::new(),
+            follows_redirects: false,
+            accepts_invalid_certificates: false,
+            origin: None,
+            org_id: None,
+        }
+    }
 }
 
 /// The response of the service.
@@ -61,11 +86,26 @@ impl Answer {
 ///
 /// The service does not answer.
 pub fn ask(question: &Question) -> anyhow::Result<Report> {
-    let client = Client::new(question)?;
+    let mut client = Client::new(question);
     let sent = Sent::new(question.org_id.as_deref())?;
-    let answer = client.get(&sent)?;
-    let mut report = Report::new(format!("GET {} answered {}", question.url, answer.status));
+    let mut redirects = Vec::new();
+    let answer = loop {
+        let answer = client.get(&sent)?;
+        match redirect(&answer, &client.url) {
+            Some(url) if question.follows_redirects && redirects.len() < MAX_REDIRECTS => {
+                redirects.push(std::mem::replace(&mut client.url, url));
+            }
+            _ => break answer,
+        }
+    };
+    let mut report =
+        Report::new(format!("GET {} answered {}", shown(&question.url), answer.status));
     sent.explain(&mut report);
+    check_redirects(&redirects, &client.url, &mut report);
+    let other = Sent::new(question.org_id.as_deref())?;
+    let again = client.get(&other)?;
+    check_cached(&sent, &again, &mut report);
+    content_security_policy(&answer, &mut report);
     let seen = Seen::in_answer(&answer);
     status(&answer, &mut report);
     if seen.is_empty() {
@@ -73,7 +113,10 @@ pub fn ask(question: &Question) -> anyhow::Result<Report> {
     }
     for seen in &seen {
         // A page that gives another visitor the same trace comes from a cache.
-        let again = || trace_id_given_to_another(&client, question, seen);
+        let again = || {
+            let again = Seen::in_answer(&again);
+            again.iter().find(|again| again.place == seen.place)?.trace_id()
+        };
         seen.check(&sent, again, &mut report);
     }
     if !seen.is_empty() {
@@ -85,10 +128,65 @@ pub fn ask(question: &Question) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-fn trace_id_given_to_another(client: &Client, question: &Question, seen: &Seen) -> Option<TraceId> {
-    let answer = client.get(&Sent::new(question.org_id.as_deref()).ok()?).ok()?;
-    let again = Seen::in_answer(&answer);
-    again.iter().find(|again| again.place == seen.place)?.trace_id()
+/// The most redirects that are followed.
+const MAX_REDIRECTS: usize = 10;
+
+/// Returns where a response redirects to.
+fn redirect(answer: &Answer, from: &Url) -> Option<Url> {
+    let url = from.join(&answer.text("location")).ok()?;
+    (answer.status.is_redirection() && matches!(url.scheme(), "http" | "https")).then_some(url)
+}
+
+/// Returns a URL without credentials and query.
+fn shown(url: &Url) -> String {
+    redact_url(url.as_str()).into_owned()
+}
+
+fn check_redirects(from: &[Url], to: &Url, report: &mut Report) {
+    let Some(last) = from.last() else { return };
+    let steps = from.iter().chain([to]).map(shown).collect::<Vec<_>>().join(" → ");
+    if last.origin() == to.origin() {
+        report.note("redirect", steps, "Clients send the trace headers along.");
+    } else {
+        report.note(
+            "redirect",
+            steps,
+            "Most clients send the trace headers along, also to another origin. A page may only do so if the other \
+             origin allows the headers as well.",
+        );
+    }
+}
+
+/// Checks that a second request did not get the trace of the first.
+fn check_cached(sent: &Sent, again: &Answer, report: &mut Report) {
+    let is_kept = |seen: &Seen| seen.trace_id() == Some(sent.sentry_trace.trace_id);
+    if Seen::in_answer(again).iter().any(is_kept) {
+        report.wrong(
+            "cache",
+            "the second of two requests got the trace of the first",
+            "A cache in front of the service keeps the page, whatever its headers say: look for `proxy_cache` and \
+             `proxy_ignore_headers` in nginx. Leave the trace out of pages that are cached.",
+        );
+    }
+}
+
+/// Notes where the scripts of a page may send requests to.
+fn content_security_policy(answer: &Answer, report: &mut Report) {
+    let text = answer.text("content-security-policy");
+    let directive = |name: &str| {
+        let mut directives = text.split([';', ',']).map(str::trim);
+        directives.find_map(|directive| directive.strip_prefix(name)?.strip_prefix(' '))
+    };
+    let Some(sources) = directive("connect-src").or_else(|| directive("default-src")) else {
+        return;
+    };
+    if answer.is_html() && !sources.split(' ').any(|source| source == "*") {
+        report.note(
+            "content security policy",
+            format!("scripts of the page may send requests to {sources} alone"),
+            "Add the services that the page calls, and the host of the DSN if the page has an SDK, to `connect-src`.",
+        );
+    }
 }
 
 fn status(answer: &Answer, report: &mut Report) {
@@ -97,8 +195,8 @@ fn status(answer: &Answer, report: &mut Report) {
     if status.is_redirection() {
         report.wrong(
             ABOUT,
-            format!("it is a redirect to {}", answer.text("location")),
-            "Run doctor with the URL that it leads to.",
+            format!("it is a redirect to {}", redact_url(&answer.text("location"))),
+            "Run it with `--follow`, or with the URL that it leads to.",
         );
     } else if !status.is_success() {
         report.wrong(
@@ -122,7 +220,7 @@ fn nothing_seen(answer: &Answer, report: &mut Report) {
         report.unseen(
             ABOUT,
             "the response is not a page, and has no Server-Timing header with a trace",
-            "It is not visible from outside whether the trace was continued. Run `doctor listen`, let the service call \
+            "It is not visible from outside whether the trace was continued. Run `tracehop-doctor listen`, let the service call \
              it, and read the report there.",
         );
     }
@@ -132,6 +230,7 @@ fn nothing_seen(answer: &Answer, report: &mut Report) {
 struct Client<'a> {
     agent: Agent,
     question: &'a Question,
+    url: Url,
 }
 
 /// The longest time that the service may take.
@@ -141,7 +240,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const MAX_BODY: u64 = 8 << 20;
 
 impl<'a> Client<'a> {
-    fn new(question: &'a Question) -> anyhow::Result<Self> {
+    fn new(question: &'a Question) -> Self {
+        let mut url = question.url.clone();
+        if !question.is_exact {
+            url.query_pairs_mut().append_pair("tracehop-doctor", &TraceId::random().to_string());
+        }
         let is_here = match question.url.host() {
             Some(Host::Domain(name)) => name == "localhost",
             Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -149,7 +252,10 @@ impl<'a> Client<'a> {
             None => false,
         };
         // Certificates of a company's own authority are accepted if the machine trusts it.
-        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::PlatformVerifier)
+            .disable_verification(question.accepts_invalid_certificates)
+            .build();
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -158,7 +264,7 @@ impl<'a> Client<'a> {
             .user_agent(concat!("tracehop-doctor/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls);
         let config = if is_here { config.proxy(None) } else { config };
-        Ok(Self { agent: config.build().new_agent(), question })
+        Self { agent: config.build().new_agent(), question, url }
     }
 
     fn get(&self, sent: &Sent) -> anyhow::Result<Answer> {
@@ -170,11 +276,11 @@ impl<'a> Client<'a> {
         self.send(Method::GET, headers)
     }
 
-    fn send(&self, method: Method, headers: HeaderMap) -> anyhow::Result<Answer> {
-        let mut request =
-            Request::builder().method(&method).uri(self.question.url.as_str()).body(())?;
+    fn send(&self, method: Method, mut headers: HeaderMap) -> anyhow::Result<Answer> {
+        let mut request = Request::builder().method(&method).uri(self.url.as_str()).body(())?;
+        headers.extend(self.question.headers.clone());
         *request.headers_mut() = headers;
-        let asking = || format!("cannot ask {method} {}", self.question.url);
+        let asking = || format!("cannot ask {method} {}", shown(&self.url));
         let response = self.agent.run(request);
         let response = response.map_err(|error| advised(error).context(asking()))?;
         let (parts, mut body) = response.into_parts();
@@ -196,7 +302,8 @@ fn advised(error: ureq::Error) -> anyhow::Error {
         }
         // Rustls reports a failed handshake as an error of the connection.
         Error::Io(cause) if cause.kind() == ErrorKind::InvalidData => {
-            "if the certificate is from an authority of your own, set SSL_CERT_FILE to its certificate"
+            "if the certificate is from an authority of your own, set SSL_CERT_FILE to its certificate; --insecure \
+             accepts every certificate"
         }
         Error::Timeout(_) => "the service takes too long",
         _ => return error.into(),

@@ -9,11 +9,15 @@ use clap::{Args, Parser, Subcommand};
 use serde_json::json;
 use tokio::sync::mpsc::unbounded_channel;
 use tracehop_doctor::{self as doctor, Question, Report};
+use ureq::http::{HeaderName, HeaderValue};
 use url::Url;
 
 /// Checks that a service continues its traces, and hands them on
 ///
-/// Exit status: 0 healthy, 1 problems found, 2 service unreachable or bad arguments.
+/// Exit status: 0 healthy, 1 problems found, 2 service unreachable or bad arguments, 3 nothing to be seen from outside,
+/// such as in an answer that is no page.
+///
+/// The URL is requested twice, with a query of its own, so that no cache keeps a trace for visitors.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Arguments {
@@ -28,6 +32,18 @@ struct Arguments {
     /// The Sentry organisation of the trace, for a service with strict continuation
     #[arg(long, value_name = "NUMBER")]
     org_id: Option<String>,
+    /// Send a header, such as `Authorization: Bearer …`; several are allowed
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// Follow redirects
+    #[arg(long)]
+    follow: bool,
+    /// Request the URL as it is, without a query of its own: a cache may keep the trace
+    #[arg(long)]
+    exact: bool,
+    /// Accept invalid certificates
+    #[arg(long)]
+    insecure: bool,
     /// Print JSON
     #[arg(long, global = true)]
     json: bool,
@@ -52,28 +68,53 @@ struct Listen {
 /// The exit status if nothing could be checked.
 const UNREACHABLE: u8 = 2;
 
+/// The exit status if no trace can be seen in the answer.
+const UNSEEN: u8 = 3;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let is_fine = match (arguments.command, arguments.url) {
-        (Some(Command::Listen(options)), _) => listen(&options, arguments.json),
+    let result = match (arguments.command, arguments.url) {
+        (Some(Command::Listen(options)), _) => listen(&options, arguments.json).map(exit_code),
         (None, Some(url)) => {
-            let question = Question { url, origin: arguments.origin, org_id: arguments.org_id };
+            let question = Question {
+                url,
+                is_exact: arguments.exact,
+                headers: arguments.headers.into_iter().collect(),
+                follows_redirects: arguments.follow,
+                accepts_invalid_certificates: arguments.insecure,
+                origin: arguments.origin,
+                org_id: arguments.org_id,
+            };
             doctor::ask(&question).map(|report| {
                 show(&report, arguments.json);
-                report.is_fine()
+                if report.is_fine() && report.has_unseen() {
+                    return ExitCode::from(UNSEEN);
+                }
+                exit_code(report.is_fine())
             })
         }
         // Clap refuses this.
-        (None, None) => Ok(false),
+        (None, None) => Ok(ExitCode::FAILURE),
     };
-    match is_fine {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+    match result {
+        Ok(code) => code,
         Err(error) => {
-            anstream::eprintln!("doctor: {error:#}");
+            anstream::eprintln!("tracehop-doctor: {error:#}");
             ExitCode::from(UNREACHABLE)
         }
     }
+}
+
+fn exit_code(is_fine: bool) -> ExitCode {
+    if is_fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Reads a header as curl takes it.
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("a header is `Name: value`")?;
+    let name = name.trim().parse().map_err(|_| "the name is malformed")?;
+    let value = value.trim().parse().map_err(|_| "the value is malformed")?;
+    Ok((name, value))
 }
 
 /// Listens until the process is stopped, or to the first call. Returns whether all calls were fine.

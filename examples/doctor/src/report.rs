@@ -101,6 +101,11 @@ impl Report {
         self.checks.push(Check { about, verdict, what: what.into(), advice });
     }
 
+    /// Whether something that matters cannot be seen from outside.
+    pub fn has_unseen(&self) -> bool {
+        self.count(Verdict::Unseen) > 0
+    }
+
     fn count(&self, verdict: Verdict) -> usize {
         self.checks.iter().filter(|check| check.verdict == verdict).count()
     }

@@ -19,7 +19,7 @@ pub(super) fn check(
     answer: &Answer,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    if origin.origin() == client.question.url.origin() {
+    if origin.origin() == client.url.origin() {
         report.good(ABOUT, "the page has the same origin: browsers send no preflight");
         return Ok(());
     }

@@ -1,6 +1,9 @@
+use std::collections::HashMap;
+use std::sync::Mutex;
+
 use actix_web::http::Method;
 use actix_web::http::header::HeaderName;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Compress, from_fn};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use tracehop::wire::BaggageMembers;
 use tracehop_doctor::{Question, Report, Verdict, ask};
@@ -17,9 +20,9 @@ async fn report_on(
     org_id: Option<&str>,
 ) -> anyhow::Result<Report> {
     let question = Question {
-        url: url.parse().unwrap(),
         origin: origin.map(|origin| origin.parse().unwrap()),
         org_id: org_id.map(str::to_owned),
+        ..Question::new(url.parse().unwrap())
     };
     web::block(move || ask(&question)).await.unwrap()
 }
@@ -55,7 +58,7 @@ fn page(sentry_trace: &str, baggage: &str) -> HttpResponse {
 }
 
 /// A page without any problem.
-fn good_page(request: &HttpRequest) -> HttpResponse {
+pub(crate) fn good_page(request: &HttpRequest) -> HttpResponse {
     page(&continued(request), &members(request, true).join(","))
 }
 
@@ -74,7 +77,7 @@ async fn example_services_are_fine() {
     let report = report_on(&stock, Some("http://localhost:3000"), None).await.unwrap();
     let expected = [("continued", Verdict::Unseen), ("preflight", Verdict::Good)];
     assert_eq!(verdicts(&report), expected, "{report:#?}");
-    assert!(report.checks[0].advice.as_ref().unwrap().contains("doctor listen"));
+    assert!(report.checks[0].advice.as_ref().unwrap().contains("tracehop-doctor listen"));
     assert!(report.is_fine());
 }
 
@@ -345,4 +348,55 @@ async fn redirects_are_not_followed() {
     let report = report_on(&service.url, None, None).await.unwrap();
     assert_eq!(report.checks[0].about, "answer");
     assert!(report.checks[0].what.contains(&elsewhere.url), "{report:#?}");
+}
+
+/// A service behind a cache that keeps each answer by its URL, whatever its headers say.
+fn cached() -> Running {
+    Running::start(|listener| {
+        let kept = web::Data::new(Mutex::new(HashMap::<String, String>::new()));
+        let answer = async |request: HttpRequest,
+                            kept: web::Data<Mutex<HashMap<String, String>>>| {
+            let mut kept = kept.lock().unwrap();
+            let page = kept.entry(request.uri().to_string());
+            let page: &String = page.or_insert_with(|| {
+                let (trace, baggage) = (continued(&request), members(&request, true).join(","));
+                format!(
+                    "<meta name=sentry-trace content={trace}><meta name=baggage content={baggage}>"
+                )
+            });
+            HttpResponse::Ok().content_type("text/html").body(page.clone())
+        };
+        let app = move || App::new().app_data(kept.clone()).default_service(web::to(answer));
+        HttpServer::new(app).workers(1).listen(listener).unwrap().run()
+    })
+}
+
+#[actix_web::test]
+async fn caches_that_ignore_headers_are_found_and_keep_nothing() {
+    let service = cached();
+    let report = report_on(&service.url, None, None).await.unwrap();
+    assert!(verdicts(&report).contains(&("cache", Verdict::Wrong)), "{report:#?}");
+
+    let visitor = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = visitor.get(&service.url).header("sentry-trace", OTHER_TRACE);
+    let page = request.send().await.unwrap().text().await.unwrap();
+    assert!(page.contains(&OTHER_TRACE[..32]), "{page}");
+}
+
+#[actix_web::test]
+async fn compressed_pages_with_a_policy_for_scripts_are_read() {
+    let service = Running::start(|listener| {
+        let app = || {
+            let answer = async |request: HttpRequest| {
+                let mut response = HttpResponse::Ok();
+                response.insert_header(("content-security-policy", "connect-src 'self'"));
+                page_of(response, &continued(&request), &members(&request, true).join(","))
+            };
+            App::new().default_service(web::to(answer)).wrap(Compress::default())
+        };
+        HttpServer::new(app).workers(1).listen(listener).unwrap().run()
+    });
+    let report = report_on(&service.url, None, None).await.unwrap();
+    assert!(verdicts(&report).contains(&("continued", Verdict::Good)), "{report:#?}");
+    assert_eq!(verdicts(&report)[0], ("content security policy", Verdict::Note), "{report:#?}");
 }

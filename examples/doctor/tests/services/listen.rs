@@ -71,9 +71,8 @@ async fn default_response_is_text_without_colours() {
 async fn pages_of_any_origin_may_call() {
     let (service, _reports) = listening();
     let question = doctor::Question {
-        url: service.url.parse().unwrap(),
         origin: Some("https://shop.example.com".parse().unwrap()),
-        org_id: None,
+        ..doctor::Question::new(service.url.parse().unwrap())
     };
     let report = web::block(move || doctor::ask(&question)).await.unwrap().unwrap();
     let expected = [("continued", Verdict::Unseen), ("preflight", Verdict::Good)];

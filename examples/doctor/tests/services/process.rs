@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::*;
 
 fn doctor(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_doctor"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tracehop-doctor"));
     command.args(arguments);
     command
 }
@@ -103,13 +103,14 @@ fn with_certificate(callers: usize) -> (String, String) {
 
 #[actix_web::test]
 async fn tls_certificates_of_the_machine_are_trusted() {
-    let (url, certificate) = with_certificate(1);
+    let (url, certificate) = with_certificate(2);
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(certificate.as_bytes()).unwrap();
     let mut command = doctor(&["--json", &url]);
     command.env("SSL_CERT_FILE", file.path()).env_remove("SSL_CERT_DIR");
     let output = run(command).await;
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    // Trusted, and no page.
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert_eq!(json(&output)["subject"], format!("GET {url} answered 204 No Content"));
 
     let (other, _) = with_certificate(1);
@@ -117,7 +118,37 @@ async fn tls_certificates_of_the_machine_are_trusted() {
     command.env("SSL_CERT_FILE", file.path()).env_remove("SSL_CERT_DIR");
     let output = run(command).await;
     assert_eq!(output.status.code(), Some(2), "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("SSL_CERT_FILE"), "{output:?}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("SSL_CERT_FILE") && stderr.contains("--insecure"), "{stderr}");
+
+    let (other, _) = with_certificate(2);
+    let output = run(doctor(&[&other, "--insecure"])).await;
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+}
+
+#[actix_web::test]
+async fn headers_and_redirects_are_options_and_passwords_are_secret() {
+    let service = Running::answering(|request| {
+        let has_key = request.headers().get("x-key").is_some_and(|key| key == "open");
+        match request.path() {
+            _ if !has_key => HttpResponse::Unauthorized().finish(),
+            "/" => HttpResponse::Found().insert_header(("location", "/page")).finish(),
+            _ => crate::ask::good_page(&request),
+        }
+    });
+    let url = service.url.replace("http://", "http://user:hush@");
+    for (arguments, status) in [
+        (&[&*url][..], 1),
+        (&[&url, "-H", "x-key: open"], 1),
+        (&[&url, "--follow"], 1),
+        (&[&url, "--follow", "-H", "x-key: open"], 0),
+        (&[&url, "-H", "x-key"], 2),
+    ] {
+        let output = run(doctor(arguments)).await;
+        assert_eq!(output.status.code(), Some(status), "{arguments:?} {output:?}");
+        let text = [output.stdout, output.stderr].concat();
+        assert!(!String::from_utf8_lossy(&text).contains("hush"), "{arguments:?}");
+    }
 }
 
 #[actix_web::test]
