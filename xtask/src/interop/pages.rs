@@ -228,8 +228,8 @@ fn script(lab: &mut Lab, from: From) -> Result<Facts> {
     Ok(facts)
 }
 
-/// The examples' page.
-fn shop(lab: &mut Lab, facts: &mut Facts) {
+/// The page of the demo, and all that its two services and the page send.
+pub(super) fn shop(lab: &mut Lab, facts: &mut Facts) {
     facts.case("the shop", |facts| {
         let rust = &lab.installed().rust;
         let mut shop = Shop::open(rust, lab.collector(), &Elsewhere::default(), None)?;

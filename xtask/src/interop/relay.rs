@@ -62,12 +62,17 @@ pub(super) fn check(lab: &mut Lab, peer: Peer) -> Result<Cell> {
     facts.case("a trace", |facts| is_one_decision(lab, facts, peer));
     if peer == Peer::Script {
         facts.case("odd members", |facts| odd_members_are_readable_or_left_out(lab, facts));
+        pages::shop(lab, &mut facts);
     }
     facts.case("all that was sent", |facts| {
         let sent = lab.new_envelopes()?;
         let ours = sent.iter().filter(|it| OURS.contains(&it.service().as_str()));
         let ours = ours.cloned().collect::<Vec<_>>();
-        facts.hold("services of ours sent something", !ours.is_empty());
+        let expected = if peer == Peer::Script { &OURS[..] } else { &OURS[..1] };
+        for name in expected {
+            let has_sent = ours.iter().any(|sent| sent.service() == *name);
+            facts.hold(format_args!("{name} sent something"), has_sent);
+        }
         are_read(lab, facts, &ours)
     });
     let cell = Cell::can(facts);
