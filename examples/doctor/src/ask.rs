@@ -28,7 +28,7 @@ pub struct Question {
     /// Whether the URL is requested as it is. If not, it gets a query of its own, so that no cache keeps the trace for
     /// visitors.
     pub is_exact: bool,
-    /// Headers to send besides those of the trace.
+    /// Headers to send besides those of the trace, to the origin of the URL alone.
     pub headers: HeaderMap,
     /// Whether redirects are followed.
     pub follows_redirects: bool,
@@ -52,6 +52,14 @@ impl Question {
             origin: None,
             org_id: None,
         }
+    }
+
+    /// Adds a query that no visitor has, unless the URL is to be requested as it is.
+    fn with_own_query(&self, mut url: Url) -> Url {
+        if !self.is_exact {
+            url.query_pairs_mut().append_pair("tracehop-doctor", &TraceId::random().to_string());
+        }
+        url
     }
 }
 
@@ -93,6 +101,7 @@ pub fn ask(question: &Question) -> anyhow::Result<Report> {
         let answer = client.get(&sent)?;
         match redirect(&answer, &client.url) {
             Some(url) if question.follows_redirects && redirects.len() < MAX_REDIRECTS => {
+                let url = question.with_own_query(url);
                 redirects.push(std::mem::replace(&mut client.url, url));
             }
             _ => break answer,
@@ -241,10 +250,7 @@ const MAX_BODY: u64 = 8 << 20;
 
 impl<'a> Client<'a> {
     fn new(question: &'a Question) -> Self {
-        let mut url = question.url.clone();
-        if !question.is_exact {
-            url.query_pairs_mut().append_pair("tracehop-doctor", &TraceId::random().to_string());
-        }
+        let url = question.with_own_query(question.url.clone());
         let is_here = match question.url.host() {
             Some(Host::Domain(name)) => name == "localhost",
             Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -278,7 +284,10 @@ impl<'a> Client<'a> {
 
     fn send(&self, method: Method, mut headers: HeaderMap) -> anyhow::Result<Answer> {
         let mut request = Request::builder().method(&method).uri(self.url.as_str()).body(())?;
-        headers.extend(self.question.headers.clone());
+        // A redirect must not take credentials to another origin.
+        if self.url.origin() == self.question.url.origin() {
+            headers.extend(self.question.headers.clone());
+        }
         *request.headers_mut() = headers;
         let asking = || format!("cannot ask {method} {}", shown(&self.url));
         let response = self.agent.run(request);

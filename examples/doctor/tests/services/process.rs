@@ -152,6 +152,29 @@ async fn headers_and_redirects_are_options_and_passwords_are_secret() {
 }
 
 #[actix_web::test]
+async fn redirects_take_no_headers_elsewhere_and_keep_the_query() {
+    let elsewhere = Running::answering(|request| {
+        assert!(!request.headers().contains_key("x-key"));
+        assert!(request.query_string().contains("tracehop-doctor="), "{}", request.uri());
+        crate::ask::good_page(&request)
+    });
+    let to = elsewhere.url.clone();
+    let service = Running::start(|listener| {
+        let app = move || {
+            let to = to.clone();
+            App::new().default_service(web::to(move |request: HttpRequest| {
+                assert!(request.headers().contains_key("x-key"));
+                let to = to.clone();
+                async move { HttpResponse::Found().insert_header(("location", to)).finish() }
+            }))
+        };
+        HttpServer::new(app).workers(1).listen(listener).unwrap().run()
+    });
+    let output = run(doctor(&[&service.url, "--follow", "-H", "x-key: secret"])).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[actix_web::test]
 async fn listen_once_exits_after_one_call() {
     let trace = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
     for (baggage, status) in [("sentry-trace_id=771a43a4192642f0b136d5159a501700", 0), ("x", 1)] {
