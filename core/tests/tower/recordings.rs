@@ -94,7 +94,11 @@ async fn recordings_end_with_the_response() {
 async fn recordings_end_at_an_upgrade() {
     let (propagator, log, mut ended) = Log::recording();
     let headers = [("connection", "upgrade"), ("upgrade", "echo")];
-    let upgrade = async move || (StatusCode::SWITCHING_PROTOCOLS, headers);
+    // The server drops this body, which would cancel any other response.
+    let upgrade = async move || {
+        let body = Body::from_stream(stream::pending::<Result<&str, Infallible>>());
+        (StatusCode::SWITCHING_PROTOCOLS, headers, body)
+    };
     let app = Router::new().route("/socket", get(upgrade)).layer(layer(&propagator));
     let server = Server::start(app).await;
     let _ = server.try_send(false, Method::GET, "/socket", &headers).await;
