@@ -129,9 +129,12 @@ fn serve(app: Router, on_thread_start: impl Fn() + Send + Sync + 'static) -> Run
     Running { address, runtime: Some(runtime) }
 }
 
+fn ours(propagator: &Propagator) -> TracePropagationLayer {
+    TracePropagationLayer::new(propagator.clone())
+        .route(|request| request.extensions.get::<MatchedPath>().map(MatchedPath::as_str))
+}
+
 fn layered(stack: Stack, propagator: &Propagator) -> Router<NextService> {
-    let ours = TracePropagationLayer::new(propagator.clone())
-        .route(|request| request.extensions.get::<MatchedPath>().map(MatchedPath::as_str));
     let app = Router::new()
         .route("/await/{id}", get(awaits))
         .route("/spawn/{id}", get(spawns))
@@ -140,7 +143,7 @@ fn layered(stack: Stack, propagator: &Propagator) -> Router<NextService> {
         .route("/panic/{id}", get(panics))
         .route("/fail/{id}", get(fails))
         .layer(CatchPanicLayer::new());
-    let app = around(app, stack, Place::Inside).layer(ours);
+    let app = around(app, stack, Place::Inside).layer(ours(propagator));
     let app = around(app, stack, Place::Outside);
     if stack.tenant { app.layer(from_fn(in_hub)) } else { app }
 }
@@ -196,8 +199,6 @@ pub(crate) fn serve_strangers(propagator: &Propagator) -> Running {
         next.run(request).await
     }
 
-    let ours = TracePropagationLayer::new(propagator.clone())
-        .route(|request| request.extensions.get::<MatchedPath>().map(MatchedPath::as_str));
     let app = Router::new()
         .route("/spawned/{id}", get(spawned))
         .route("/told/{id}", get(told))
@@ -207,7 +208,7 @@ pub(crate) fn serve_strangers(propagator: &Propagator) -> Running {
         .route("/panic/{id}", get(panics))
         .route("/look/{id}", get(look))
         .layer(CatchPanicLayer::new())
-        .layer(ours)
+        .layer(ours(propagator))
         .layer(from_fn(mark_thread));
     serve(app, || ())
 }
