@@ -196,6 +196,7 @@ async fn pages_list_traces_and_tell_of_changes() {
     }
 
     let mut updates = collector.get("/updates").await;
+    assert_eq!(updates.chunk().await.unwrap().unwrap(), "data: changed\n\n");
     for envelope in envelopes() {
         collector.post("/api/1/envelope/", envelope).send().await.unwrap();
     }

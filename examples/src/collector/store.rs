@@ -60,9 +60,12 @@ impl Store {
         self.changes.send_replace(());
     }
 
-    /// Returns a receiver that sees each envelope from now on.
+    /// Returns a receiver that sees a change at once, and then with each envelope: one may have arrived since its page
+    /// was rendered.
     pub(super) fn changes(&self) -> watch::Receiver<()> {
-        self.changes.subscribe()
+        let mut changes = self.changes.subscribe();
+        changes.mark_changed();
+        changes
     }
 
     /// Returns all envelopes as they were sent, oldest first.
