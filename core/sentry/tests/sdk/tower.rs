@@ -1,19 +1,22 @@
-//! Requests of axum, without the SDK's own layers and beside them.
+//! Requests of axum over HTTP, without the SDK's own layers and beside them.
 
 use std::collections::HashSet;
+use std::convert::Infallible;
+use std::future::ready;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
 use axum::routing::get;
 use axum::{Extension, Router};
-use http_body_util::BodyExt as _;
 use sentry_core::{Hub, Level};
 use sentry_tower::{NewSentryLayer, SentryHttpLayer};
-use tower::ServiceExt as _;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, oneshot};
+use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_http::catch_panic::CatchPanicLayer;
-use tracehop::tower::TracePropagationLayer;
-use tracehop::{InTrace as _, PropagationContext};
+use tracehop::tower::{ClientTracePropagationLayer, TracePropagationLayer};
+use tracehop::{InTrace as _, PropagationContext, Propagator};
 use tracehop_envelopes::{Capture, Sent};
 use tracehop_sentry::SentryRecorder;
 
@@ -33,7 +36,7 @@ async fn work(Extension(trace): Extension<PropagationContext>) -> String {
 async fn stream() -> Body {
     Body::from_stream(futures_util::stream::once(async {
         fail("body");
-        Ok::<_, std::convert::Infallible>("x")
+        Ok::<_, Infallible>("x")
     }))
 }
 
@@ -48,6 +51,22 @@ async fn hub_of_request(Extension(hub): Extension<Arc<Hub>>) {
     hub.capture_message("hub", Level::Error);
 }
 
+/// Calls more often than the SDK keeps spans. Returns what was sent, a line each.
+async fn call_often(propagator: Propagator) -> String {
+    let answer = |request: Request| {
+        let sent = request.headers()["sentry-trace"].to_str().unwrap().to_owned();
+        ready(Ok::<_, Infallible>(axum::http::Response::new(sent)))
+    };
+    let client = ClientTracePropagationLayer::new(propagator).layer(service_fn(answer));
+    let mut sent = Vec::new();
+    for _ in 0..1_010 {
+        let request =
+            axum::http::Request::get("http://api.example.com/stock").body(Body::empty()).unwrap();
+        sent.push(client.clone().oneshot(request).await.unwrap().into_body());
+    }
+    sent.join("\n")
+}
+
 /// A service that the SDK records, and what it sends. `layers` puts more layers around or inside of ours.
 fn serve(layers: impl FnOnce(Router, TracePropagationLayer) -> Router) -> (Router, Capture) {
     let recorder = SentryRecorder::new();
@@ -55,26 +74,34 @@ fn serve(layers: impl FnOnce(Router, TracePropagationLayer) -> Router) -> (Route
     // The requests of a test run on its thread.
     Hub::current().bind_client(hub.client());
     let propagator = options().traces_sample_rate(1.0).recorder(recorder).build().unwrap();
-    let ours = TracePropagationLayer::new(propagator)
+    let ours = TracePropagationLayer::new(propagator.clone())
         .route(|request| request.extensions.get::<MatchedPath>().map(MatchedPath::as_str));
     let routes = Router::new()
         .route("/work/{id}", get(work))
         .route("/stream", get(stream))
         .route("/panic", get(panic))
-        .route("/hub", get(hub_of_request));
+        .route("/hub", get(hub_of_request))
+        .route("/often", get(move || call_often(propagator)));
     (layers(routes, ours), sent)
 }
 
-/// Makes a request in a trace. Returns the body of the response.
+/// Makes a request in a trace, and ends the server: all that it records is sent then. Returns the body of the response.
 async fn ask(app: &Router, path: &str) -> String {
-    let request = axum::http::Request::get(path)
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}{path}", listener.local_addr().unwrap());
+    let (end, ended) = oneshot::channel::<()>();
+    let server = axum::serve(listener, app.clone());
+    let server = server.with_graceful_shutdown(async { ended.await.unwrap() });
+    let server = tokio::spawn(server.into_future());
+    let request = reqwest::Client::new()
+        .get(url)
         .header("host", "shop.example.com")
         .header("sentry-trace", format!("{TRACE_ID}-{PARENT}-1"))
         .header("baggage", DSC);
-    let request = request.body(Body::empty()).unwrap();
-    let response = app.clone().oneshot(request).await.unwrap();
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    String::from_utf8(body.into()).unwrap()
+    let body = request.send().await.unwrap().text().await.unwrap();
+    end.send(()).unwrap();
+    server.await.unwrap().unwrap();
+    body
 }
 
 fn only_transaction(sent: &[Sent]) -> &Sent {
@@ -114,6 +141,49 @@ async fn a_request_has_one_transaction_and_its_errors() {
         }
         assert_eq!(messages, errors, "{path}");
     }
+}
+
+#[tokio::test]
+async fn more_calls_than_the_sdk_keeps_have_ids_of_spans_that_are_sent() {
+    let (app, sent) = serve(|routes, ours| routes.layer(ours));
+    let called = ask(&app, "/often").await;
+    let sent = sent.take();
+    let transaction = only_transaction(&sent);
+    let mut ids: HashSet<_> =
+        transaction.spans().iter().map(|span| span["span_id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 1_000);
+    ids.insert(transaction.trace("span_id"));
+    assert_eq!(called.lines().count(), 1_010);
+    for called in called.lines() {
+        let (trace_id, rest) = called.split_once('-').unwrap();
+        assert!(trace_id == TRACE_ID && ids.contains(rest.strip_suffix("-1").unwrap()), "{called}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_fails_in_the_trace_after_its_request_was_sent() {
+    let (go_on, done) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let of_job = (Arc::clone(&go_on), Arc::clone(&done));
+    let spawn = || async move {
+        let (go_on, done) = of_job;
+        let job = async move {
+            go_on.notified().await;
+            fail("late");
+            done.notify_one();
+        };
+        drop(tokio::spawn(job.in_current_trace()));
+    };
+    let (app, sent) = serve(|routes, ours| routes.route("/job", get(spawn)).layer(ours));
+    ask(&app, "/job").await;
+    drop(app);
+    let request = sent.take();
+    let transaction = only_transaction(&request);
+    go_on.notify_one();
+    done.notified().await;
+    let [error] = &*sent.take() else { panic!("one error") };
+    assert_eq!(error.payload["message"], "late");
+    assert_eq!(error.trace("trace_id"), TRACE_ID);
+    assert_eq!(error.trace("span_id"), transaction.trace("span_id"));
 }
 
 fn hub() -> NewSentryLayer<Request> {
