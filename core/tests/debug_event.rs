@@ -1,12 +1,15 @@
-//! The events that core logs: why a trace was not continued, and that a sampler panicked.
+//! The events that core logs: why a trace was not continued, that a sampler panicked, and that a client says no host.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 #![cfg(feature = "tracing")]
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
-use tracehop::{PropagationContext, Propagator, SamplingContext};
+use tracehop::hop::ClientHop;
+use tracehop::recorder::OutgoingRequest;
+use tracehop::{PropagationContext, Propagator, SamplingContext, Target};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -142,4 +145,39 @@ fn panics_of_samplers_are_logged_outside_of_the_trace() {
             context.trace_id()
         )]
     );
+}
+
+struct Call(&'static str);
+
+impl OutgoingRequest for Call {
+    fn method(&self) -> &str {
+        "GET"
+    }
+
+    fn url(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self.0)
+    }
+}
+
+#[test]
+fn clients_without_a_host_give_one_warning_if_there_are_targets() {
+    let targets = || Propagator::builder().trace_propagation_targets([Target::host("a.example")]);
+    for (builder, urls, warnings) in [
+        (targets(), &["/stock", "/price"][..], 1),
+        (targets(), &["https://a.example/stock", "https://b.example/stock"], 0),
+        (Propagator::builder(), &["/stock"], 0),
+    ] {
+        let (events, propagator) = (Events::default(), builder.build().unwrap());
+        tracing::subscriber::with_default(events.clone(), || {
+            for url in urls {
+                let new = || propagator.start_new_trace();
+                let hop = ClientHop::start(&propagator, None, new, &Call(url));
+                let _ = hop.propagates_to(*url);
+                hop.finish(200);
+            }
+        });
+        let events = events.0.lock().unwrap();
+        let is_ours = |event: &&String| event.starts_with("WARN") && event.contains("has no host");
+        assert_eq!(events.iter().filter(is_ours).count(), warnings, "{urls:?}: {events:#?}");
+    }
 }

@@ -8,7 +8,7 @@ use super::response_headers::{ResponseHeaders, grpc_status};
 use crate::carrier::Injector;
 use crate::context::PropagationContext;
 use crate::propagator::Propagator;
-use crate::recorder::{Outcome, OutgoingRequest};
+use crate::recorder::{self, Outcome, OutgoingRequest};
 use crate::targets::RequestUrl;
 
 /// What an application chose for the trace of one request.
@@ -112,8 +112,25 @@ impl ClientHop {
 
     /// Whether the request carries the trace: its URL is a target both for this client's propagator and for the one
     /// that made the context.
+    ///
+    /// A URL without a host, such as `/stock`, matches no target. With the feature `tracing` there is a warning, once
+    /// for each propagator.
     pub fn propagates_to<U: RequestUrl + ?Sized>(&self, url: &U) -> bool {
-        self.context.as_ref().is_some_and(|context| propagates_to(&self.propagator, context, url))
+        let Some(context) = &self.context else { return false };
+        let is_target = propagates_to(&self.propagator, context, url);
+        if !is_target {
+            self.warn_without_host(&url.as_url());
+        }
+        is_target
+    }
+
+    fn warn_without_host(&self, url: &str) {
+        if url.starts_with('/') && self.propagator.options().warned_origins.is_new("") {
+            recorder::warn(
+                "a request gets no trace headers, because its URL has no host that a target could match. Give the \
+                 client its origin, such as by tonic's `with_origin`, or set the header `host`",
+            );
+        }
     }
 
     /// Writes the trace into the headers of the request. To be called if the request

@@ -27,7 +27,7 @@ use crate::propagator::Propagator;
 ///
 /// The request's URL must be a target for this propagator, and also for the propagator that made the trace, if that is
 /// another. A URL without a host is completed by the header `Host`. Without either it is only a target if there are no
-/// targets: give a tonic client its URL by `with_origin`.
+/// targets: give a tonic client its URL by `with_origin`. With the feature `tracing` there is a warning, once.
 ///
 /// Headers that were set by hand are respected: a request with a `sentry-trace` keeps it and its `baggage`, and
 /// `baggage` of other vendors stays in front. See [`inject`](crate::PropagationContext::inject).
