@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::{Deserialize, Serialize};
 
@@ -34,9 +34,18 @@ pub(crate) struct Bench {
     /// Run each benchmark only for a moment, to see that it runs. The times mean little.
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Only count the instructions of whole services.
+    /// Measure only this.
     #[arg(long)]
-    pub(crate) requests: bool,
+    pub(crate) only: Option<Part>,
+}
+
+/// A part of the measurements that needs no other.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Part {
+    /// The instructions of whole services
+    Requests,
+    /// Whole services under load
+    Services,
 }
 
 /// All measurements.
@@ -93,12 +102,22 @@ impl Bench {
         let binaries = ["--bins", "--profile", "bench"];
         let executables = || Executables::build(&workspace, &[PACKAGE], &binaries);
         let runs = if self.quick { Runs::QUICK } else { Runs::FULL };
-        if self.requests {
-            let service = executables()?;
-            let requests = Requests::count(&workspace, service.get("service")?, runs)?;
-            println!("{}", requests.table());
-            requests.shortfalls().for_each(|line| println!("short of its mark: {line}"));
-            return Ok(());
+        let load = if self.quick { Load::QUICK } else { Load::FULL };
+        match self.only {
+            Some(Part::Requests) => {
+                let service = executables()?;
+                let requests = Requests::count(&workspace, service.get("service")?, runs)?;
+                println!("{}", requests.table());
+                told(requests.shortfalls());
+                return Ok(());
+            }
+            Some(Part::Services) => {
+                let services = services(executables()?.get("service")?, load)?;
+                services.iter().for_each(Services::print);
+                told(services.iter().flat_map(Services::shortfalls));
+                return Ok(());
+            }
+            None => {}
         }
         let mut criterion =
             workspace.cargo(["bench", "--package", PACKAGE, "--bench", "propagation", "--"]);
@@ -128,11 +147,7 @@ impl Bench {
         let longest = Longest::measure(|size| median(&reports, "sizes", size))?;
 
         let requests = Requests::count(&workspace, executables.get("service")?, runs)?;
-        let load = if self.quick { Load::QUICK } else { Load::FULL };
-        let service = executables.get("service")?;
-        let services = Framework::ALL.into_iter();
-        let services = services.map(|framework| Services::measure(service, framework, load));
-        let services = services.collect::<Result<Vec<_>>>()?;
+        let services = services(executables.get("service")?, load)?;
 
         let measured = Measurements { rows, longest, services, requests };
         let file = reports.join("tracehop.json");
@@ -140,16 +155,25 @@ impl Bench {
             .with_context(|| format!("cannot write {}", file.display()))?;
         let Measurements { rows, longest, services, requests } = measured;
         println!("{}\n{longest}\n{}", table(&rows), requests.table());
-        for services in &services {
-            println!("{}\n{}", services.table(), services.memory());
-        }
+        services.iter().for_each(Services::print);
         let short = shortfalls(&rows).into_iter().chain(longest.shortfall());
         let short = short.chain(requests.shortfalls());
-        for line in short.chain(services.iter().flat_map(Services::shortfalls)) {
-            println!("short of its mark: {line}");
-        }
+        told(short.chain(services.iter().flat_map(Services::shortfalls)));
         println!("{}", file.display());
         Ok(())
+    }
+}
+
+/// Puts load on the services of each framework.
+fn services(program: &Path, load: Load) -> Result<Vec<Services>> {
+    let measure = |framework| Services::measure(program, framework, load);
+    Framework::ALL.into_iter().map(measure).collect()
+}
+
+/// Prints what is short of its mark.
+fn told(shortfalls: impl IntoIterator<Item = String>) {
+    for line in shortfalls {
+        println!("short of its mark: {line}");
     }
 }
 

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
+use super::services::Framework::{self, Actix, Axum};
 use super::{collected, request_headers};
 use crate::interrupt;
 use crate::service::{Service, agent};
@@ -31,6 +32,7 @@ impl Runs {
 /// A service, and what it must cost at most beside another.
 #[derive(Debug, Clone, Copy)]
 struct Row {
+    framework: Framework,
     what: &'static str,
     /// As the service takes it.
     traced: &'static str,
@@ -40,45 +42,59 @@ struct Row {
 
 #[derive(Debug, Clone, Copy)]
 enum Mark {
-    /// So many instructions more than the service of the first row.
-    MoreThanFirst(f64),
+    /// So many instructions more than the service without traces.
+    More(f64),
     /// The share of the row with this number.
     Share(f64, usize),
+    /// The share of what a row with another number has more than its service without traces.
+    ShareOfMore(f64, usize),
 }
 
-const ROWS: [Row; 7] = [
-    Row { what: "no traces", traced: "not", is_sampled: true, mark: None },
-    Row { what: "both headers by hand", traced: "by-hand", is_sampled: true, mark: None },
-    Row {
-        what: "both middlewares",
-        traced: "fully",
-        is_sampled: true,
-        mark: Some(Mark::MoreThanFirst(13_000.0)),
-    },
-    Row { what: "the same, not sampled", traced: "fully", is_sampled: false, mark: None },
-    Row {
-        what: "sentry-actix with transactions, and a span by hand",
-        traced: "sentry-actix",
-        is_sampled: true,
-        mark: None,
-    },
-    Row {
-        what: "both middlewares with the SDK",
-        traced: "recorded",
-        is_sampled: true,
-        mark: Some(Mark::Share(0.95, 4)),
-    },
-    Row {
-        what: "the same, not sampled",
-        traced: "recorded",
-        is_sampled: false,
-        mark: Some(Mark::Share(1.10, 3)),
-    },
+const WITHOUT: &str = "no traces";
+
+const ROWS: [Row; 13] = [
+    Row::new(Actix, WITHOUT, "not"),
+    Row::new(Actix, "both headers by hand", "by-hand"),
+    Row::new(Actix, "both middlewares", "fully").mark(Mark::More(13_000.0)),
+    Row::new(Actix, "both middlewares", "fully").not_sampled(),
+    Row::new(Actix, "sentry-actix with transactions, and a span by hand", "sdk"),
+    Row::new(Actix, "both middlewares with the SDK", "recorded").mark(Mark::Share(0.95, 4)),
+    Row::new(Actix, "both middlewares with the SDK", "recorded")
+        .not_sampled()
+        .mark(Mark::Share(1.10, 3)),
+    Row::new(Axum, WITHOUT, "not"),
+    Row::new(Axum, "both headers by hand", "by-hand"),
+    Row::new(Axum, "both layers", "fully").mark(Mark::ShareOfMore(1.5, 2)),
+    Row::new(Axum, "axum-tracing-opentelemetry, and traceparent by hand", "opentelemetry"),
+    Row::new(Axum, "sentry-tower with transactions, and a span by hand", "sdk"),
+    Row::new(Axum, "both layers with the SDK", "recorded"),
 ];
+
+impl Row {
+    const fn new(framework: Framework, what: &'static str, traced: &'static str) -> Self {
+        Self { framework, what, traced, is_sampled: true, mark: None }
+    }
+
+    const fn not_sampled(mut self) -> Self {
+        self.is_sampled = false;
+        self
+    }
+
+    const fn mark(mut self, mark: Mark) -> Self {
+        self.mark = Some(mark);
+        self
+    }
+
+    /// What is measured, in a word or more.
+    fn name(&self) -> String {
+        let sampled = if self.is_sampled { "" } else { ", not sampled" };
+        format!("{}{sampled}", self.what)
+    }
+}
 
 /// Instructions a request, in the order of [`ROWS`].
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Requests([f64; ROWS.len()]);
+pub(crate) struct Requests(Vec<f64>);
 
 impl Requests {
     pub(crate) fn count(workspace: &Workspace, program: &Path, runs: Runs) -> Result<Self> {
@@ -86,37 +102,58 @@ impl Requests {
         command.arg("called");
         let called = Service::start("called", command)?;
         let report = workspace.target_directory().join("callgrind.log");
-        let mut counted = [0.0; ROWS.len()];
-        for (row, counted) in ROWS.iter().zip(&mut counted) {
-            eprintln!("counting the instructions of a service: {}", row.what);
+        let count_row = |row| {
             let count = |requests| count(program, row, called.url(), &report, requests);
             let once = if runs.few > 0 { count(runs.few)? } else { 0 };
             let difference = count(runs.many)?.saturating_sub(once);
-            *counted = difference as f64 / f64::from(runs.many - runs.few);
-        }
-        Ok(Self(counted))
+            Ok(difference as f64 / f64::from(runs.many - runs.few))
+        };
+        let counted = ROWS.iter().map(|row| {
+            eprintln!("counting the instructions of {}, {}", row.framework.name(), row.name());
+            count_row(row)
+        });
+        Ok(Self(counted.collect::<Result<_>>()?))
+    }
+
+    /// What a row has more than the service without traces of its framework.
+    fn more(&self, number: usize) -> f64 {
+        let framework = ROWS[number].framework;
+        let is_without = |row: &Row| row.framework == framework && row.what == WITHOUT;
+        let without = ROWS.iter().zip(&self.0).find(|(row, _)| is_without(row));
+        self.0[number] - without.map_or(0.0, |(_, counted)| *counted)
     }
 
     pub(crate) fn table(&self) -> Table {
         let mut table = Table::new();
         table.load_style(presets::ASCII_MARKDOWN);
-        table.set_header(["a service with actix-web that calls another", "instructions a request"]);
-        for (row, counted) in ROWS.iter().zip(self.0) {
-            table.add_row([row.what.to_owned(), format!("{counted:.0}")]);
+        table.set_header([
+            "framework",
+            "a service that calls another",
+            "instructions a request",
+            "more than without",
+        ]);
+        for (number, row) in ROWS.iter().enumerate() {
+            let (counted, more) = (self.0[number], self.more(number));
+            let figures = [format!("{counted:.0}"), format!("{more:.0}")];
+            table.add_row([row.framework.name().to_owned(), row.name()].into_iter().chain(figures));
         }
         table
     }
 
     /// What costs more than it should, a sentence each.
     pub(crate) fn shortfalls(&self) -> impl Iterator<Item = String> {
-        ROWS.iter().zip(self.0).filter_map(|(row, counted)| {
+        ROWS.iter().enumerate().filter_map(|(number, row)| {
+            let (counted, more) = (self.0[number], self.more(number));
             let at_most = match row.mark? {
-                Mark::MoreThanFirst(more) => self.0[0] + more,
+                Mark::More(at_most) => counted - more + at_most,
                 Mark::Share(share, of) => share * self.0[of],
+                Mark::ShareOfMore(share, of) => counted - more + share * self.more(of),
             };
-            let what = row.what;
+            let (framework, name) = (row.framework.name(), row.name());
             (counted > at_most).then(|| {
-                format!("instructions of a service, {what}, {counted:.0} instead of {at_most:.0}")
+                format!(
+                    "instructions of a service with {framework}, {name}, {counted:.0} instead of {at_most:.0}"
+                )
             })
         })
     }
@@ -129,7 +166,7 @@ fn count(program: &Path, row: &Row, url: &str, report: &Path, requests: u32) -> 
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(format!("--log-file={}", report.display()))
         .arg(program)
-        .args(["caller", url, "--traced", row.traced]);
+        .args(["caller", url, "--framework", row.framework.name(), "--traced", row.traced]);
     let mut service = Service::start("caller", command)?;
     let headers = request_headers(program)?;
     let (client, items) = (agent(), format!("{}/items/7", service.url()));
@@ -156,4 +193,31 @@ fn count(program: &Path, row: &Row, url: &str, report: &Path, requests: u32) -> 
     }
     let report = fs::read_to_string(report).context("cannot read callgrind's report")?;
     collected(&report).with_context(|| format!("valgrind counted nothing: {report}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_above_their_marks_are_named() {
+        let mut requests = Requests(vec![100e3; ROWS.len()]);
+        requests.0[2] = 113e3;
+        requests.0[9] = 119.5e3;
+        requests.0[5] = 95e3;
+        assert_eq!(requests.shortfalls().collect::<Vec<_>>(), [""; 0]);
+        requests.0[2] = 114e3;
+        requests.0[9] = 121.1e3;
+        requests.0[5] = 95.1e3;
+        assert_eq!(
+            requests.shortfalls().collect::<Vec<_>>(),
+            [
+                "instructions of a service with actix, both middlewares, 114000 instead of 113000",
+                "instructions of a service with actix, both middlewares with the SDK, 95100 instead of 95000",
+                "instructions of a service with axum, both layers, 121100 instead of 121000",
+            ]
+        );
+        let table = requests.table().to_string();
+        assert!(table.contains("121100") && table.contains("21100"), "{table}");
+    }
 }

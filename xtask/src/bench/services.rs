@@ -1,14 +1,15 @@
-//! Whole services under load: one that takes part in traces beside the same that does not, and beside one that does
-//! the least that can be done.
+//! Whole services under load: one that takes part in traces beside the same that does not, beside one that does the
+//! least that can be done, and beside others' libraries.
 
 mod caller;
 mod spread;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
@@ -40,7 +41,7 @@ pub(crate) struct Load {
 impl Load {
     pub(crate) const FULL: Self = Self {
         // Many short turns: whatever else the machine does meets all services then.
-        rounds: 100,
+        rounds: 60,
         turn: Duration::from_secs(1),
         warm_up: Duration::from_secs(10),
         requests: 1_000_000,
@@ -55,7 +56,7 @@ impl Load {
 }
 
 /// What a service is made with.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Framework {
     /// actix-web, and reqwest.
@@ -68,11 +69,30 @@ impl Framework {
     pub(crate) const ALL: [Self; 2] = [Self::Actix, Self::Axum];
 
     /// As the service takes it.
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Actix => "actix",
             Self::Axum => "axum",
         }
+    }
+
+    fn pairs(self) -> &'static [Pair] {
+        match self {
+            Self::Actix => &ACTIX_PAIRS,
+            Self::Axum => &AXUM_PAIRS,
+        }
+    }
+
+    /// Each service once, as the service takes it.
+    fn traced(self) -> Vec<&'static str> {
+        let sides = self.pairs().iter().flat_map(|pair| [pair.one, pair.other]);
+        let mut traced = Vec::new();
+        for side in sides {
+            if !traced.contains(&side.traced) {
+                traced.push(side.traced);
+            }
+        }
+        traced
     }
 }
 
@@ -88,49 +108,58 @@ pub(crate) struct Services {
     resident_bytes_at_end: u64,
 }
 
-/// The same from every service.
-#[derive(Debug, Clone, Copy, Serialize)]
-struct Each<T> {
-    /// That takes no part in traces.
-    without: T,
-    /// That hands both headers on as they came, with what the frameworks have for it: what any service must pay whose
-    /// calls have these headers.
-    by_hand: T,
-    /// With both middlewares.
-    with: T,
-}
+/// A turn of each service, by what it is traced with.
+type Round = BTreeMap<&'static str, Turn>;
 
-/// A turn of each service.
-type Round = Each<Turn>;
+/// A service.
+#[derive(Debug, Clone, Copy)]
+struct Side {
+    what: &'static str,
+    /// As the service takes it.
+    traced: &'static str,
+}
 
 /// Two services, of which one is measured by the other.
 #[derive(Debug, Clone, Copy)]
 struct Pair {
-    what: &'static str,
-    beside: &'static str,
+    one: Side,
+    other: Side,
     at_least: Option<f64>,
-    turns: fn(&Round) -> [Turn; 2],
 }
 
-const PAIRS: [Pair; 3] = [
-    Pair {
-        what: "with traces",
-        beside: "the same without",
-        at_least: Some(THROUGHPUT),
-        turns: |round| [round.with, round.without],
-    },
-    Pair {
-        what: "that copies both headers by hand",
-        beside: "the same without",
-        at_least: None,
-        turns: |round| [round.by_hand, round.without],
-    },
-    Pair {
-        what: "with traces",
-        beside: "one that copies both headers by hand",
-        at_least: None,
-        turns: |round| [round.with, round.by_hand],
-    },
+/// Takes no part in traces.
+const WITHOUT: Side = Side { what: "the same without", traced: "not" };
+
+/// Hands both headers on as they came, with what the frameworks have for it: what any service must pay whose calls have
+/// these headers.
+const BY_HAND: Side = Side { what: "that copies both headers by hand", traced: "by-hand" };
+
+/// With both middlewares, or both layers.
+const WITH: Side = Side { what: "with traces", traced: "fully" };
+
+/// The same, and Sentry's SDK.
+const RECORDED: Side = Side { what: "with traces and the SDK", traced: "recorded" };
+
+const SENTRY_ACTIX: Side = Side { what: "sentry-actix, and a span by hand", traced: "sdk" };
+
+const SENTRY_TOWER: Side = Side { what: "sentry-tower, and a span by hand", traced: "sdk" };
+
+const OPENTELEMETRY: Side =
+    Side { what: "axum-tracing-opentelemetry, without an exporter", traced: "opentelemetry" };
+
+const ACTIX_PAIRS: [Pair; 4] = [
+    Pair { one: WITH, other: WITHOUT, at_least: Some(THROUGHPUT) },
+    Pair { one: BY_HAND, other: WITHOUT, at_least: None },
+    Pair { one: WITH, other: BY_HAND, at_least: None },
+    Pair { one: RECORDED, other: SENTRY_ACTIX, at_least: None },
+];
+
+const AXUM_PAIRS: [Pair; 5] = [
+    Pair { one: WITH, other: WITHOUT, at_least: Some(THROUGHPUT) },
+    Pair { one: BY_HAND, other: WITHOUT, at_least: None },
+    Pair { one: WITH, other: BY_HAND, at_least: None },
+    Pair { one: WITH, other: OPENTELEMETRY, at_least: None },
+    Pair { one: RECORDED, other: SENTRY_TOWER, at_least: None },
 ];
 
 impl Services {
@@ -148,28 +177,34 @@ impl Services {
                 ["caller", called.url(), "--framework", framework.name(), "--traced", traced];
             Caller::start(program, &arguments, cores)
         };
-        let mut callers =
-            Each { without: caller("not")?, by_hand: caller("by-hand")?, with: caller("fully")? };
+        let mut callers = framework
+            .traced()
+            .into_iter()
+            .map(|traced| Ok((traced, caller(traced)?)))
+            .collect::<Result<Vec<_>>>()?;
         eprintln!("warming the services up");
-        for caller in [&mut callers.without, &mut callers.by_hand, &mut callers.with] {
+        for (_, caller) in &mut callers {
             caller.answer(load.warm_up)?;
         }
 
-        let resident_bytes_at_start = callers.with.resident_bytes()?;
+        // The first of the first pair is the one with traces.
+        let resident_bytes_at_start = callers[0].1.resident_bytes()?;
         let mut requests = 0;
         let mut rounds = Vec::new();
         for number in 0..load.rounds {
-            let (round, answered) = callers.round(number, load.turn)?;
+            let (round, answered) = round(&mut callers, number, load.turn)?;
             requests += answered;
-            let figures = PAIRS.map(|pair| format!("{:.3}", pair.throughput(&round)));
-            eprintln!("round {} of {}: {}", number + 1, load.rounds, figures.join(", "));
+            let figures = framework.pairs().iter();
+            let figures = figures.map(|pair| format!("{:.3}", pair.throughput(&round)));
+            let figures = figures.collect::<Vec<_>>().join(", ");
+            eprintln!("round {} of {}: {figures}", number + 1, load.rounds);
             rounds.push(round);
         }
         while requests < load.requests {
             eprintln!("{requests} of {} requests", load.requests);
-            requests += callers.with.answer(load.warm_up)?.requests;
+            requests += callers[0].1.answer(load.warm_up)?.requests;
         }
-        let resident_bytes_at_end = callers.with.resident_bytes()?;
+        let resident_bytes_at_end = callers[0].1.resident_bytes()?;
         Ok(Self { framework, rounds, requests, resident_bytes_at_start, resident_bytes_at_end })
     }
 
@@ -181,7 +216,11 @@ impl Services {
         Spread::of(self.rounds.iter().map(figure))
     }
 
-    pub(crate) fn table(&self) -> Table {
+    pub(crate) fn print(&self) {
+        println!("{}\n{}", self.table(), self.memory());
+    }
+
+    fn table(&self) -> Table {
         let mut table = Table::new();
         table.load_style(presets::ASCII_MARKDOWN);
         table.set_header([
@@ -191,10 +230,10 @@ impl Services {
             "median (quartiles)",
             "processor time a request",
         ]);
-        for pair in PAIRS {
+        for pair in self.framework.pairs() {
             table.add_row([
-                pair.what.to_owned(),
-                pair.beside.to_owned(),
+                pair.one.what.to_owned(),
+                pair.other.what.to_owned(),
                 pair.at_least.map_or("-".to_owned(), |at_least| format!("{at_least:.2}")),
                 self.spread(|round| pair.throughput(round)).to_string(),
                 self.spread(|round| pair.processor_time(round)).to_string(),
@@ -204,7 +243,7 @@ impl Services {
     }
 
     /// What became of the memory, a sentence.
-    pub(crate) fn memory(&self) -> String {
+    fn memory(&self) -> String {
         let (grown, limit) = (self.growth() / 1e3, self.requests as f64 * BYTES_A_REQUEST / 1e3);
         let (requests, name) = (self.requests, self.framework.name());
         format!(
@@ -215,8 +254,9 @@ impl Services {
     /// What is worse than it should be, a sentence each.
     pub(crate) fn shortfalls(&self) -> Vec<String> {
         let (mut lines, name) = (Vec::new(), self.framework.name());
-        for pair in PAIRS {
-            let Pair { what, beside, at_least, .. } = pair;
+        for pair in self.framework.pairs() {
+            let Pair { one, other, at_least } = *pair;
+            let (what, beside) = (one.what, other.what);
             let throughput = self.spread(|round| pair.throughput(round)).median;
             if let Some(at_least) = at_least.filter(|at_least| throughput < *at_least) {
                 lines.push(format!(
@@ -235,37 +275,44 @@ impl Services {
     }
 }
 
-impl Each<Caller> {
-    /// A turn of each, and how many requests the one with traces answered in it.
-    fn round(&mut self, number: usize, duration: Duration) -> Result<(Round, u64)> {
-        let Self { without, by_hand, with } = self;
-        let callers = [without, by_hand, with];
-        // Whoever comes next finds the machine as the one before has left it.
-        let mut order = [0, 1, 2];
-        order.rotate_left(number % 3);
-        if number % 2 == 1 {
-            order.reverse();
-        }
-        let mut turns = [None; 3];
-        for place in order {
-            turns[place] = Some(callers[place].turn(duration)?);
-        }
-        let [Some((without, _)), Some((by_hand, _)), Some((with, answered))] = turns else {
-            bail!("a service had no turn");
-        };
-        Ok((Round { without, by_hand, with }, answered.requests))
+/// A turn of each, and how many requests the first answered in it.
+fn round(
+    callers: &mut [(&'static str, Caller)],
+    number: usize,
+    duration: Duration,
+) -> Result<(Round, u64)> {
+    // Whoever comes next finds the machine as the one before has left it.
+    let mut order: Vec<_> = (0..callers.len()).collect();
+    order.rotate_left(number % callers.len());
+    if number % 2 == 1 {
+        order.reverse();
     }
+    let (mut round, mut requests) = (Round::new(), 0);
+    for place in order {
+        let (traced, caller) = &mut callers[place];
+        let (turn, answered) = caller.turn(duration)?;
+        round.insert(*traced, turn);
+        if place == 0 {
+            requests = answered.requests;
+        }
+    }
+    Ok((round, requests))
 }
 
 impl Pair {
+    /// Every round has a turn of both.
+    fn turns(self, round: &Round) -> [Turn; 2] {
+        [round[self.one.traced], round[self.other.traced]]
+    }
+
     fn throughput(self, round: &Round) -> f64 {
-        let [one, other] = (self.turns)(round);
+        let [one, other] = self.turns(round);
         one.requests_per_second / other.requests_per_second
     }
 
     /// What a request takes more.
     fn processor_time(self, round: &Round) -> f64 {
-        let [one, other] = (self.turns)(round);
+        let [one, other] = self.turns(round);
         one.processor_microseconds_per_request / other.processor_microseconds_per_request
     }
 }
@@ -279,8 +326,8 @@ mod tests {
             requests_per_second,
             processor_microseconds_per_request: 1e6 / requests_per_second,
         };
-        let round =
-            Round { with: turn(900.0), by_hand: turn(900.0 / ratio), without: turn(900.0 / ratio) };
+        let of = |traced| turn(if traced == WITH.traced { 900.0 } else { 900.0 / ratio });
+        let round = Framework::Axum.traced().into_iter().map(|it| (it, of(it))).collect();
         Services {
             framework: Framework::Axum,
             rounds: vec![round],

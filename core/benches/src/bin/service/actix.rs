@@ -1,16 +1,16 @@
 //! The callers with actix-web and reqwest.
 
 use std::net::TcpListener;
-use std::sync::Arc;
 
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{App, HttpRequest, HttpServer, error};
+use anyhow::bail;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, RequestBuilder};
 use tracehop_actix::TracePropagation;
 use tracehop_actix::tracehop::Propagator;
 use tracehop_benches::propagator;
 
-use crate::Traced;
+use crate::{Traced, sdk};
 
 /// Serves a caller.
 pub(crate) async fn serve(
@@ -23,15 +23,16 @@ pub(crate) async fn serve(
         Traced::ByHand => copying_caller(listener, url).await,
         Traced::Fully => traced_caller(listener, url, propagator()).await,
         Traced::Recorded => {
-            let mut options = sentry_options();
+            let mut options = sdk::options();
             let propagator = tracehop_sentry::propagator_builder(&mut options).build()?;
             let _guard = sentry::init(options);
             traced_caller(listener, url, propagator).await
         }
-        Traced::SentryActix => {
-            let _guard = sentry::init(sentry_options());
+        Traced::Sdk => {
+            let _guard = sentry::init(sdk::options());
             sentry_actix_caller(listener, url).await
         }
+        Traced::Opentelemetry => bail!("not with actix"),
     }
 }
 
@@ -47,8 +48,12 @@ impl Upstream {
         Data::new(Self { client: client.build(), url: url.to_owned() })
     }
 
+    fn stock(&self, id: u32) -> String {
+        format!("{}/stock/{id}", self.url)
+    }
+
     fn call(&self, id: u32) -> RequestBuilder {
-        self.client.get(format!("{}/stock/{id}", self.url))
+        self.client.get(self.stock(id))
     }
 }
 
@@ -100,45 +105,14 @@ async fn sentry_actix_caller(listener: TcpListener, url: String) -> anyhow::Resu
     Ok(HttpServer::new(app).workers(1).listen(listener)?.run().await?)
 }
 
-/// Options of the SDK that sample everything, and a transport that writes each envelope and drops it.
-fn sentry_options() -> sentry::ClientOptions {
-    sentry::ClientOptions::new()
-        .dsn("https://49d0f7386ad645858ae85020e393bef3@o1234567.ingest.sentry.io/42")
-        .release("shop@1.4.0")
-        .traces_sample_rate(1.0)
-        .transport(Arc::new(Dropping))
-}
-
-struct Dropping;
-
-impl sentry::Transport for Dropping {
-    fn send_envelope(&self, envelope: sentry::Envelope) {
-        let mut bytes = Vec::new();
-        if envelope.to_writer(&mut bytes).is_ok() {
-            std::hint::black_box(bytes);
-        }
-    }
-}
-
 async fn item_with_span(id: web::Path<u32>, upstream: Data<Upstream>) -> actix_web::Result<Bytes> {
-    let parent = sentry::configure_scope(|scope| scope.get_span());
-    let span = parent.map(|parent| {
-        let url = format!("{}/stock/{id}", upstream.url);
-        let span = parent.start_child("http.client", &format!("GET {url}"));
-        span.set_data("url", url.into());
-        span.set_data("http.request.method", "GET".into());
-        span
-    });
+    let span = sdk::start_span(&upstream.stock(*id));
     let mut call = upstream.call(*id);
     for (name, value) in span.iter().flat_map(|span| span.iter_headers()) {
         call = call.header(name, value);
     }
     let answer = answer_to(call).await;
-    if let Some(span) = span {
-        span.set_data("http.response.status_code", 200.into());
-        span.set_status(sentry::protocol::SpanStatus::Ok);
-        span.finish();
-    }
+    sdk::finish(span);
     answer
 }
 

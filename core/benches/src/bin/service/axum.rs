@@ -2,22 +2,32 @@
 
 use std::net::TcpListener;
 
-use anyhow::{bail, ensure};
+use anyhow::ensure;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Path, State};
-use axum::http::{HeaderMap, Request, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use axum::routing::get;
+use axum_tracing_opentelemetry::middleware::OtelAxumLayer;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use opentelemetry_031::global;
+use opentelemetry_031::propagation::Injector;
+use opentelemetry_031::trace::TracerProvider as _;
+use opentelemetry_sdk_031::propagation::TraceContextPropagator;
+use opentelemetry_sdk_031::trace::SdkTracerProvider;
+use sentry_tower::{NewSentryLayer, SentryHttpLayer};
 use tower::{Layer as _, Service, ServiceExt as _};
+use tracehop::Propagator;
 use tracehop::tower::{ClientTracePropagationLayer, TracePropagationLayer};
 use tracehop_benches::propagator;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::Traced;
+use crate::{Traced, sdk};
 
 const ITEMS: &str = "/items/{id}";
 
@@ -28,22 +38,48 @@ pub(crate) async fn serve(
     traced: Traced,
 ) -> anyhow::Result<()> {
     let client: Client<HttpConnector, Body> = Client::builder(TokioExecutor::new()).build_http();
+    let upstream = Upstream { client, url };
+    let _guard;
     let app = match traced {
-        Traced::Not => Router::new().route(ITEMS, get(item)).with_state(Upstream { client, url }),
-        Traced::ByHand => {
-            Router::new().route(ITEMS, get(copying_item)).with_state(Upstream { client, url })
+        Traced::Not => Router::new().route(ITEMS, get(item)).with_state(upstream),
+        Traced::ByHand => Router::new().route(ITEMS, get(copying_item)).with_state(upstream),
+        Traced::Fully => traced_routes(upstream, &propagator()),
+        Traced::Recorded => {
+            let mut options = sdk::options();
+            let propagator = tracehop_sentry::propagator_builder(&mut options).build()?;
+            _guard = sentry::init(options);
+            traced_routes(upstream, &propagator)
         }
-        Traced::Fully => {
-            let client = ClientTracePropagationLayer::new(propagator()).layer(client);
-            let layer = TracePropagationLayer::new(propagator())
-                .route(|request| request.extensions.get::<MatchedPath>().map(MatchedPath::as_str));
-            let routes = Router::new().route(ITEMS, get(item)).layer(layer);
-            routes.with_state(Upstream { client, url })
+        Traced::Sdk => {
+            _guard = sentry::init(sdk::options());
+            Router::new()
+                .route(ITEMS, get(item_with_span))
+                .layer(SentryHttpLayer::new().enable_transaction())
+                .layer(NewSentryLayer::new_from_top())
+                .with_state(upstream)
         }
-        Traced::Recorded | Traced::SentryActix => bail!("not with axum"),
+        Traced::Opentelemetry => {
+            // Without an exporter: the spans are made, and dropped.
+            let tracer = SdkTracerProvider::builder().build().tracer("benches");
+            let spans = tracing_opentelemetry::layer().with_tracer(tracer);
+            tracing::subscriber::set_global_default(tracing_subscriber::registry().with(spans))?;
+            global::set_text_map_propagator(TraceContextPropagator::new());
+            Router::new()
+                .route(ITEMS, get(item_with_traceparent))
+                .layer(OtelAxumLayer::default())
+                .with_state(upstream)
+        }
     };
     listener.set_nonblocking(true)?;
     Ok(axum::serve(tokio::net::TcpListener::from_std(listener)?, app).await?)
+}
+
+fn traced_routes(upstream: Upstream<impl Call>, propagator: &Propagator) -> Router {
+    let layer = TracePropagationLayer::new(propagator.clone())
+        .route(|request| request.extensions.get::<MatchedPath>().map(MatchedPath::as_str));
+    let client = ClientTracePropagationLayer::new(propagator.clone()).layer(upstream.client);
+    let routes = Router::new().route(ITEMS, get(item)).layer(layer);
+    routes.with_state(Upstream { client, url: upstream.url })
 }
 
 /// What the handlers of the caller need.
@@ -97,9 +133,52 @@ async fn copying_item<C: Call>(
     upstream.answer(id, copied).await.map_err(|_| StatusCode::BAD_GATEWAY)
 }
 
+async fn item_with_span<C: Call>(
+    Path(id): Path<u32>,
+    State(upstream): State<Upstream<C>>,
+) -> Result<Bytes, StatusCode> {
+    let span = sdk::start_span(&upstream.stock(id));
+    let mut headers = HeaderMap::new();
+    for (name, value) in span.iter().flat_map(|span| span.iter_headers()) {
+        insert(&mut headers, name, &value);
+    }
+    let answer = upstream.answer(id, headers).await.map_err(|_| StatusCode::BAD_GATEWAY);
+    sdk::finish(span);
+    answer
+}
+
+async fn item_with_traceparent<C: Call>(
+    Path(id): Path<u32>,
+    State(upstream): State<Upstream<C>>,
+) -> Result<Bytes, StatusCode> {
+    let mut carrier = HeaderCarrier(HeaderMap::new());
+    let context = tracing::Span::current().context();
+    global::get_text_map_propagator(|it| it.inject_context(&context, &mut carrier));
+    upstream.answer(id, carrier.0).await.map_err(|_| StatusCode::BAD_GATEWAY)
+}
+
+/// Headers for the propagators of OpenTelemetry.
+struct HeaderCarrier(HeaderMap);
+
+impl Injector for HeaderCarrier {
+    fn set(&mut self, name: &str, value: String) {
+        insert(&mut self.0, name, &value);
+    }
+}
+
+fn insert(headers: &mut HeaderMap, name: &str, value: &str) {
+    if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+        headers.insert(name, value);
+    }
+}
+
 impl<C: Call> Upstream<C> {
+    fn stock(&self, id: u32) -> String {
+        format!("{}/stock/{id}", self.url)
+    }
+
     async fn answer(self, id: u32, headers: HeaderMap) -> anyhow::Result<Bytes> {
-        let mut request = Request::get(format!("{}/stock/{id}", self.url)).body(Body::empty())?;
+        let mut request = Request::get(self.stock(id)).body(Body::empty())?;
         *request.headers_mut() = headers;
         let response = self.client.oneshot(request).await.map_err(Into::into)?;
         ensure!(response.status().is_success(), "status {}", response.status());

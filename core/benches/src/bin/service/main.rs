@@ -4,6 +4,7 @@
 
 mod actix;
 mod axum;
+mod sdk;
 
 use std::net::{SocketAddr, TcpListener};
 
@@ -55,10 +56,12 @@ enum Traced {
     ByHand,
     /// With both middlewares, or both layers
     Fully,
-    /// With both middlewares and the SDK; with actix only
+    /// With both middlewares, or both layers, and the SDK
     Recorded,
-    /// With the SDK's own middleware, a span for the call by hand, and `sentry-trace` alone; with actix only
-    SentryActix,
+    /// With the SDK's own middleware, sentry-actix or sentry-tower, a span for the call by hand, and `sentry-trace` alone
+    Sdk,
+    /// With axum-tracing-opentelemetry, and `traceparent` by hand; with axum only
+    Opentelemetry,
 }
 
 #[actix_web::main]
