@@ -22,7 +22,8 @@ pub(crate) struct Options {
     pub(crate) span_id_per_request: bool,
     /// Not an option: the routes of pages that were warned of.
     pub(crate) warned_routes: Warnings,
-    /// Not an option: the origins of redirects that were warned of.
+    /// Not an option: the origins that were warned of, of redirects that left the targets. The empty one stands for
+    /// URLs without a host.
     pub(crate) warned_origins: Warnings,
 }
 

@@ -124,6 +124,7 @@ impl ClientHop {
         is_target
     }
 
+    /// Warns once that no target can match, if the URL has no host.
     fn warn_without_host(&self, url: &str) {
         if url.starts_with('/') && self.propagator.options().warned_origins.is_new("") {
             recorder::warn(
