@@ -20,13 +20,13 @@ use sentry_core::{
 };
 use sentry_tower::{NewSentryLayer, SentryHttpLayer};
 use tower_service::Service as _;
-use tracehop::PropagatorBuilder;
+use tracehop::Propagator;
 use tracehop::tower::TracePropagationLayer;
 use tracehop_sentry::SentryRecorder;
 use tracing::Dispatch;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::fixture::builder;
+use crate::fixture::{builder, propagator};
 
 /// The same service several times.
 #[derive(Debug)]
@@ -63,35 +63,43 @@ fn routes() -> Router {
     Router::new().route("/users/{id}", get(async |Path(id): Path<u32>| id.to_string()))
 }
 
-/// # Panics
-///
-/// Never: the options are constants, and tested.
-#[expect(clippy::expect_used, reason = "constants")]
-fn layer(builder: PropagatorBuilder) -> TracePropagationLayer {
-    TracePropagationLayer::new(builder.build().expect("options"))
+/// The layer of a service with axum.
+pub fn axum_layer(propagator: Propagator) -> TracePropagationLayer {
+    TracePropagationLayer::new(propagator)
         .route(|request| request.extensions.get::<MatchedPath>().map(MatchedPath::as_str))
 }
 
+/// Sets the propagator of OpenTelemetry, and returns what gets its spans. They are made and dropped: there is no
+/// exporter.
+pub fn opentelemetry_spans() -> Dispatch {
+    global::set_text_map_propagator(TraceContextPropagator::new());
+    let tracer = SdkTracerProvider::builder().build().tracer("benches");
+    let spans = tracing_opentelemetry::layer().with_tracer(tracer);
+    Dispatch::new(tracing_subscriber::registry().with(spans))
+}
+
 impl Default for Apps {
+    /// # Panics
+    ///
+    /// Never: the options are constants, and tested.
+    #[expect(clippy::expect_used, reason = "constants")]
     fn default() -> Self {
         let recorder = SentryRecorder::new();
         let options = ClientOptions::new()
             .dsn("https://49d0f7386ad645858ae85020e393bef3@o1234567.ingest.sentry.io/42")
             .traces_sample_rate(0.25)
             .transport(recorder.transport(Nowhere));
+        let recorded = builder().recorder(recorder.clone()).build().expect("options");
         Hub::current().bind_client(Some(Arc::new(Client::from(options))));
-        global::set_text_map_propagator(TraceContextPropagator::new());
-        let tracer = SdkTracerProvider::builder().build().tracer("benches");
-        let spans = tracing_opentelemetry::layer().with_tracer(tracer);
         Self {
             plain: routes(),
-            traced: routes().layer(layer(builder())),
-            recorded: routes().layer(layer(builder().recorder(recorder))),
+            traced: routes().layer(axum_layer(propagator())),
+            recorded: routes().layer(axum_layer(recorded)),
             sentry: routes()
                 .layer(SentryHttpLayer::new().enable_transaction())
                 .layer(NewSentryLayer::new_from_top()),
             opentelemetry: routes().layer(OtelAxumLayer::default()),
-            spans: Dispatch::new(tracing_subscriber::registry().with(spans)),
+            spans: opentelemetry_spans(),
         }
     }
 }

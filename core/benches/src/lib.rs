@@ -8,5 +8,6 @@ mod axum;
 mod fixture;
 mod rows;
 
+pub use axum::{axum_layer, opentelemetry_spans};
 pub use fixture::{Fixture, REQUEST_HEADERS, propagator};
 pub use rows::{ROWS, Row, SIZES, Size, SizedHop};

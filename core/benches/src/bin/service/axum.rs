@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use anyhow::ensure;
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{MatchedPath, Path, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use axum::routing::get;
 use axum_tracing_opentelemetry::middleware::OtelAxumLayer;
@@ -16,16 +16,12 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use opentelemetry_031::global;
 use opentelemetry_031::propagation::Injector;
-use opentelemetry_031::trace::TracerProvider as _;
-use opentelemetry_sdk_031::propagation::TraceContextPropagator;
-use opentelemetry_sdk_031::trace::SdkTracerProvider;
 use sentry_tower::{NewSentryLayer, SentryHttpLayer};
 use tower::{Layer as _, Service, ServiceExt as _};
 use tracehop::Propagator;
-use tracehop::tower::{ClientTracePropagationLayer, TracePropagationLayer};
-use tracehop_benches::propagator;
+use tracehop::tower::ClientTracePropagationLayer;
+use tracehop_benches::{axum_layer, opentelemetry_spans, propagator};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
-use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::{Traced, sdk};
 
@@ -59,11 +55,7 @@ pub(crate) async fn serve(
                 .with_state(upstream)
         }
         Traced::Opentelemetry => {
-            // Without an exporter: the spans are made, and dropped.
-            let tracer = SdkTracerProvider::builder().build().tracer("benches");
-            let spans = tracing_opentelemetry::layer().with_tracer(tracer);
-            tracing::subscriber::set_global_default(tracing_subscriber::registry().with(spans))?;
-            global::set_text_map_propagator(TraceContextPropagator::new());
+            tracing::dispatcher::set_global_default(opentelemetry_spans())?;
             Router::new()
                 .route(ITEMS, get(item_with_traceparent))
                 .layer(OtelAxumLayer::default())
@@ -75,10 +67,8 @@ pub(crate) async fn serve(
 }
 
 fn traced_routes(upstream: Upstream<impl Call>, propagator: &Propagator) -> Router {
-    let layer = TracePropagationLayer::new(propagator.clone())
-        .route(|request| request.extensions.get::<MatchedPath>().map(MatchedPath::as_str));
     let client = ClientTracePropagationLayer::new(propagator.clone()).layer(upstream.client);
-    let routes = Router::new().route(ITEMS, get(item)).layer(layer);
+    let routes = Router::new().route(ITEMS, get(item)).layer(axum_layer(propagator.clone()));
     routes.with_state(Upstream { client, url: upstream.url })
 }
 
