@@ -108,13 +108,13 @@ impl Bench {
                 let service = executables()?;
                 let requests = Requests::count(&workspace, service.get("service")?, runs)?;
                 println!("{}", requests.table());
-                told(requests.shortfalls());
+                print_shortfalls(requests.shortfalls());
                 return Ok(());
             }
             Some(Part::Services) => {
                 let services = services(executables()?.get("service")?, load)?;
                 services.iter().for_each(Services::print);
-                told(services.iter().flat_map(Services::shortfalls));
+                print_shortfalls(services.iter().flat_map(Services::shortfalls));
                 return Ok(());
             }
             None => {}
@@ -158,7 +158,7 @@ impl Bench {
         services.iter().for_each(Services::print);
         let short = shortfalls(&rows).into_iter().chain(longest.shortfall());
         let short = short.chain(requests.shortfalls());
-        told(short.chain(services.iter().flat_map(Services::shortfalls)));
+        print_shortfalls(short.chain(services.iter().flat_map(Services::shortfalls)));
         println!("{}", file.display());
         Ok(())
     }
@@ -171,7 +171,7 @@ fn services(program: &Path, load: Load) -> Result<Vec<Services>> {
 }
 
 /// Prints what is short of its mark.
-fn told(shortfalls: impl IntoIterator<Item = String>) {
+fn print_shortfalls(shortfalls: impl IntoIterator<Item = String>) {
     for line in shortfalls {
         println!("short of its mark: {line}");
     }

@@ -25,6 +25,7 @@ pub(crate) fn for_rest<R>(cores: Option<Cores>, start: impl FnOnce() -> Result<R
 /// What a service did in a turn.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Turn {
+    pub(crate) requests: u64,
     pub(crate) requests_per_second: f64,
     /// Of the service alone, on all processors, in the system as well.
     pub(crate) processor_microseconds_per_request: f64,
@@ -59,15 +60,15 @@ impl Caller {
         answered
     }
 
-    pub(crate) fn turn(&mut self, duration: Duration) -> Result<(Turn, Answered)> {
+    pub(crate) fn turn(&mut self, duration: Duration) -> Result<Turn> {
         let before = self.processor_time()?;
         let answered = self.answer(duration)?;
         let time = self.processor_time()? - before;
-        let turn = Turn {
+        Ok(Turn {
+            requests: answered.requests,
             requests_per_second: answered.per_second,
             processor_microseconds_per_request: time * 1e6 / answered.requests as f64,
-        };
-        Ok((turn, answered))
+        })
     }
 
     /// In seconds, of all threads.
