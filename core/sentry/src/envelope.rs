@@ -5,6 +5,8 @@ use std::io::{self, Write};
 
 use sentry_core::Envelope;
 use sentry_core::protocol::{self, EnvelopeHeaders, EnvelopeItem};
+#[cfg(any(feature = "rustls", feature = "transport"))]
+use sentry_core::protocol::{Context, Map, Value};
 use sentry_core::types::Uuid;
 use serde::Serializer;
 use tracehop::DynamicSamplingContext;
@@ -57,11 +59,11 @@ impl Parts {
     /// The envelope is handed on as bytes, because the SDK's own transports drop all headers but the event's id when
     /// they filter items by rate limits. One that cannot be written is returned unchanged.
     pub(crate) fn with_header(self, dsc: &DynamicSamplingContext) -> Envelope {
-        let Some(mut bytes) = self.header_line(dsc) else { return self.into_envelope() };
+        let Some(line) = self.header_line(dsc) else { return self.into_envelope() };
         let Self { headers, main, rest } = self;
         let items = Self { headers: EnvelopeHeaders::new(), main, rest }.into_envelope();
-        let written = items.to_writer(WithoutLine { out: &mut bytes, is_behind: false });
-        match written.ok().and_then(|()| Envelope::from_bytes_raw(bytes).ok()) {
+        match write_behind(line, &items).ok().and_then(|bytes| Envelope::from_bytes_raw(bytes).ok())
+        {
             Some(envelope) => envelope,
             None => items.with_headers(headers),
         }
@@ -74,6 +76,37 @@ impl Parts {
             self.headers = parsed.headers().clone();
         }
         self.into_envelope()
+    }
+
+    /// Puts the headers with this `trace` into the transaction or error itself, until [`write`] takes them out.
+    #[cfg(any(feature = "rustls", feature = "transport"))]
+    pub(crate) fn with_carried_header(mut self, dsc: &DynamicSamplingContext) -> Envelope {
+        let line = self.header_line(dsc).and_then(|line| String::from_utf8(line).ok());
+        if let (Some(line), Some(contexts)) = (line, self.contexts()) {
+            let carried = Map::from([(CARRIED.to_owned(), Value::from(line))]);
+            contexts.insert(CARRIED.to_owned(), Context::Other(carried));
+        }
+        self.into_envelope()
+    }
+
+    #[cfg(any(feature = "rustls", feature = "transport"))]
+    fn take_carried_header(&mut self) -> Option<Vec<u8>> {
+        match self.contexts()?.remove(CARRIED)? {
+            Context::Other(mut carried) => match carried.remove(CARRIED)? {
+                Value::String(line) => Some(line.into_bytes()),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    #[cfg(any(feature = "rustls", feature = "transport"))]
+    fn contexts(&mut self) -> Option<&mut Map<String, Context>> {
+        match self.main.as_mut()? {
+            EnvelopeItem::Transaction(transaction) => Some(&mut transaction.contexts),
+            EnvelopeItem::Event(event) => Some(&mut event.contexts),
+            _ => None,
+        }
     }
 
     /// Returns the first line of the envelope, with this `trace`.
@@ -109,6 +142,33 @@ impl Parts {
             line
         })
     }
+}
+
+/// The name of the context that carries the headers.
+#[cfg(any(feature = "rustls", feature = "transport"))]
+const CARRIED: &str = "tracehop.headers";
+
+/// Returns an envelope without the headers that it carries, and its bytes with them.
+#[cfg(any(feature = "rustls", feature = "transport"))]
+pub(crate) fn write(envelope: Envelope) -> (Envelope, io::Result<Vec<u8>>) {
+    let mut parts = Parts::of(envelope);
+    let line = parts.take_carried_header();
+    let envelope = parts.into_envelope();
+    let bytes = match line {
+        Some(line) => write_behind(line, &envelope),
+        None => {
+            let mut bytes = new_line();
+            envelope.to_writer(&mut bytes).map(|()| bytes)
+        }
+    };
+    (envelope, bytes)
+}
+
+/// Writes the items of an envelope behind a first line.
+fn write_behind(line: Vec<u8>, envelope: &Envelope) -> io::Result<Vec<u8>> {
+    let mut bytes = line;
+    envelope.to_writer(WithoutLine { out: &mut bytes, is_behind: false })?;
+    Ok(bytes)
 }
 
 /// Returns the members that Sentry's server reads; none if it reads no DSC without those that are left out.

@@ -146,6 +146,8 @@ mod child_span;
 mod described;
 mod early_ends;
 mod envelope;
+#[cfg(any(feature = "rustls", feature = "transport"))]
+mod http_transport;
 mod ids;
 mod incoming;
 mod joined;

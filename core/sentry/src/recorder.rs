@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "release-health")]
+use sentry_core::SessionMode;
 use sentry_core::{Client, Hub};
 use tracehop::PropagationContext;
 use tracehop::recorder::{IncomingRequest, OutgoingRequest, Recorder, Recording, SdkOptions};
@@ -94,19 +96,36 @@ impl SentryRecorder {
     /// thread, and what they write must not reach the next request. Only a hub with a client of its own is copied
     /// itself, such as that of a tenant.
     pub(crate) fn new_hub(&self, current: &Arc<Hub>) -> Hub {
+        if is_ours(current) {
+            return hub_without_span(current);
+        }
         let main = Hub::main();
         let client = current.client();
         let initial = self.worker.as_ref().map(|worker| &worker.initial);
-        if is_ours(current) {
-            hub_without_span(current)
-        } else if client.is_none() || is_same(&client, &main.client()) {
+        let hub = if client.is_none() || is_same(&client, &main.client()) {
             // A thread that ran before `sentry::init` has no client.
             hub_without_span(&main)
         } else if let Some(initial) = initial.filter(|hub| is_same(&client, &hub.client())) {
             hub_without_span(initial)
         } else {
             hub_without_span(current)
-        }
+        };
+        #[cfg(feature = "release-health")]
+        start_session(&hub);
+        hub
+    }
+}
+
+/// Starts a session for a request, if the SDK's options have one for each. It ends with the hub, and so counts the errors
+/// of the request's jobs too.
+#[cfg(feature = "release-health")]
+fn start_session(hub: &Hub) {
+    let is_tracked = hub.client().is_some_and(|client| {
+        let options = client.options();
+        options.auto_session_tracking && options.session_mode == SessionMode::Request
+    });
+    if is_tracked {
+        hub.start_session();
     }
 }
 

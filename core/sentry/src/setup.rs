@@ -12,6 +12,8 @@ use tracehop::recorder::SdkOptions;
 use tracehop::{PropagationContext, Propagator, PropagatorBuilder, SamplingContext};
 
 use crate::SentryRecorder;
+#[cfg(any(feature = "rustls", feature = "transport"))]
+use crate::http_transport::HttpTransportFactory;
 use crate::ids::{is_by_chance, sdk_span_id, sdk_trace_id};
 use crate::scope::HubScope;
 
@@ -43,6 +45,7 @@ pub fn propagator_builder(options: &mut ClientOptions) -> PropagatorBuilder {
 impl SentryRecorder {
     /// Starts a propagator with this recorder: see [`propagator_builder`].
     pub fn propagator_builder(&self, options: &mut ClientOptions) -> PropagatorBuilder {
+        let is_given = options.transport.is_some();
         *options = sentry::apply_defaults(take(options));
         // They are among the integrations now. `sentry::init` would add them once more.
         options.default_integrations = false;
@@ -61,7 +64,7 @@ impl SentryRecorder {
 
         let recorder = self.clone().with_sdk_options(shared(options));
         if let Some(transport) = options.transport.take() {
-            options.transport = Some(Arc::new(recorder.transport(Given(transport))));
+            options.transport = Some(wrap(&recorder, transport, is_given));
         }
         put_into_trace(&mut options.before_send_log, |log: &mut Log, context| {
             if log.trace_id.is_some_and(is_by_chance) {
@@ -134,6 +137,20 @@ fn put_into_trace<T: 'static>(
             None => Some(item),
         }
     }));
+}
+
+/// Wraps the transport of the options, or replaces that of the SDK by one that keeps rate limits as well.
+fn wrap(
+    recorder: &SentryRecorder,
+    transport: Arc<dyn TransportFactory>,
+    is_given: bool,
+) -> Arc<dyn TransportFactory> {
+    #[cfg(any(feature = "rustls", feature = "transport"))]
+    if !is_given {
+        return Arc::new(recorder.transport(HttpTransportFactory).with_carried_header());
+    }
+    let _ = is_given;
+    Arc::new(recorder.transport(Given(transport)))
 }
 
 /// The transport that was given to the SDK.

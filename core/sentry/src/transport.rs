@@ -37,7 +37,7 @@ impl SentryRecorder {
     /// See the [crate's documentation](crate#set-up) for an example.
     pub fn transport<F>(&self, transport: F) -> TransportFactory<F> {
         let registry = Arc::clone(self.registry());
-        TransportFactory { registry, transport, with_items: false }
+        TransportFactory { registry, transport, header: Header::Written }
     }
 }
 
@@ -46,7 +46,19 @@ impl SentryRecorder {
 pub struct TransportFactory<F> {
     registry: Arc<Registry>,
     transport: F,
-    with_items: bool,
+    header: Header,
+}
+
+/// How a transport gets the `trace` header of an envelope.
+#[derive(Debug, Clone, Copy)]
+enum Header {
+    /// In the bytes of the envelope.
+    Written,
+    /// As the SDK's type, beside the items.
+    Typed,
+    /// Inside of an item: see [`Parts::with_carried_header`].
+    #[cfg(any(feature = "rustls", feature = "transport"))]
+    Carried,
 }
 
 impl<F> TransportFactory<F> {
@@ -74,7 +86,14 @@ impl<F> TransportFactory<F> {
     /// ```
     #[must_use]
     pub fn with_items(mut self) -> Self {
-        self.with_items = true;
+        self.header = Header::Typed;
+        self
+    }
+
+    /// Hands on envelopes with items that carry the header, for a transport that takes it out.
+    #[cfg(any(feature = "rustls", feature = "transport"))]
+    pub(crate) fn with_carried_header(mut self) -> Self {
+        self.header = Header::Carried;
         self
     }
 }
@@ -85,8 +104,7 @@ impl<F: sentry_core::TransportFactory> sentry_core::TransportFactory for Transpo
         options: TransportOptions,
     ) -> Arc<dyn sentry_core::Transport> {
         let transport = self.transport.create_transport_with_options(options);
-        let (registry, with_items) = (Arc::clone(&self.registry), self.with_items);
-        Arc::new(Transport { registry, transport, with_items })
+        Arc::new(Transport { registry: Arc::clone(&self.registry), transport, header: self.header })
     }
 }
 
@@ -94,7 +112,7 @@ impl<F: sentry_core::TransportFactory> sentry_core::TransportFactory for Transpo
 pub struct Transport {
     registry: Arc<Registry>,
     transport: Arc<dyn sentry_core::Transport>,
-    with_items: bool,
+    header: Header,
 }
 
 impl Transport {
@@ -117,10 +135,12 @@ impl Transport {
             },
             _ => None,
         };
-        Some(match dsc {
-            Some(dsc) if self.with_items => parts.with_typed_header(&dsc),
-            Some(dsc) => parts.with_header(&dsc),
-            None => parts.into_envelope(),
+        let Some(dsc) = dsc else { return Some(parts.into_envelope()) };
+        Some(match self.header {
+            Header::Written => parts.with_header(&dsc),
+            Header::Typed => parts.with_typed_header(&dsc),
+            #[cfg(any(feature = "rustls", feature = "transport"))]
+            Header::Carried => parts.with_carried_header(&dsc),
         })
     }
 

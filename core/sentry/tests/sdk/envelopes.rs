@@ -1,6 +1,5 @@
 //! The `trace` header of envelopes.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use tracehop::Propagator;
 use tracehop_envelopes::{Capture, Sent};
 use tracehop_sentry::SentryRecorder;
 
-use super::{capture, capturing, child_of, items, options, sdk};
+use super::{capture, capturing, child_of, items, options, receive, sdk};
 
 #[test]
 fn envelopes_of_other_traces_are_not_changed() {
@@ -49,29 +48,6 @@ fn envelopes_of_other_traces_are_not_changed() {
     assert_eq!(shapes(&wrapped), shapes(&plain));
 }
 
-/// Answers one request, and returns its body.
-fn receive(listener: &TcpListener) -> Vec<u8> {
-    let (stream, _) = listener.accept().unwrap();
-    let mut reader = BufReader::new(stream);
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
-        let line = line.trim_end().to_ascii_lowercase();
-        if let Some(value) = line.strip_prefix("content-length: ") {
-            length = value.parse().unwrap();
-        }
-        if line.is_empty() {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    let response = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-    reader.get_mut().write_all(response).unwrap();
-    body
-}
-
 #[test]
 fn trace_header_passes_through_the_transport_of_the_sdk() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -88,9 +64,9 @@ fn trace_header_passes_through_the_transport_of_the_sdk() {
     let context = propagator.start_new_trace();
     let transaction = recorder.start_transaction(&context, hub, "GET", "http.server");
     capture(transaction.hub(), "boom");
-    let error = Sent::read(&receive(&listener));
+    let error = Sent::read(&receive(&listener, "200 OK"));
     transaction.finish(SpanStatus::Ok);
-    let transaction = Sent::read(&receive(&listener));
+    let transaction = Sent::read(&receive(&listener, "200 OK"));
     assert!(client.close(None));
     for sent in [error, transaction] {
         assert_eq!(sent.dsc(), items(&context));

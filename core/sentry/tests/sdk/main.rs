@@ -6,14 +6,20 @@ mod child_spans;
 mod current;
 mod envelopes;
 mod grpc;
+#[cfg(any(feature = "rustls", feature = "transport"))]
+mod http_transport;
 mod jobs;
 mod joined;
 mod requests;
+#[cfg(feature = "release-health")]
+mod sessions;
 mod shared_traces;
 mod tower;
 mod transactions;
 
 use std::collections::HashMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::sync::Arc;
 
 use sentry_core::{ClientOptions, Hub, Level};
@@ -65,4 +71,27 @@ fn items(context: &PropagationContext) -> String {
         context.dsc().iter().map(|(name, value)| format!("{name}={value}")).collect();
     items.sort_unstable();
     items.join(",")
+}
+
+/// Answers one request, with a status and headers, and returns its body.
+fn receive(listener: &TcpListener, answer: &str) -> Vec<u8> {
+    let (stream, _) = listener.accept().unwrap();
+    let mut reader = BufReader::new(stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        let line = line.trim_end().to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length: ") {
+            length = value.parse().unwrap();
+        }
+        if line.is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    let response = format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    reader.get_mut().write_all(response.as_bytes()).unwrap();
+    body
 }

@@ -14,12 +14,12 @@ use tracehop_sentry::SentryRecorder;
 use super::{DSC, PARENT, TRACE_ID, capture, capturing, child_of, headers, items, options, sdk};
 
 /// The head of a request, or of a response without headers.
-struct Head {
+pub(crate) struct Head {
     method: &'static str,
     route: Option<&'static str>,
 }
 
-const GET: Head = Head { method: "GET", route: Some("/users/{id}") };
+pub(crate) const GET: Head = Head { method: "GET", route: Some("/users/{id}") };
 
 impl IncomingRequest for Head {
     fn method(&self) -> &str {
@@ -41,12 +41,12 @@ impl ResponseHeaders for Head {
     }
 }
 
-fn propagator(recorder: &SentryRecorder) -> Propagator {
+pub(crate) fn propagator(recorder: &SentryRecorder) -> Propagator {
     options().traces_sample_rate(1.0).recorder(recorder.clone()).build().unwrap()
 }
 
 /// Starts the hop of a request in a hub.
-fn start(propagator: &Propagator, hub: &Arc<Hub>, request: &Head) -> ServerHop {
+pub(crate) fn start(propagator: &Propagator, hub: &Arc<Hub>, request: &Head) -> ServerHop {
     let carrier = HashMap::<String, String>::new();
     Hub::run(Arc::clone(hub), || ServerHop::start(propagator, None, &carrier, request))
 }
