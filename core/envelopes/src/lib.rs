@@ -1,6 +1,6 @@
 //! A client of Sentry's SDK whose envelopes a test can read, as they would be sent.
 //!
-//! The crate does not depend on `tracehop`: the tests of that depend on it.
+//! The crate does not depend on `tracehop`, because the tests of `tracehop` depend on this crate.
 
 #![allow(clippy::unwrap_used, reason = "for tests, which fail by panicking")]
 

@@ -1,8 +1,8 @@
 //! Which position an event was captured at.
 //!
 //! The SDK hands an event to its transport on the thread that captures it, right after the event processors of the
-//! scope. So a processor in the scope of a hub notes the position, and the transport takes the note. Ids would not do:
-//! two requests of one trace may have different dynamic sampling contexts.
+//! scope. So a processor in the scope of a hub notes the position, and the transport takes the note. The trace id is
+//! not enough: two requests of one trace may have different dynamic sampling contexts.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};

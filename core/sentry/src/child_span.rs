@@ -1,4 +1,4 @@
-//! A span below a transaction, whose id goes out.
+//! A span below a transaction, whose id the next service gets as its parent.
 
 use std::mem::take;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::url_limit::cut;
 
 /// A span of the SDK, and the context at its position: the next service sees the span as its parent.
 ///
-/// A span that is dropped is finished as `cancelled`.
+/// A span that is dropped is finished as `cancelled`, or as `internal_error` in a panic.
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -48,11 +48,14 @@ pub struct ChildSpan {
 }
 
 impl ChildSpan {
-    /// Starts a span below the one of the current hub, or, where the hub has none, below the
-    /// [transaction](crate::Transaction) that the context carries.
+    /// Starts a span in the trace of a context.
     ///
-    /// Returns `None` if the span would not be recorded: there is no such transaction, it is not sampled or is
-    /// finished, or the hub has a span of another trace. Then hand on the context itself. Only a context that carries
+    /// The parent is the span of the current hub. If the hub has none, the parent is the
+    /// [transaction](crate::Transaction) that the context carries. A span of the SDK's `tracing` layer or middleware
+    /// counts only if this crate knows its transaction.
+    ///
+    /// Returns `None` if the span would not be recorded: the parent does not exist, is not sampled, is finished or has
+    /// 1000 spans, or the hub has a span of another trace. Then hand on the context itself. Only a context that carries
     /// the transaction knows that it is finished: use [`Transaction::context`](crate::Transaction::context), or the
     /// current context of a handler.
     pub fn start(context: &PropagationContext, op: &str, description: &str) -> Option<Self> {
@@ -143,7 +146,7 @@ impl Parent {
     /// all the spans that the SDK keeps. We know it of the transactions that we started.
     fn of(context: &PropagationContext, registry: Option<&Arc<Registry>>) -> Option<Self> {
         let scope = HubScope::of(context);
-        // The transaction may be one of another recorder.
+        // The context may carry a transaction of another recorder.
         let registry = scope.map(|scope| scope.entry().registry()).or(registry);
         let trace_id = sdk_trace_id(context.trace_id());
         let of_context = || {
@@ -154,12 +157,12 @@ impl Parent {
         };
         let (parent, entry) = match span_of(&Hub::current()) {
             None => of_context()?,
-            // The usual case. To ask the SDK for ids costs more than all the rest of this.
+            // The usual case. To ask the SDK for ids costs more than the rest of this function.
             Some(span) if scope.is_some_and(|scope| *scope.entry().span() == span) => of_context()?,
             Some(span) => {
                 let root = span.get_trace_context();
                 match registry.and_then(|all| all.get(trace_id, root.span_id)) {
-                    // It may end before the request does, and another trace may be its own.
+                    // The middleware's transaction may end before the request, and may be in another trace.
                     None if is_of_middleware(&root) => of_context()?,
                     entry => {
                         let position = position_of(&span)?;
@@ -174,7 +177,7 @@ impl Parent {
         if !is_recorded(&parent.span) {
             return None;
         }
-        // Without a place the context itself is handed on, whose span exists.
+        // Past the limit the caller hands on the context itself, whose span is sent.
         let has_place =
             entry.is_none_or(|entry| !entry.is_finished() && entry.take_place_of_span());
         has_place.then_some(parent)

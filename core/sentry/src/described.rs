@@ -17,14 +17,14 @@ pub(crate) struct Described {
     url: String,
     /// One line for each header: name, colon, value.
     headers: String,
-    /// `None` if it shall not be sent.
+    /// `None` without `send_default_pii`, or if the adapter does not know it.
     peer: Option<IpAddr>,
     sends_pii: bool,
 }
 
 impl Described {
-    /// Keeps what the description needs. Headers with secrets, and the address of the peer, are described only if the
-    /// SDK shall send such data.
+    /// Keeps what the description needs. Headers with secrets, and the address of the peer, are described only with the
+    /// SDK's `send_default_pii`.
     pub(crate) fn new(request: &dyn IncomingRequest, hub: &Hub) -> Self {
         let sends_pii = hub.client().is_some_and(|client| client.options().send_default_pii);
         let mut headers = String::with_capacity(512);

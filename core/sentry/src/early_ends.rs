@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracehop::recorder;
 
-/// Whether such transactions were sent, and whether the log says so. The transport cannot write to the log: the SDK may
-/// send what is logged.
+/// Whether such transactions were sent, and whether the log has the warning. The transport cannot write to the log: the
+/// SDK may send what is logged.
 #[derive(Default)]
 pub(crate) struct EarlyEnds {
     are_noted: AtomicBool,
@@ -17,7 +17,7 @@ impl EarlyEnds {
         self.are_noted.store(true, Ordering::Relaxed);
     }
 
-    /// Warns once, if there is something to warn of.
+    /// Warns once, if such a transaction was noted.
     pub(crate) fn warn(&self) {
         if self.are_noted.load(Ordering::Relaxed) && !self.are_told.swap(true, Ordering::Relaxed) {
             recorder::warn(

@@ -15,7 +15,7 @@ pub(crate) fn sdk_span_id(id: SpanId) -> protocol::SpanId {
     id.to_bytes().into()
 }
 
-/// Returns an id of the SDK's, `None` if it is all zero. The SDK shows ids only as text.
+/// Converts a span id of the SDK, `None` if it is all zero. The SDK shows ids only as text.
 pub(crate) fn span_id(id: protocol::SpanId) -> Option<SpanId> {
     id.to_string().parse().ok()
 }
@@ -42,9 +42,9 @@ pub(crate) fn is_of_sdk_middleware(transaction: &TraceContext) -> bool {
     matches!(transaction.origin.as_deref(), Some("auto.http.actix" | "auto.http.tower"))
 }
 
-/// Whether a trace id was given to what is captured by chance: by a hub without a span, such as one that another
-/// middleware made from the main hub, or by a transaction that the SDK's `tracing` layer began in such a hub. All other
-/// trace ids were given on purpose.
+/// Whether the SDK itself made up a trace id, because it knew no trace. Such ids are those of a hub without a span, for
+/// example one that another middleware made from the main hub, and of a transaction that the SDK's `tracing` layer
+/// began in such a hub. All other trace ids were given on purpose.
 pub(crate) fn is_by_chance(id: protocol::TraceId) -> bool {
     let is_by_chance = |hub: Arc<Hub>| {
         let given = copy_of(&hub).configure_scope(|scope| match scope.get_span() {
@@ -66,7 +66,7 @@ pub(crate) fn position_of(span: &TransactionOrSpan) -> Option<SentryTrace> {
     read(span.iter_headers())
 }
 
-/// Whether a span reaches Sentry if it is finished.
+/// Whether a span is sent to Sentry once it is finished.
 pub(crate) fn is_recorded(span: &TransactionOrSpan) -> bool {
     #[expect(
         deprecated,

@@ -27,8 +27,8 @@
 //!
 //! The adapters record with this propagator. It has the DSN, the organisation, the release, the environment and the
 //! sample rate or sampler of the SDK's options, so that headers and envelopes agree. Another value on the builder is an
-//! [error](tracehop::BuildErrorKind::Sdk). Without a rate and a sampler decisions are deferred: no transaction is sent,
-//! and errors carry the trace all the same.
+//! [error](tracehop::BuildErrorKind::Sdk). Without a rate or a sampler decisions are deferred: no transaction is sent,
+//! but errors carry the trace.
 //!
 //! The parts can also be put together by hand, from [`SentryRecorder::new`], [`SentryRecorder::transport`] and
 //! [`PropagatorBuilder::recorder`](tracehop::PropagatorBuilder::recorder). Then the options are yours to keep equal.
@@ -36,64 +36,67 @@
 //! # Requests
 //!
 //! The transaction of an incoming request ends with the body of the response, as `cancelled` if the client leaves
-//! before. A response without a body ends it at the head, and so does a 101. It has the method, the route, the URL without
-//! credentials, query and fragment, and the headers without secrets. Errors in the request have the same. An unknown
-//! method is `_OTHER`, and URLs are cut after 2048 bytes. With `send_default_pii` of the SDK all headers but those of
-//! traces are there, and the address of the peer.
+//! before. A response without a body ends it at the head, and so does a 101.
+//!
+//! The transaction has the method, the route, the URL without credentials, query and fragment, and the headers without
+//! secrets. Errors in the request have the same data. An unknown method is `_OTHER`. URLs and header values are cut
+//! after 2048 bytes. The SDK's `send_default_pii` adds the address of the peer and the headers with secrets. The
+//! headers of the trace are always left out.
 //!
 //! The span of an outgoing request, an `http.client`, has the method, the URL without credentials, query and
 //! fragment, and the status. It ends with the head of the response, with the error, or when the caller gives up. A
-//! timeout is `deadline_exceeded`, other errors are `internal_error`. A request to no target has a span and no headers.
-//! Where nothing is recorded there is no span, and the headers have the span id of the context. So it is after the
-//! first 1000 spans of a transaction, because the SDK drops all others.
+//! timeout is `deadline_exceeded`, other errors are `internal_error`. A request that is off the targets has a span, but
+//! no headers. Where nothing is recorded there is no span, and the headers have the span id of the context. The same
+//! holds after the first 1000 spans of a transaction, because the SDK drops all others.
 //!
-//! A gRPC call has the status of gRPC. The span of an outgoing call has it if the call failed at once: a status behind a
-//! stream comes after the end of the span.
+//! The transaction of a gRPC call has the status of gRPC. The span of an outgoing call has it only if the head of the
+//! response has it, as when a call fails at once. A status in the trailers comes after the end of the span.
 //!
 //! An error that a handler or a middleware returns is captured if the status is at least 500. See
 //! [`SentryRecorder::capture_server_errors`].
 //!
 //! Each request has a hub of its own, made from what `sentry::init` set up. What jobs and other middleware set on the hub
-//! of the thread stays there. A client that is bound to the thread, or a hub with a client of its own around the
-//! request, such as a tenant's, is used instead.
+//! of the thread stays there. If the thread, or a hub around the request, has a client of its own, such as a tenant's,
+//! the request's hub is made from that hub instead.
 //!
 //! # Beside other middleware
 //!
-//! A trace that arrived is always continued. These orders were tried, each with everything else in this list, over real
-//! sockets:
+//! An incoming trace is always continued. Tests over real sockets cover these orders, each with everything else in this
+//! list:
 //!
 //! | what else there is | what is sent |
 //! |---|---|
 //! | nothing | one transaction |
 //! | the SDK's `tracing` layer | the same, with the spans of `#[instrument]`; the [log spans](tracehop#log-spans) of this library are not recorded twice |
-//! | a `tracing` span around the request, such as that of tracing-actix-web, and the layer | the layer starts a transaction before this library sees the request. It is sent in the trace that arrived, beside or above that of the request, and not at all if the request is not sampled. If no trace arrived, it is the transaction of the request |
-//! | [sentry-actix](https://docs.rs/sentry-actix) wrapped last, so that it is called first | one transaction: sentry-actix's if it starts transactions, and in the trace that arrived; else ours. A returned error is captured once |
+//! | a `tracing` span around the request, such as that of tracing-actix-web, and the layer | the layer starts a transaction before this library sees the request. The layer's transaction is sent in the incoming trace, as the parent or a sibling of the request's transaction. It is dropped if the request is not sampled. Without an incoming trace it is the transaction of the request |
+//! | [sentry-actix](https://docs.rs/sentry-actix) wrapped last, so that it is called first | one transaction: sentry-actix's if it starts transactions, in the incoming trace; else ours. A returned error is captured once |
 //! | sentry-actix wrapped before, so that it is called second | with its transactions, these are children of ours |
 //! | a middleware that binds a hub for the request | one transaction, and what that middleware captures later is in the trace |
 //!
-//! What the SDK does not allow:
+//! Limits of the SDK:
 //!
 //! * The transactions of sentry-actix and sentry-tower end with the head of the response. Calls in the body of a stream
 //!   are then not recorded, and a span that lasts as long as the body, such as tracing-actix-web's, is lost. All spans of
 //!   a sentry-actix transaction are lost if the handler panics. Without this middleware none of this happens. With the
 //!   feature `tracing` of `tracehop` a warning in the log says so, once for each recorder.
 //! * A transaction of the layer ends with its `tracing` span. In axum that of a middleware ends with the head of the
-//!   response. If no trace arrived, calls in the body of a stream are then not recorded. The log spans of this library
-//!   keep the span open until the end of the body.
-//! * Further in than this library, sentry-actix without transactions binds a hub of no trace. Errors, logs and metrics
-//!   are put into the trace, and spans of the layer become transactions of their own in it.
-//! * Logs and metrics of a middleware further out are in the trace of the layer's span, which only its transaction
-//!   leaves.
+//!   response. Without an incoming trace, calls in the body of a stream are then not recorded. The log spans of this
+//!   library keep the span open until the end of the body.
+//! * Further in than this library, sentry-actix without transactions binds a hub of no trace. Errors, logs and
+//!   metrics of that hub are put into the trace of the request. Spans of the layer become transactions of their own in
+//!   that trace.
+//! * Logs and metrics of a middleware further out stay in the trace that the layer began. Only the layer's transaction
+//!   is moved to the incoming trace.
 //!
-//! Middleware further in finds this service's position in the `sentry-trace` header of the request. A `baggage` that was
-//! not continued is left without its Sentry members.
+//! Middleware further in finds this service's position in the `sentry-trace` header of the request. If the incoming
+//! `baggage` was not used, this service's organisation replaces its Sentry members.
 //!
 //! # Jobs
 //!
 //! A job that is spawned by [`in_current_trace`](tracehop::InTrace::in_current_trace), or called by
-//! [`in_scope`](tracehop::PropagationContext::in_scope), has the hub of its request: its errors, logs and metrics are in
-//! the trace, also when the response is sent. Spans are recorded until then. `bind_hub(Hub::current())` of the SDK keeps
-//! outgoing requests in the trace as well.
+//! [`in_scope`](tracehop::PropagationContext::in_scope), has the hub of its request. The job's errors, logs and metrics
+//! are in the trace, even after the response is sent. Its spans are recorded until then. The SDK's
+//! `bind_hub(Hub::current())` keeps outgoing requests in the trace as well.
 //!
 //! # Features
 //!

@@ -1,5 +1,5 @@
 //! A transaction that another middleware started further out, in a trace of its own, before this library continued the
-//! trace that arrived.
+//! incoming trace.
 //!
 //! The SDK cannot move a running transaction to another trace. So the transaction is marked, and the
 //! [transport](crate::Transport) moves it when it is sent.
@@ -14,8 +14,8 @@ use crate::ids::{sdk_span_id, sdk_trace_id};
 /// The name of the mark in the data of a span. The transport removes it.
 const MARK: &str = "tracehop.trace";
 
-/// Marks the transaction of a span to be sent in the trace of a request, or not at all. In another trace than before
-/// its parent is that of the request.
+/// Marks the transaction of a span to be sent in the trace of a request, or not at all. A transaction without a parent
+/// that moves to another trace gets the request's parent.
 pub(crate) fn mark(span: &TransactionOrSpan, context: &PropagationContext, is_sent: bool) {
     let parent = context.parent_span_id().unwrap_or_else(|| context.span_id());
     let position = SentryTrace::new(context.trace_id(), parent, Some(is_sent));
@@ -46,7 +46,8 @@ pub(crate) fn move_marked(transaction: &mut Transaction<'_>) -> Move {
     Move::Moved(DynamicSamplingContext::from_baggage([baggage.as_bytes()]))
 }
 
-/// Puts a transaction and its spans into a trace, if they are in another. Without a parent it gets that of the position.
+/// Puts a transaction and its spans into a trace, if they are in another. A transaction without a parent gets the
+/// position's span as its parent.
 pub(crate) fn move_to(transaction: &mut Transaction<'_>, position: SentryTrace) {
     let trace_id = sdk_trace_id(position.trace_id);
     if let Some(Context::Trace(trace)) = transaction.contexts.get_mut("trace") {

@@ -15,7 +15,7 @@ pub(crate) struct OutgoingRecording {
     /// The hub of the caller. The SDK's `tracing` layer binds another one inside of the log span of the request.
     hub: Arc<Hub>,
     context: Option<PropagationContext>,
-    /// `None` if there is none, or if it is finished.
+    /// `None` if no span is recorded, or if it is finished.
     span: Mutex<Option<ChildSpan>>,
     grpc_status: OnceLock<u8>,
 }

@@ -13,10 +13,10 @@ use crate::described::Described;
 use crate::early_ends::EarlyEnds;
 use crate::ids::{sdk_span_id, sdk_trace_id};
 
-/// The spans of one transaction that the SDK keeps. It drops the others.
+/// The number of spans in one transaction that the SDK keeps. It drops the others.
 const MAX_SPANS: usize = 1000;
 
-/// The exceptions of one position that are compared with later ones.
+/// The number of exceptions of one position that are compared with later ones.
 const MAX_EXCEPTIONS: usize = 16;
 
 /// The type and the value of an exception.
@@ -24,8 +24,8 @@ type Exception = (String, Option<String>);
 
 /// The recorded positions of one recorder. Several positions of one trace may be recorded at the same time.
 ///
-/// A stranger chooses trace ids, and can have many requests in one trace. So each position is found and removed by
-/// its own key.
+/// Clients choose trace ids, and can send many requests in one trace. So each position is found and removed by its own
+/// key.
 #[derive(Default)]
 pub(crate) struct Registry {
     entries: Mutex<Entries>,
@@ -39,7 +39,7 @@ struct Entries {
     outer: HashMap<TraceId, Weak<Entry>>,
 }
 
-/// A position, by the ids of the SDK: it shows theirs only as text.
+/// A position, by the SDK's own types of ids, because the SDK shows ids only as text.
 type Key = (TraceId, SpanId);
 
 /// A recorded position. It lives as long as the transaction, and as long as the hub whose scope has the transaction:
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn ended_transactions_leave_nothing_behind() {
+    fn ended_transactions_leave_no_entries() {
         let recorder = SentryRecorder::new();
         let propagator = Propagator::builder().traces_sample_rate(1.0).build().unwrap();
         let start = || {
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn positions_of_one_trace_come_and_go_by_themselves() {
+    fn concurrent_positions_of_one_trace_are_kept_apart() {
         let registry = Arc::new(Registry::default());
         let propagator = Propagator::builder().build().unwrap();
         let id = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";

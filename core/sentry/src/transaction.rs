@@ -33,7 +33,7 @@ use crate::status::{GRPC_STATUS, grpc_span_status, span_status, unfinished_statu
 pub struct Transaction {
     context: PropagationContext,
     hub: Arc<Hub>,
-    /// `None` if it is finished, or if another middleware finishes it.
+    /// `None` if the transaction is finished, or if another middleware finishes it.
     own: Option<Own>,
     /// Keeps the position known until the transaction is sent, also if the scope was cleared.
     entry: Arc<Entry>,
@@ -96,7 +96,7 @@ impl SentryRecorder {
         self.transaction(context, hub, span, Some(own))
     }
 
-    /// Makes a span the one of a hub's scope.
+    /// Puts a span into a hub's scope.
     pub(crate) fn transaction(
         &self,
         context: PropagationContext,
@@ -157,19 +157,20 @@ impl Transaction {
         &self.hub
     }
 
-    /// Whether the transaction was started here, and not by another middleware.
+    /// Whether this recorder started the transaction, and not another middleware.
     pub fn is_own(&self) -> bool {
         self.own.is_some()
     }
 
-    /// Sets data of the transaction, if it is [its own](Self::is_own).
+    /// Sets data of the transaction, if the recorder [started it](Self::is_own).
     pub fn set_data(&self, name: &str, value: impl Into<Value>) {
         if let Some(own) = &self.own {
             own.transaction.set_data(name, value.into());
         }
     }
 
-    /// Sets the request of the transaction, and of errors without a request, if it is [its own](Self::is_own).
+    /// Sets the request of the transaction, and of errors without a request, if the recorder [started
+    /// it](Self::is_own).
     pub fn set_request(&self, request: Request) {
         if let Some(own) = &self.own {
             own.transaction.set_request(request.clone());
@@ -177,7 +178,7 @@ impl Transaction {
         }
     }
 
-    /// Sets the request by what it is described from: that of errors, and of the transaction if it is its own.
+    /// Sets what the request is described from: for errors, and for the transaction if the recorder started it.
     pub(crate) fn describe(&self, described: Described) {
         if let Some(own) = &self.own
             && is_recorded(self.entry.span())
@@ -187,8 +188,8 @@ impl Transaction {
         self.entry.describe(described);
     }
 
-    /// Sets the [origin](https://develop.sentry.dev/sdk/telemetry/traces/trace-origin/) of the transaction, if it is
-    /// [its own](Self::is_own).
+    /// Sets the [origin](https://develop.sentry.dev/sdk/telemetry/traces/trace-origin/) of the transaction, if the
+    /// recorder [started it](Self::is_own).
     pub fn set_origin(&self, origin: &str) {
         if let Some(own) = &self.own {
             own.transaction.set_origin(origin);
@@ -207,12 +208,12 @@ impl Transaction {
         }
     }
 
-    /// Ends the transaction, if it is [its own](Self::is_own).
+    /// Ends the transaction, if the recorder [started it](Self::is_own).
     pub fn finish(mut self, status: SpanStatus) {
         self.end(status);
     }
 
-    /// Ends the transaction with the [status](span_status) of its response.
+    /// Ends the transaction with the [status](span_status) of its response, if the recorder [started it](Self::is_own).
     pub fn finish_with_http_status(self, http_status: u16) {
         self.set_data("http.response.status_code", http_status);
         self.finish(span_status(http_status));
@@ -278,7 +279,7 @@ impl Own {
             // Without a client the transaction is never sent, and errors have its ids all the same.
             Hub::new(None, Arc::default()).start_transaction(details)
         };
-        // A sampler of the SDK's decides last. The decision that is handed on is the one that is recorded.
+        // A sampler of the SDK decides last. The decision that is handed on is the one that is recorded.
         let decided = if sampled.is_some() && !has_sampler(hub) {
             sampled
         } else {
@@ -291,7 +292,7 @@ impl Own {
         (context.at_span(position), own)
     }
 
-    /// Tells the SDK a name that is new. A name that the application gave to the SDK since the last one stays.
+    /// Passes a new name to the SDK. A name that the application gave to the SDK after the last one stays.
     fn rename(&mut self, context: &PropagationContext) {
         let name = context.transaction();
         let name = name.as_deref().unwrap_or(&self.default_name);

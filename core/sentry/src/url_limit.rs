@@ -1,9 +1,9 @@
-//! The length of URLs in what is sent.
+//! The length of URLs and header values in what is sent.
 
-/// The largest number of bytes of a URL in a transaction or a span. Longer URLs are cut.
+/// The largest number of bytes of a URL or a header value in a transaction, a span or an error. The rest is cut off.
 const MAX_URL: usize = 2048;
 
-/// Cuts a URL that is too long, between two characters.
+/// Cuts a text that is too long, between two characters.
 pub(crate) fn cut(url: &str) -> &str {
     let mut end = url.len().min(MAX_URL);
     while !url.is_char_boundary(end) {

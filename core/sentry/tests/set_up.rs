@@ -28,7 +28,7 @@ impl IncomingRequest for Get {
     }
 }
 
-/// Answers a request on a thread of its own, whose hub is made now or was made before.
+/// Answers a request on the current thread.
 fn request(propagator: &Propagator) {
     let headers = std::collections::HashMap::<String, String>::new();
     let hop = ServerHop::start(propagator, None, &headers, &Get);
@@ -39,7 +39,7 @@ fn request(propagator: &Propagator) {
 const KEY: &str = "49d0f7386ad645858ae85020e393bef3";
 
 #[test]
-fn options_are_said_once_and_the_sdk_may_come_later() {
+fn workers_started_before_the_sdk_share_its_options() {
     let sent = Capture::default();
     let mut options = ClientOptions::new()
         .dsn(&format!("https://{KEY}@o7.ingest.sentry.io/42"))
@@ -49,7 +49,7 @@ fn options_are_said_once_and_the_sdk_may_come_later() {
     let builder = tracehop_sentry::propagator_builder(&mut options);
 
     let differs = builder.clone().environment("staging").build().unwrap_err();
-    // As the SDK itself has it in a debug build.
+    // The SDK's default in a debug build.
     let of_sdk = BuildErrorKind::Sdk { value: "development".to_owned() };
     assert_eq!((differs.option(), differs.kind()), ("environment", &of_sdk));
     let propagator = builder.environment("development").build().unwrap();

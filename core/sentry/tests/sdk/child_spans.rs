@@ -1,4 +1,4 @@
-//! Spans below a transaction, whose id is handed on.
+//! Spans below a transaction, whose ids the next service gets.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -40,7 +40,7 @@ fn call(propagator: &Propagator, context: &PropagationContext) -> (ClientHop, St
 }
 
 #[test]
-fn child_spans_are_below_the_transaction_and_handed_on() {
+fn child_spans_are_sent_and_handed_on() {
     let recorder = SentryRecorder::new();
     let propagator = options().traces_sample_rate(1.0).recorder(recorder.clone()).build().unwrap();
     let (sent, hub) = capturing(&recorder, sdk());
@@ -84,7 +84,7 @@ fn child_spans_are_below_the_transaction_and_handed_on() {
         assert_eq!(publish["parent_span_id"], context.span_id().to_string());
         assert_eq!(publish["op"], "queue.publish");
         assert_eq!(publish["description"], "orders");
-        // It was dropped.
+        // The span was dropped without a status.
         assert_eq!(publish["status"], "cancelled");
     }
 }

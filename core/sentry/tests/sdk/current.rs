@@ -9,7 +9,7 @@ use tracehop_sentry::SentryRecorder;
 use super::{DSC, PARENT, TRACE_ID, capture, capturing, child_of, headers, items, options, sdk};
 
 #[test]
-fn stray_errors_are_put_into_the_current_trace() {
+fn errors_without_a_trace_join_the_current_one() {
     let propagator = options().traces_sample_rate(1.0).build().unwrap();
     let recorder = SentryRecorder::new();
     let (sent, hub) = capturing(&recorder, sdk());
@@ -18,12 +18,12 @@ fn stray_errors_are_put_into_the_current_trace() {
     let stray = child_of(&hub);
     context.in_scope(|| {
         Hub::run(Arc::clone(&stray), || capture(&stray, "stray"));
-        // An error with a given trace keeps that.
+        // An error with a given trace stays in that trace.
         let given = TraceContext::default();
         let mut event = Event { message: Some("given".to_owned()), ..Default::default() };
         event.contexts.insert("trace".to_owned(), given.into());
         Hub::run(Arc::clone(&stray), || stray.capture_event(event));
-        // So does a transaction that continues the trace of such a hub.
+        // A transaction that continues the trace of such a hub stays in that trace too.
         let headers = stray
             .configure_scope(|scope| scope.iter_trace_propagation_headers().collect::<Vec<_>>());
         let headers = headers.iter().map(|(name, value)| (*name, &**value));
@@ -53,7 +53,7 @@ fn stray_errors_are_put_into_the_current_trace() {
 }
 
 #[test]
-fn contexts_of_one_trace_are_told_apart() {
+fn contexts_of_one_trace_keep_their_own_rates() {
     let propagator =
         options().traces_sampler(|context| if context.name() == Some("a") { 0.5 } else { 0.25 });
     let propagator = propagator.build().unwrap();

@@ -49,7 +49,7 @@ fn envelopes_of_other_traces_are_not_changed() {
 }
 
 #[test]
-fn trace_header_passes_through_the_transport_of_the_sdk() {
+fn trace_header_passes_the_transport_of_the_sdk() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let propagator = options().traces_sample_rate(1.0).build().unwrap();

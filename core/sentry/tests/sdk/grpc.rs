@@ -76,7 +76,7 @@ async fn failed_calls_have_the_status_of_grpc() {
         ("16", "unauthenticated", false, "unauthenticated"),
         ("99", "unknown_error", false, "unknown_error"),
         ("", "ok", true, "ok"),
-        // The span of the client ends with the head, and the status comes behind the stream.
+        // The span of the client ends with the head, before the status at the end of the stream.
         ("10", "aborted", true, "ok"),
     ] {
         let job = recorder.start_transaction(

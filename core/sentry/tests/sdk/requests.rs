@@ -122,7 +122,7 @@ fn transactions_and_errors_describe_the_request() {
 }
 
 #[test]
-fn errors_describe_their_own_request_in_a_shared_hub() {
+fn errors_in_a_shared_hub_describe_their_request() {
     let recorder = SentryRecorder::new();
     let propagator = propagator(&recorder);
     let (sent, worker) = capturing(&recorder, sdk());
@@ -209,7 +209,7 @@ fn requests_use_a_hub_that_another_middleware_bound() {
     let propagator = propagator(&recorder);
     let (sent, worker) = capturing(&recorder, sdk());
     let of_worker = Hub::run(Arc::clone(&worker), || ServerHop::propagator_for_worker(&propagator));
-    // The hub of the worker is no request's, and is left without a span.
+    // The hub of the worker belongs to no request, and gets no span.
     let hop = start(&of_worker, &worker, &GET);
     assert!(!Arc::ptr_eq(&hop.run(Hub::current), &worker));
     assert!(hop.needs_position_in_request());

@@ -12,7 +12,7 @@ use super::{DSC, PARENT, TRACE_ID, capture, capturing, child_of, headers, items,
 const POSITIONS: usize = 15_000;
 
 #[test]
-fn thousands_of_positions_in_one_trace_are_told_apart() {
+fn thousands_of_positions_keep_their_own_dsc() {
     // Each position has a rate, and so a DSC, of its own.
     let propagator = options()
         .traces_sampler(|context| 1.0 / context.name().unwrap().parse::<f64>().unwrap())
@@ -28,7 +28,7 @@ fn thousands_of_positions_in_one_trace_are_told_apart() {
     };
     let assert_own_dsc = |transaction: &Transaction| {
         let context = transaction.context();
-        // Looked up in one hub, which does not know the context.
+        // Captured with a hub that does not know the context.
         let mut event = Event::default();
         let trace = TraceContext {
             trace_id: context.trace_id().to_bytes().into(),
@@ -46,7 +46,7 @@ fn thousands_of_positions_in_one_trace_are_told_apart() {
         (1..=POSITIONS).map(|number| Some(start(number))).collect();
     running.iter().flatten().step_by(500).for_each(assert_own_dsc);
 
-    // They end in another order than they started.
+    // The transactions end in another order than they started.
     for index in 0..POSITIONS {
         running[index * 7 % POSITIONS] = None;
         if index % 500 == 0 {
@@ -55,7 +55,7 @@ fn thousands_of_positions_in_one_trace_are_told_apart() {
     }
     sent.take();
 
-    // Nothing is known of the trace any more.
+    // The recorder does not know the trace any more.
     assert!(running.iter().all(Option::is_none));
     let mut event = Event::default();
     let trace = TraceContext {

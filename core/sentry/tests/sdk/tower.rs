@@ -51,7 +51,7 @@ async fn hub_of_request(Extension(hub): Extension<Arc<Hub>>) {
     hub.capture_message("hub", Level::Error);
 }
 
-/// Calls more often than the SDK keeps spans. Returns what was sent, a line each.
+/// Makes more calls than the SDK keeps spans. Returns the `sentry-trace` of each call, one a line.
 async fn call_often(propagator: Propagator) -> String {
     let answer = |request: Request| {
         let sent = request.headers()["sentry-trace"].to_str().unwrap().to_owned();
@@ -144,7 +144,7 @@ async fn a_request_has_one_transaction_and_its_errors() {
 }
 
 #[tokio::test]
-async fn more_calls_than_the_sdk_keeps_have_ids_of_spans_that_are_sent() {
+async fn calls_past_the_span_limit_hand_on_the_transaction() {
     let (app, sent) = serve(|routes, ours| routes.layer(ours));
     let called = ask(&app, "/often").await;
     let sent = sent.take();
@@ -158,7 +158,7 @@ async fn more_calls_than_the_sdk_keeps_have_ids_of_spans_that_are_sent() {
 }
 
 #[tokio::test]
-async fn a_job_fails_in_the_trace_after_its_request_was_sent() {
+async fn late_errors_of_jobs_stay_in_the_trace() {
     let (go_on, done) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let of_job = (Arc::clone(&go_on), Arc::clone(&done));
     let spawn = || async move {
@@ -198,7 +198,7 @@ fn transaction() -> SentryHttpLayer {
 #[tokio::test]
 async fn the_sdk_layers_share_the_trace() {
     type Layers = fn(Router, TracePropagationLayer) -> Router;
-    // From the outside to the inside, with the number of transactions.
+    // The layers from the outermost to the innermost, and the number of transactions.
     let table: [(&str, Layers, usize); 5] = [
         ("hub, http, ours", |app, ours| app.layer(ours).layer(http()).layer(hub()), 1),
         ("hub, ours, http", |app, ours| app.layer(http()).layer(ours).layer(hub()), 1),

@@ -9,7 +9,7 @@ use tracehop_sentry::SentryRecorder;
 use super::{DSC, PARENT, TRACE_ID, capture, capturing, child_of, headers, items, options, sdk};
 
 #[test]
-fn transactions_and_errors_have_the_position_of_the_context() {
+fn transactions_and_errors_have_the_context_position() {
     let continued = |sampled: &str| format!("{TRACE_ID}-{PARENT}{sampled}");
     for (rate, sentry_trace, baggage, is_sent) in [
         (Some(1.0), String::new(), "", true),
