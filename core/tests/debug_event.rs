@@ -1,4 +1,5 @@
-//! The events that core logs: why a trace was not continued, that a sampler panicked, and that a client says no host.
+//! The events that core logs: why a trace was not continued or a DSC not used, that a sampler panicked, and that the
+//! URLs of a client have no host.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 #![cfg(feature = "tracing")]
@@ -39,7 +40,8 @@ impl Subscriber for Events {
         let metadata = event.metadata();
         let mut text = Text(format!("{} {}", metadata.level(), metadata.target()));
         event.record(&mut text);
-        // A subscriber may ask the current trace for its decision, which must not be the one that is being made.
+        // A subscriber may ask the current trace for its decision. A trace whose decision is being made must not be
+        // current.
         if PropagationContext::current().is_some() {
             text.0.push_str(" in a trace");
         }
@@ -126,7 +128,7 @@ fn received_values_cannot_break_log_lines() {
 }
 
 #[test]
-fn panics_of_samplers_are_logged_outside_of_the_trace() {
+fn panics_of_samplers_are_logged_outside_the_trace() {
     let sampler = |_: &SamplingContext<'_>| panic!("on purpose");
     let context = Propagator::builder().traces_sampler(sampler).build().unwrap().start_new_trace();
     let events = Events::default();
@@ -146,7 +148,7 @@ fn panics_of_samplers_are_logged_outside_of_the_trace() {
 
 #[cfg(feature = "http")]
 #[test]
-fn clients_without_a_host_give_one_warning_if_there_are_targets() {
+fn targets_warn_once_of_urls_without_a_host() {
     use tracehop::Target;
     use tracehop::hop::ClientHop;
 

@@ -45,7 +45,7 @@ impl fmt::Debug for Apps {
     }
 }
 
-#[expect(clippy::expect_used, reason = "a service that waits is no service of these rows")]
+#[expect(clippy::expect_used, reason = "the services of these rows never wait")]
 fn answer<T, B>(app: App<T>) -> Answer
 where
     T: ServiceFactory<

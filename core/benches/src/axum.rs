@@ -39,7 +39,7 @@ pub(crate) struct Apps {
     pub(crate) sentry: Router,
     /// With the layer of axum-tracing-opentelemetry.
     pub(crate) opentelemetry: Router,
-    /// What gets the spans of that, and has no exporter.
+    /// The subscriber for the spans of that layer, without an exporter.
     pub(crate) spans: Dispatch,
 }
 
@@ -69,8 +69,8 @@ pub fn axum_layer(propagator: Propagator) -> TracePropagationLayer {
         .route(|request| request.extensions.get::<MatchedPath>().map(MatchedPath::as_str))
 }
 
-/// Sets the propagator of OpenTelemetry, and returns what gets its spans. They are made and dropped: there is no
-/// exporter.
+/// Sets the propagator of OpenTelemetry, and returns a subscriber that makes its spans. There is no exporter: the spans
+/// are dropped.
 pub fn opentelemetry_spans() -> Dispatch {
     global::set_text_map_propagator(TraceContextPropagator::new());
     let tracer = SdkTracerProvider::builder().build().tracer("benches");

@@ -85,7 +85,7 @@ fn members_can_be_pushed(list: &Baggage) {
     for member in list.members() {
         let properties: Vec<_> = member.properties().collect();
         if again.push_with_properties(member.key(), &member.value(), &properties).is_err() {
-            // Characters that arrived without encoding are written encoded.
+            // Characters that came unencoded are written encoded, and may not fit.
             return;
         }
     }

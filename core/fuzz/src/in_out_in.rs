@@ -15,7 +15,7 @@ pub fn in_out_in(data: &[u8]) {
     keeps_what_the_application_wrote(&context, &request.own);
 }
 
-/// Continues the trace in a next service, which sees the same trace, decision and DSC. Returns what that sends.
+/// Continues the trace in the next service, which sees the same trace, decision and DSC. Returns its outgoing headers.
 fn goes_on(
     context: &PropagationContext,
     propagator: &Propagator,

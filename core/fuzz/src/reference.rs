@@ -59,7 +59,7 @@ pub(crate) fn items(members: &[Member]) -> Vec<Member> {
 
 /// Whether a list is within the limits.
 fn fits(members: &[Member]) -> bool {
-    // Each member has a `=`, and each but the last a comma behind it.
+    // Each member has a `=`, and each but the last a comma after it.
     let bytes = members.iter().map(|it| it.key.len() + 1 + it.rest.len() + 1).sum::<usize>();
     members.len() <= Baggage::MAX_MEMBERS && bytes <= Baggage::MAX_BYTES + 1
 }

@@ -58,7 +58,7 @@ proptest! {
         assert!(matches(Target::domain(host.as_str()), &url));
         assert!(matches(Target::origin(format!("https://{sub}{host}:{port}")), &url));
         assert!(!matches(Target::origin(format!("http://{sub}{host}:{port}")), &url));
-        // The end of a host is a domain of it only if it starts at a label.
+        // The end of a host matches as a domain only if it starts at a label.
         let whole = format!("{sub}{host}");
         let (before, end) = whole.split_at(cut.index(whole.len()));
         assert_eq!(matches(Target::host(end), &url), before.is_empty());

@@ -13,7 +13,7 @@ proptest! {
     ) {
         let text = value.to_string();
         assert!(is_header_value(&text) && text.len() <= 51);
-        // A dash without a decision behind it is deferred; a dash behind a decision is malformed.
+        // A dash after the ids means a deferred decision. A dash after a decision is malformed.
         let with_dash = SentryTrace::parse(format!("{text}-").as_bytes());
         assert_eq!(with_dash.ok(), (value.sampled.is_none()).then_some(value));
         assert_eq!(text.parse(), Ok(value));
@@ -65,7 +65,7 @@ proptest! {
         assert_round_trip(value.span_id);
         assert_round_trip(Traceparent::new(value.trace_id, value.span_id, value.sampled == Some(true)));
         assert_round_trip(tracehop::wire::Baggage::from_header(&line));
-        // By default `serde_json` reads a number of more digits as one that is next to it.
+        // By default `serde_json` may read a number with more digits as the next larger or smaller `f64`.
         let number = f64::from(millionths) / 1e6;
         assert_round_trip(tracehop::SampleRate::new(number).unwrap());
         assert_round_trip(tracehop::SampleRand::new(number).unwrap());

@@ -1,4 +1,4 @@
-//! Properties that hold for every input, tested with random ones.
+//! Properties that hold for every input, tested with random inputs.
 //!
 //! A test that fails prints the smallest input that it found, and writes its seed into `regressions.txt`. The next run
 //! starts with that seed, so commit the line. `PROPTEST_CASES` sets the number of inputs.

@@ -15,7 +15,7 @@ fn continued() -> PropagationContext {
     propagator().continue_trace(&incoming("-1", "sentry-sample_rand=0.5"))
 }
 
-/// The metadata of a message. A client of a queue may show its type only behind a trait object.
+/// The metadata of a message. Without `shows_values` the carrier can only be written to.
 #[derive(Default)]
 struct Message {
     values: Vec<(Field, String)>,
@@ -35,7 +35,7 @@ impl Injector for Message {
     }
 }
 
-/// Injects by a trait object, as code does that does not know the carrier's type.
+/// Injects through a trait object, as code does if it does not know the carrier's type.
 fn inject_dynamically(context: &PropagationContext, carrier: &mut dyn Injector) {
     context.inject_to(crate::URL, carrier);
 }
@@ -64,7 +64,7 @@ fn existing_values_are_respected_where_carriers_show_them() {
     let context = continued();
     let ours = context.trace_data().sentry_trace().to_owned();
     for (shows_values, sentry_trace, baggage) in [
-        // A carrier that can only be written to loses what the application wrote.
+        // In a carrier that can only be written to, the trace replaces what the application wrote.
         (false, ours.as_str(), "sentry-sample_rand=0.5"),
         (true, "by hand", "a=1"),
     ] {

@@ -140,7 +140,7 @@ fn contradicting_dscs_count_as_not_sent() {
         (TRACE_ID.to_owned(), false),
         (TRACE_ID.to_uppercase(), false),
         ("771a43a4-1926-42f0-b136-d5159a501700".to_owned(), false),
-        // No id at all contradicts nothing.
+        // Without a readable id there is no contradiction.
         (String::new(), false),
         ("evil%0A".to_owned(), false),
     ];
@@ -161,7 +161,7 @@ fn contradicting_dscs_count_as_not_sent() {
 }
 
 #[test]
-fn contradicting_dscs_say_nothing_of_the_trace() {
+fn values_of_contradicting_dscs_are_not_used() {
     let baggage = "sentry-trace_id=0af7651916cd43dd8448eb211c80319c,sentry-org_id=1,\
                    sentry-sample_rand=0.000001,sentry-sample_rate=0.000001";
     let seen = |propagator: Propagator| propagator.continue_trace(&incoming("", baggage));
@@ -170,7 +170,7 @@ fn contradicting_dscs_say_nothing_of_the_trace() {
     );
     assert_eq!(context.sample_rate().unwrap().get(), 1.0);
     assert_ne!(context.sample_rand().to_string(), "0.000001");
-    // The organisation is that of the other trace, and so not known.
+    // The organisation in the DSC is that of the other trace, so that of this trace is unknown.
     assert!(seen(Propagator::builder().org_id(2).build().unwrap()).is_continued());
     let strict = Propagator::builder().strict_trace_continuation(true);
     let strict = seen(strict.org_id(1).build().unwrap());

@@ -67,17 +67,17 @@ fn transaction_name_counts_until_the_freeze() {
 }
 
 #[test]
-fn every_way_out_freezes_the_dsc() {
+fn reading_or_sending_the_dsc_freezes_it() {
     let propagator = Propagator::builder().traces_sample_rate(1.0).build().unwrap();
-    let ways_out: [fn(&tracehop::PropagationContext); 4] = [
+    let uses: [fn(&tracehop::PropagationContext); 4] = [
         |context| assert!(context.trace_data().baggage().is_some()),
         |context| assert!(!context.dsc().is_empty()),
         |context| drop(outgoing(context)),
         |context| context.inject(&mut crate::Headers::new()),
     ];
-    for way_out in ways_out {
+    for use_dsc in uses {
         let context = propagator.start_new_trace();
-        way_out(&context);
+        use_dsc(&context);
         context.set_transaction("late");
         assert_eq!(context.dsc().transaction(), None);
     }
@@ -189,8 +189,8 @@ fn full_dsc_stays_unchanged() {
     assert_eq!(value(&outgoing(&context), "baggage"), Some(&*full));
 }
 
-/// A shorter rate alone would fit and make room for the random number of the next service. The DSC would then differ
-/// between services.
+/// A shorter rate alone would fit, and leave space for the `sample_rand` that the next service would add. The DSC would
+/// then differ between services.
 #[test]
 fn full_dsc_without_sample_rand_stays_unchanged() {
     let rate = format!("0.5{}", "0".repeat(100));

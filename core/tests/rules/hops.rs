@@ -42,7 +42,7 @@ fn client_hops_respect_the_targets_of_both_propagators() {
         (without_targets(), 2),
     ] {
         assert_eq!(sent(&call(&client, &context)).len(), count, "{client:?}");
-        // Either list is a reason to check redirects.
+        // Redirects must be checked if either propagator has targets.
         assert!(call(&client, &context).carried_trace().is_some(), "{client:?}");
     }
     let everywhere = without_targets();

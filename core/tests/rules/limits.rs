@@ -7,7 +7,7 @@ use tracehop::{DynamicSamplingContext, NotContinued, Propagator};
 
 use crate::{SPAN_ID, TRACE_ID, incoming, outgoing, value};
 
-/// Features must not change the size. This assertion is compiled in every set of features.
+/// Features must not change the size. This assertion is compiled with every set of features.
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<DynamicSamplingContext>() == 56);
 
@@ -15,7 +15,7 @@ fn dsc(lines: &[String]) -> DynamicSamplingContext {
     DynamicSamplingContext::from_baggage(lines.iter().map(|line| line.as_bytes()))
 }
 
-/// Returns members of the DSC with short names and values, each with a comma behind it.
+/// Returns members of the DSC with short names and values, each with a comma after it.
 fn items(count: usize) -> String {
     (0..count).map(|n| format!("sentry-k{n}=v,")).collect()
 }
@@ -32,7 +32,7 @@ fn organisations_over_a_limit_do_not_count() {
     for (line, org_id) in [
         (items(63) + "sentry-org_id=1", Some("1")),
         (items(64) + "sentry-org_id=1", None),
-        // A member with a known name replaces that one, and needs no place of its own.
+        // A member whose name is already in the list replaces the first one, and does not count again.
         (items(63) + "sentry-k0=v,sentry-org_id=1", Some("1")),
         (items(64) + "sentry-k0=v,sentry-org_id=1", None),
         (format!("sentry-org_id=2,{}sentry-org_id=1", items(64)), Some("1")),
@@ -55,7 +55,7 @@ fn organisations_over_a_limit_do_not_count() {
 }
 
 #[test]
-fn bytes_behind_the_first_8_kib_are_never_read() {
+fn bytes_after_the_first_8_kib_are_not_read() {
     let item = "sentry-org_id=2,sentry-sample_rand=0.5";
     let fits = Baggage::MAX_BYTES - item.len() - 1;
     let table = [
@@ -67,7 +67,7 @@ fn bytes_behind_the_first_8_kib_are_never_read() {
         (vec![other_vendor(Baggage::MAX_BYTES + 1), item.to_owned()], false),
         (vec![format!("{},{item}", " ".repeat(fits))], true),
         (vec![format!("{},{item}", " ".repeat(fits + 1))], false),
-        // Half of the item is no item.
+        // An item that is cut in half does not count.
         (vec![other_vendor(fits + 20), item.to_owned()], false),
     ];
     for (lines, is_read) in table {
@@ -86,8 +86,8 @@ fn bytes_behind_the_first_8_kib_are_never_read() {
 }
 
 #[test]
-fn organisations_behind_the_first_8_kib_are_unknown() {
-    let behind = format!("{},sentry-org_id=2", other_vendor(Baggage::MAX_BYTES));
+fn organisations_after_the_first_8_kib_are_unknown() {
+    let after_limit = format!("{},sentry-org_id=2", other_vendor(Baggage::MAX_BYTES));
     let lines = [other_vendor(Baggage::MAX_BYTES), "sentry-org_id=2".to_owned()];
     let refused = Some(NotContinued::UnknownOrganisation);
     let table = [
@@ -103,7 +103,7 @@ fn organisations_behind_the_first_8_kib_are_unknown() {
         let propagator = options.build().unwrap();
         let mut two_lines = incoming("-1", "");
         two_lines.extend(lines.iter().map(|line| ("baggage".to_owned(), line.clone())));
-        for headers in [incoming("-1", &behind), two_lines] {
+        for headers in [incoming("-1", &after_limit), two_lines] {
             let context = propagator.continue_trace(&headers);
             assert_eq!(context.not_continued(), reason.as_ref(), "{propagator:?}");
         }
@@ -227,7 +227,7 @@ fn repeated_names_keep_place_and_last_value() {
     ] {
         assert_eq!(dsc(&[line.to_owned()]).as_str(), expected, "{line}");
     }
-    // Names that differ in the middle alone, in all orders.
+    // Names that differ only in the middle, in order and then in reverse.
     let names: Vec<String> = ('a'..='z').map(|middle| format!("x{middle}yz")).collect();
     let first: Vec<String> = names.iter().map(|name| format!("sentry-{name}=1")).collect();
     let again: Vec<String> = names.iter().rev().map(|name| format!("sentry-{name}=22")).collect();

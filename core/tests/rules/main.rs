@@ -38,7 +38,8 @@ fn headers<const N: usize>(lines: [(&str, &str); N]) -> Headers {
     lines.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
 
-/// The incoming trace with its decision behind the ids (`""`, `"-0"`, `"-1"`), and a baggage unless empty.
+/// The headers of the incoming trace. The decision after the ids is `""`, `"-0"` or `"-1"`. An empty baggage is left
+/// out.
 fn incoming(decision: &str, baggage: &str) -> Headers {
     let mut lines = headers([("sentry-trace", &format!("{TRACE_ID}-{SPAN_ID}{decision}"))]);
     if !baggage.is_empty() {

@@ -18,7 +18,7 @@ fn routes_name_the_transaction_with_a_known_method() {
         ("GET", Some("/users/{id}"), Some("GET /users/{id}")),
         ("PATCH", Some("/users/{id}"), Some("PATCH /users/{id}")),
         ("GET", None, None),
-        // The pattern of a place for files at the root.
+        // The pattern of files that are served at `/`.
         ("GET", Some(""), None),
         ("GET", Some(" "), None),
         ("get", Some("/users/{id}"), None),
@@ -49,7 +49,7 @@ fn empty_names_count_as_none() {
 }
 
 #[test]
-fn routes_do_not_replace_the_name_of_the_application() {
+fn routes_do_not_replace_the_given_name() {
     let by_route: fn(&PropagationContext) = |context| {
         name_by_route(context, &received("GET", Some("/users/{id}")));
     };
@@ -78,7 +78,7 @@ fn routes_do_not_replace_the_name_of_the_application() {
 }
 
 #[test]
-fn routes_are_read_only_where_names_have_an_effect() {
+fn routes_are_read_exactly_if_names_matter() {
     let seen = Arc::new(Mutex::new(None));
     let by_sampler = Arc::clone(&seen);
     let options = [

@@ -31,7 +31,7 @@ fn application_baggage_stays_if_no_dsc_is_sent() {
 }
 
 #[test]
-fn sentry_trace_set_by_hand_stays_with_its_baggage() {
+fn sentry_trace_set_by_hand_keeps_its_baggage() {
     let context =
         Propagator::builder().propagate_traceparent(true).build().unwrap().start_new_trace();
     let by_hand = headers([("Sentry-Trace", "whatever"), ("baggage", "sentry-release=mine")]);
@@ -187,7 +187,7 @@ fn traces_are_decided_on_without_a_panicking_sampler() {
 }
 
 #[test]
-fn clients_keep_to_targets_exceptions_and_sentry() {
+fn clients_respect_targets_exceptions_and_sentry_hosts() {
     let builders = || {
         [
             Propagator::builder().trace_propagation_exceptions([Target::host("no.test")]),

@@ -2,7 +2,8 @@ use tracehop::{Propagator, SamplingContext};
 
 use crate::{incoming, outgoing, value};
 
-/// The decisions of a service with this sampler on a trace that its parent sampled at 0.5, by the random number.
+/// Returns the decisions of a service with this sampler, and the rates that it sends. The parent sampled the traces at
+/// 0.5; the random number of each differs.
 fn decisions(sampler: fn(&SamplingContext<'_>) -> f64) -> Vec<(Option<bool>, String)> {
     let propagator = Propagator::builder().traces_sampler(sampler).build().unwrap();
     let numbers = ["0.01", "0.09", "0.11", "0.49", "0.7"];
@@ -27,7 +28,7 @@ fn inherited_decisions_stand_and_keep_the_rate() {
 }
 
 #[test]
-fn traces_themselves_decide_which_share_is_kept() {
+fn sample_rand_decides_which_share_is_kept() {
     let kept: Vec<_> =
         decisions(|trace| trace.keep_or_sample_with(0.2, 0.0)).into_iter().map(|it| it.0).collect();
     assert_eq!(kept, [true, true, false, false, false].map(Some));
@@ -35,7 +36,7 @@ fn traces_themselves_decide_which_share_is_kept() {
         .traces_sampler(|trace| trace.keep_or_sample_with(0.2, 0.0))
         .build()
         .unwrap();
-    // Without a random number, the one that this service draws agrees with the parent's rate.
+    // Without an incoming `sample_rand`, this service draws one that agrees with the parent's rate and decision.
     let traces = (0..2_000).map(|n| {
         let trace = format!("{:032x}-b72fa28504b07285-1", n + 1);
         propagator

@@ -85,7 +85,7 @@ fn tracestate_is_handed_on_as_one_line() {
         assert!(context.is_continued());
         assert_eq!(value(&outgoing(&context), "tracestate"), expected);
 
-        // A tracestate without a traceparent means nothing.
+        // A `tracestate` is sent only with a `traceparent`.
         let read_only = Propagator::builder().continue_traceparent(true).build().unwrap();
         assert_eq!(value(&outgoing(&read_only.continue_trace(&lines)), "tracestate"), None);
     }
@@ -144,7 +144,7 @@ fn tracestate_and_random_flag_pass_two_hops() {
     let expected = format!("00-{TRACE_ID}-{}-03", context.span_id());
     assert_eq!(value(&third, "traceparent"), Some(&*expected));
 
-    // Nothing of a malformed `traceparent`, or of one that is not sent on, is used.
+    // The `tracestate` beside a malformed `traceparent` is not sent, nor one whose `traceparent` is not sent.
     let mut malformed = incoming("-1", "");
     malformed.extend(headers([("traceparent", "00-x"), ("tracestate", "a=1")]));
     let context = both_directions().continue_trace(&malformed);

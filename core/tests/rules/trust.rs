@@ -75,7 +75,7 @@ fn services_without_a_rate_defer_untrusted_decisions() {
 }
 
 #[test]
-fn new_traces_use_nothing_of_the_callers() {
+fn new_traces_use_nothing_of_the_caller() {
     let propagator = trusting(Trust::NewTrace).traces_sample_rate(1.0).build().unwrap();
     let context = propagator.continue_trace(&incoming("-0", BAGGAGE));
     assert_eq!(context.not_continued(), Some(&NotContinued::NotTrusted));
@@ -92,7 +92,7 @@ fn policies_that_panic_begin_a_new_trace() {
     assert_eq!(context.not_continued(), Some(&NotContinued::NotTrusted));
 }
 
-/// A request for a route from an address.
+/// A request: the address of its peer, and its route.
 struct Caller(Option<&'static str>, &'static str);
 
 impl IncomingRequest for Caller {
@@ -145,7 +145,7 @@ fn policies_see_peer_route_and_values() {
 }
 
 #[test]
-fn policies_are_asked_only_for_traces_that_would_continue() {
+fn policies_see_only_traces_that_would_continue() {
     let policy = |_: &IncomingTrace<'_>| unreachable!();
     let propagator = Propagator::builder().trust_incoming(policy).org_id(2).build().unwrap();
     let request = received("GET", None);

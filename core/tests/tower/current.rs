@@ -1,4 +1,4 @@
-//! The trace is current wherever a request is worked at, and nowhere else.
+//! The trace is current wherever a request is handled, and nowhere else.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -16,15 +16,15 @@ use tracehop::{InTrace as _, PropagationContext};
 use crate::{AtDrop, SENTRY_TRACE, Server, TRACE_ID, VERSIONS, current, layer, propagator};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_trace_is_current_in_handlers_and_awaited_futures() {
+async fn the_trace_is_current_in_handlers_and_futures() {
     let handler = async |Extension(trace): Extension<PropagationContext>| {
         let expected = trace.trace_id().to_string();
         assert_eq!(current(), expected);
         yield_now().await;
         assert_eq!(current(), expected);
         assert_eq!(tokio::spawn(async { current() }).await.unwrap(), "none");
-        let told = tokio::spawn(async { current() }.in_current_trace());
-        assert_eq!(told.await.unwrap(), expected);
+        let spawned = tokio::spawn(async { current() }.in_current_trace());
+        assert_eq!(spawned.await.unwrap(), expected);
         expected
     };
     let app = Router::new().route("/in", get(handler)).layer(layer(&propagator()));
@@ -35,7 +35,7 @@ async fn the_trace_is_current_in_handlers_and_awaited_futures() {
     }
 }
 
-/// Says in chunks, then in trailers, which trace is current.
+/// A body that sends the current trace id in chunks, then in trailers.
 struct Streamed {
     chunks: u8,
     _at_drop: AtDrop,

@@ -1,4 +1,4 @@
-//! Panics, timeouts and errors, further in than the layer and further out.
+//! Panics, timeouts and errors, inside of the layer and outside of it.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{AtDrop, Log, SENTRY_TRACE, Server, TRACE_ID, VERSIONS, current, layer};
 
-/// Further in than the layer, or further out.
+/// Inside of the layer, or outside of it.
 const PLACES: [bool; 2] = [true, false];
 
 #[tokio::test]
@@ -40,7 +40,7 @@ async fn panics_end_their_own_request_only() {
             assert_eq!(answer.status, 500);
             assert_eq!(dropped.recv().await.unwrap(), TRACE_ID);
             ended.recv().await.unwrap();
-            // Further out, no response reaches the layer.
+            // If the panic is caught outside, no response reaches the layer.
             let end = if is_inside { "completed 500" } else { "cancelled" };
             assert_eq!(log.take(), ["in GET /panic", end]);
 
@@ -64,7 +64,7 @@ async fn timeouts_end_the_recording() {
         let timeout = TimeoutLayer::new(Duration::from_millis(1));
         let routes = Router::new().route("/", get(handler));
         let app = if is_inside {
-            // The service between has an error, and the handler of errors makes the response.
+            // The layer sees the error of the timeout. Outside of the layer the error becomes a response.
             let layers = ServiceBuilder::new()
                 .layer(HandleErrorLayer::new(respond))
                 .layer(layer(&propagator))

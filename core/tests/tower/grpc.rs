@@ -21,7 +21,7 @@ use crate::{Log, current, options};
 
 const METHODS: [&str; 2] = ["/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"];
 
-/// A service whose answers have the trace that is current, in metadata or as a status of an error.
+/// A service that answers with the current trace id, in metadata or as the message of an error.
 struct Traced;
 
 type Answers = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
@@ -74,7 +74,7 @@ async fn serve(propagator: &Propagator) -> Uri {
 }
 
 #[tokio::test]
-async fn calls_and_streams_are_in_the_trace_of_the_client() {
+async fn calls_and_streams_are_in_the_client_trace() {
     let (propagator, log, mut ended) = Log::recording();
     let url = serve(&propagator).await;
     let targets = || options().trace_propagation_targets([Target::host("127.0.0.1")]);

@@ -19,7 +19,7 @@ async fn hyper_services_are_in_the_trace() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let answer = service_fn(|_: Request<Incoming>| {
-        // Services may work before they return their future.
+        // Services may run code before they return their future.
         let before = current();
         async move { Ok::<_, Infallible>(Response::new(Body::from(before + " " + &current()))) }
     });

@@ -36,7 +36,7 @@ const SENTRY_TRACE: (&str, &str) =
     ("sentry-trace", "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1");
 const BAGGAGE: (&str, &str) = ("baggage", "sentry-sample_rand=0.5");
 
-/// Both versions of HTTP, by whether it is HTTP/2.
+/// HTTP/1.1 and HTTP/2: whether the version is HTTP/2.
 const VERSIONS: [bool; 2] = [false, true];
 
 type HyperClient = Client<HttpConnector, Body>;

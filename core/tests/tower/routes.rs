@@ -70,7 +70,7 @@ async fn policies_see_the_peer_of_the_layer() {
 }
 
 #[tokio::test]
-async fn one_propagator_twice_makes_one_span_and_one_recording() {
+async fn one_propagator_twice_makes_one_span_and_recording() {
     let (propagator, log, _) = Log::recording();
     let handler = async |Extension(trace): Extension<PropagationContext>| {
         assert_eq!(trace.parent_span_id().unwrap().to_string(), "b72fa28504b07285");

@@ -82,7 +82,7 @@ fn futures_and_bodies_work_and_drop_inside_recorders() {
 const ERROR: &str = "r: error 500, an error occurred when formatting an argument";
 
 #[test]
-fn endings_are_told_once_and_drops_are_cancellations() {
+fn recordings_finish_once_and_drops_are_cancellations() {
     let log = Log::default();
     let propagator = options().recorder(Logging::new("r", &log)).build().unwrap();
     let server: &[(fn(ServerHop), &[&str])] = &[
@@ -167,7 +167,7 @@ fn panics_in_handlers_are_cancellations() {
 }
 
 #[test]
-fn recorders_can_move_the_context_to_their_own_span() {
+fn recorders_can_move_contexts_to_own_spans() {
     let same: SentryTrace = format!("{TRACE_ID}-0000000000000001-0").parse().unwrap();
     let other: SentryTrace = "11111111111111111111111111111111-0000000000000001-0".parse().unwrap();
     for (to, reason) in [(same, None), (other, Some(&NotContinued::OtherTransaction))] {
@@ -224,7 +224,7 @@ fn traces_are_recorded_once_for_each_request() {
     let request = received("GET", None);
     let outer = start(&propagator, &request);
     assert_eq!(log.take().len(), 1);
-    // The same middleware further in, which finds the context with the request.
+    // The same middleware further in finds the context with the request.
     let known = Some(outer.context().clone());
     let inner = ServerHop::start(&propagator, known.clone(), &incoming("-1", ""), &request);
     assert_eq!(inner.context().span_id(), outer.context().span_id());
@@ -242,7 +242,7 @@ fn traces_are_recorded_once_for_each_request() {
     assert_eq!(log.take(), [started]);
 }
 
-/// Wants no request, and counts them.
+/// Records no request, and counts the requests that it was asked to record.
 struct Refusing(Arc<AtomicUsize>);
 
 impl Recorder for Refusing {
@@ -257,7 +257,7 @@ impl Recorder for Refusing {
 }
 
 #[test]
-fn unwanted_requests_are_offered_once() {
+fn recorders_that_refuse_are_asked_once() {
     let asked = Arc::<AtomicUsize>::default();
     let propagator = Propagator::builder().recorder(Refusing(Arc::clone(&asked))).build().unwrap();
     let request = received("GET", None);
@@ -335,7 +335,7 @@ fn any_recorder_can_ask_for_the_position() {
 }
 
 #[test]
-fn other_propagators_further_in_continue_what_came() {
+fn inner_propagators_continue_from_the_received_headers() {
     let log = Log::default();
     let recorder = Logging { needs_position: true, ..Logging::new("r", &log) };
     let propagator = || options().recorder(recorder.clone()).build().unwrap();

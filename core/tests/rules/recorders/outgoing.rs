@@ -77,7 +77,7 @@ fn requests_without_a_trace_have_no_context() {
 }
 
 #[test]
-fn requests_with_ids_of_their_own_are_below_the_given_span() {
+fn own_span_ids_are_below_the_given_span() {
     let log = Log::default();
     let to: SentryTrace = format!("{TRACE_ID}-0000000000000001-1").parse().unwrap();
     let still = || Logging::new("r", &log);
@@ -114,7 +114,7 @@ fn requests_with_ids_of_their_own_are_below_the_given_span() {
 }
 
 #[test]
-fn environments_of_recorders_are_in_their_trace() {
+fn current_contexts_of_recorders_are_used() {
     struct Bound(PropagationContext);
 
     impl Recorder for Bound {

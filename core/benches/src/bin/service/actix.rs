@@ -32,7 +32,7 @@ pub(crate) async fn serve(
             let _guard = sentry::init(sdk::options());
             sentry_actix_caller(listener, url).await
         }
-        Traced::Opentelemetry => bail!("not with actix"),
+        Traced::Opentelemetry => bail!("`--traced opentelemetry` needs `--framework axum`"),
     }
 }
 

@@ -27,7 +27,7 @@ use crate::{Traced, sdk};
 
 const ITEMS: &str = "/items/{id}";
 
-/// Serves a caller, on the thread that this is called on.
+/// Serves a caller on the current thread.
 pub(crate) async fn serve(
     listener: TcpListener,
     url: String,

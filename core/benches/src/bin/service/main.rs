@@ -31,7 +31,7 @@ enum Role {
     Caller {
         /// The URL of the other service
         url: String,
-        /// What the service is made with
+        /// The framework and the client of the service
         #[arg(long, default_value = "actix")]
         framework: Framework,
         /// How the service propagates traces

@@ -1,4 +1,4 @@
-//! What a service with Sentry's SDK has, whatever its framework.
+//! What services with Sentry's SDK share, on both frameworks.
 
 use std::sync::Arc;
 
