@@ -42,9 +42,9 @@ pub(crate) fn is_of_sdk_middleware(transaction: &TraceContext) -> bool {
     matches!(transaction.origin.as_deref(), Some("auto.http.actix" | "auto.http.tower"))
 }
 
-/// Whether the SDK itself made up a trace id, because it knew no trace. Such ids are those of a hub without a span, for
-/// example one that another middleware made from the main hub, and of a transaction that the SDK's `tracing` layer
-/// began in such a hub. All other trace ids were given on purpose.
+/// Whether the SDK itself made up a trace id, because it knew no trace. A hub without a span has such an id, for example
+/// one that another middleware made from the main hub. So has a transaction that the SDK's `tracing` layer started in
+/// such a hub. All other trace ids were given on purpose.
 pub(crate) fn is_by_chance(id: protocol::TraceId) -> bool {
     let is_by_chance = |hub: Arc<Hub>| {
         let given = copy_of(&hub).configure_scope(|scope| match scope.get_span() {

@@ -27,8 +27,8 @@
 //!
 //! The adapters record with this propagator. It has the DSN, the organisation, the release, the environment and the
 //! sample rate or sampler of the SDK's options, so that headers and envelopes agree. Another value on the builder is an
-//! [error](tracehop::BuildErrorKind::Sdk). Without a rate or a sampler decisions are deferred: no transaction is sent,
-//! but errors carry the trace.
+//! [error](tracehop::BuildErrorKind::Sdk). With neither a rate nor a sampler, decisions are deferred: no transaction
+//! is sent, but errors carry the trace.
 //!
 //! The parts can also be put together by hand, from [`SentryRecorder::new`], [`SentryRecorder::transport`] and
 //! [`PropagatorBuilder::recorder`](tracehop::PropagatorBuilder::recorder). Then the options are yours to keep equal.
@@ -56,8 +56,8 @@
 //! [`SentryRecorder::capture_server_errors`].
 //!
 //! Each request has a hub of its own, made from what `sentry::init` set up. What jobs and other middleware set on the hub
-//! of the thread stays there. If the thread, or a hub around the request, has a client of its own, such as a tenant's,
-//! the request's hub is made from that hub instead.
+//! of the thread stays there. The hub of the thread, or one around the request, may have a client of its own, such as a
+//! tenant's. Then the hub of the request is made from that hub instead.
 //!
 //! # Beside other middleware
 //!
@@ -85,8 +85,8 @@
 //! * Further in than this library, sentry-actix without transactions binds a hub of no trace. Errors, logs and
 //!   metrics of that hub are put into the trace of the request. Spans of the layer become transactions of their own in
 //!   that trace.
-//! * Logs and metrics of a middleware further out stay in the trace that the layer began. Only the layer's transaction
-//!   is moved to the incoming trace.
+//! * Logs and metrics of a middleware further out stay in the trace that the layer started. Only the layer's
+//!   transaction is moved to the incoming trace.
 //!
 //! Middleware further in finds this service's position in the `sentry-trace` header of the request. If the incoming
 //! `baggage` was not used, this service's organisation replaces its Sentry members.

@@ -92,8 +92,8 @@ impl SentryRecorder {
 
     /// Returns a new hub for a request.
     ///
-    /// The hub is a copy of what `sentry::init` set up, because jobs and other middleware write to the hub of the
-    /// thread, and what they write must not reach the next request. Only a hub with a client of its own, such as that
+    /// The hub is a copy of what `sentry::init` set up. Jobs and other middleware write to the hub of the thread, and
+    /// what they write must not reach the next request. Only a hub with a client of its own, such as that
     /// of a tenant, is copied instead.
     pub(crate) fn new_hub(&self, current: &Arc<Hub>) -> Hub {
         if is_ours(current) {

@@ -15,7 +15,7 @@ fn dsc(lines: &[String]) -> DynamicSamplingContext {
     DynamicSamplingContext::from_baggage(lines.iter().map(|line| line.as_bytes()))
 }
 
-/// Returns members of the DSC with short names and values, each with a comma after it.
+/// Returns DSC items with short names and values, each with a comma after it.
 fn items(count: usize) -> String {
     (0..count).map(|n| format!("sentry-k{n}=v,")).collect()
 }

@@ -85,7 +85,7 @@ fn new_traces_use_nothing_of_the_caller() {
 }
 
 #[test]
-fn policies_that_panic_begin_a_new_trace() {
+fn policies_that_panic_start_a_new_trace() {
     let policy = |_: &IncomingTrace<'_>| panic!("on purpose");
     let propagator = Propagator::builder().trust_incoming(policy).build().unwrap();
     let context = propagator.continue_trace(&incoming("-1", BAGGAGE));

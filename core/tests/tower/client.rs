@@ -71,12 +71,12 @@ async fn requests_carry_the_chosen_trace() {
         assert_eq!(send(client.clone(), other).in_trace(outer.clone()).await, lines(&given));
         let none = choose(TraceChoice::Without);
         assert_eq!(send(client.clone(), none).in_trace(outer.clone()).await, "");
-        // Outside of any trace, each request begins one.
-        let begun = [
+        // Outside of any trace, each request starts one.
+        let started = [
             send(client.clone(), to(&server.url("/"))).await,
             send(client, to(&server.url("/"))).await,
         ];
-        assert!(begun[0].starts_with("sentry-trace: ") && begun[0] != begun[1]);
+        assert!(started[0].starts_with("sentry-trace: ") && started[0] != started[1]);
     }
 }
 

@@ -144,7 +144,7 @@ async fn a_request_has_one_transaction_and_its_errors() {
 }
 
 #[tokio::test]
-async fn calls_past_the_span_limit_hand_on_the_transaction() {
+async fn calls_past_the_limit_hand_on_the_transaction() {
     let (app, sent) = serve(|routes, ours| routes.layer(ours));
     let called = ask(&app, "/often").await;
     let sent = sent.take();

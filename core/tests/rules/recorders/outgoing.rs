@@ -104,7 +104,7 @@ fn own_span_ids_are_below_the_given_span() {
             assert_ne!(sent.span_id(), given.span_id());
             assert_eq!(sent.parent_span_id(), Some(given.span_id()));
         }
-        // A recorder may begin its span below the given one. The log span has the id that is sent.
+        // A recorder may start its span below the given one. The log span has the id that is sent.
         let spans = lines.iter().filter(|line| line.contains("http.client"));
         assert!(spans.clone().all(|line| line.contains(&format!("span_id={}", sent.span_id()))));
         assert_eq!(spans.count(), usize::from(cfg!(feature = "tracing")));
