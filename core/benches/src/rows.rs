@@ -257,7 +257,7 @@ pub struct Size {
     pub baggage: fn() -> String,
 }
 
-/// All sizes. The time of a hop must grow with the size, up to the 8 KiB that are read.
+/// All sizes. The time of a hop may grow with the size only up to the 8 KiB that are read.
 pub const SIZES: &[Size] = &[
     Size { id: "64-members", baggage: || members(64, 1) },
     Size { id: "8-kib", baggage: || members(64, EIGHTH_OF_KIB) },

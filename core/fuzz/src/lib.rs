@@ -2,7 +2,7 @@
 //!
 //! A target uses arbitrary bytes as a service would use a request. It panics if a promise of the library is broken.
 //!
-//! * `cargo xtask fuzz` searches for bytes that break one, guided by coverage.
+//! * `cargo xtask fuzz` searches for bytes that make a target panic, guided by coverage.
 //! * `corpus` has the inputs that reached new code. Every test run replays them.
 //! * `cargo run --package tracehop-fuzz --bin dsn FILE` replays a file. The binary is built without the fuzzer then.
 

@@ -38,8 +38,8 @@ fn rate_of(hub: &Hub) -> Option<SampleRate> {
     }
 }
 
-/// Returns the parent of a span. The SDK does not show it for a span below a transaction: there it is the transaction,
-/// or a span below that.
+/// Returns the parent of a transaction. Of a span below a transaction the SDK does not show the parent: then this is the
+/// transaction, which is the parent or above it.
 fn parent_of(span: &TransactionOrSpan) -> Option<SpanId> {
     let context = span.get_trace_context();
     match span {
