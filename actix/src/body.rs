@@ -7,7 +7,7 @@ use pin_project_lite::pin_project;
 use tracehop::hop::{InHop, ServerHop};
 
 pin_project! {
-    /// The body of a response. A streamed body works in the trace of its request: it may call other services after
+    /// The body of a response. A streamed body is polled in the trace of its request: it may call other services after
     /// its handler has returned.
     #[derive(Debug)]
     pub struct TracedBody<B> {
@@ -35,7 +35,7 @@ impl<B: MessageBody> TracedBody<B> {
         }
         let body = match size {
             BodySize::Sized(_) => body.try_into_bytes(),
-            // `None` is another answer than an empty body.
+            // `None` sends no `Content-Length`, and an empty body does.
             BodySize::None | BodySize::Stream => Err(body),
         };
         let body = match body {

@@ -15,8 +15,8 @@ use crate::request::{Incoming, known_context};
 /// Extractor of the trace that a request belongs to.
 ///
 /// With the middleware [`TracePropagation`](crate::TracePropagation) this is the trace that the middleware
-/// continued. Without it, the extractor continues the trace by a [`Propagator`] in the App's data. Then no trace is
-/// current in the handler, and outgoing requests need their trace from the application.
+/// continued or started. Without it, the extractor continues the trace by a [`Propagator`] in the App's data. Then no
+/// trace is current in the handler, and outgoing requests need their trace from the application.
 ///
 /// ```
 /// use actix_web::{App, Responder, web};
@@ -35,12 +35,12 @@ use crate::request::{Incoming, known_context};
 ///
 /// # Errors
 ///
-/// [`NotConfigured`], a response with status 500, if the App has neither.
+/// [`NotConfigured`], a response with status 500, if the App has neither the middleware nor a propagator.
 #[derive(Debug, Clone)]
 pub struct Trace(PropagationContext);
 
 impl Trace {
-    /// Returns the context, to keep it.
+    /// Returns the context, such as for a job that outlives the request.
     pub fn into_inner(self) -> PropagationContext {
         self.0
     }
@@ -60,7 +60,7 @@ impl AsRef<PropagationContext> for Trace {
     }
 }
 
-/// Templates render it.
+/// Lets templates render the trace.
 impl HasTrace for Trace {
     fn trace(&self) -> Option<&PropagationContext> {
         Some(&self.0)

@@ -58,7 +58,7 @@
 //! # }
 //! ```
 //!
-//! Wrap the App in `Cors` last, so that it comes first and answers preflights itself.
+//! Wrap the App in `Cors` last: the middleware that is wrapped last gets requests first, and answers preflights itself.
 //!
 //! # Logs and Sentry's SDK
 //!

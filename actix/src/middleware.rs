@@ -20,18 +20,19 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// * The trace is in the request's extensions, as a [`PropagationContext`](tracehop::PropagationContext), and the
 ///   [current](tracehop::PropagationContext::current) one of the handler, of all that the handler awaits, and of a
 ///   streamed body.
-/// * The transaction is named by the route, `GET /users/{id}`, never by the requested path. Where guards decide
-///   between routes for the same path, the first of these is taken; a handler that takes a [`Trace`](crate::Trace)
-///   corrects it. A resource with several patterns is named by its first. Files at `/` have no name, since all paths
-///   match. `NormalizePath` is to be wrapped after this middleware, so that the path is normalized before.
-/// * A request that passes this middleware twice has one trace, if both have the same propagator. With another
+/// * The transaction is named by the route, `GET /users/{id}`, never by the requested path.
+///   - Where guards decide between routes for the same path, the first of these routes gives the name. A handler that
+///     takes a [`Trace`](crate::Trace) corrects the name, and so does the response of a recorded request.
+///   - A resource with several patterns is named by the first. Files at `/` have no name, since all paths match.
+///   - Wrap `NormalizePath` after this middleware, so that it normalizes the path first.
+/// * A request that passes two of these middlewares has one trace, if both have the same propagator. With another
 ///   propagator, such as that of a tenant's scope, the inner one continues the trace by its own options.
 /// * A [recorder](tracehop::PropagatorBuilder::recorder) of the propagator, and with the feature `tracing` a
 ///   [log span](tracehop#log-spans), record the request.
-/// * Caches [may show](tracehop::hop::may_be_reused) some pages again without asking, and a trace in such a page is that
-///   of all these visits. With the feature `tracing` there is a warning, once for each route.
+/// * Caches [may show](tracehop::hop::may_be_reused) some pages again without asking. If such a page has a trace in it,
+///   all these visits are in that trace. With the feature `tracing` there is a warning, once for each route.
 ///
-/// No header fails a request, and what handlers and other middleware return is passed on. An error that
+/// No header fails a request. Responses and errors of handlers and of other middleware are passed on. An error that
 /// another middleware returns becomes a response outside of the trace, without `Server-Timing`.
 ///
 /// The body of the response is wrapped, because it may still be streamed after the handler has returned.
@@ -44,7 +45,7 @@ pub struct TracePropagation {
 }
 
 impl TracePropagation {
-    /// Makes the middleware. Traces are continued by the options of this propagator.
+    /// Makes the middleware. It continues traces by the options of this propagator.
     pub fn new(propagator: Propagator) -> Self {
         Self { propagator, server_timing: false }
     }
@@ -52,13 +53,15 @@ impl TracePropagation {
     /// Sets whether HTML responses get a [`Server-Timing`](https://www.w3.org/TR/server-timing/) header with the
     /// trace. Off by default.
     ///
-    /// The header has the `sentry-` members of the request's `baggage`, up to 8192 bytes. A proxy in front must have
-    /// room for it in response headers.
+    /// The header has the ids, the decision, and the dynamic sampling context of up to 8192 bytes. A proxy in front must
+    /// accept response headers of that size.
     ///
-    /// The browser SDK continues the trace from it if the page has no meta tags, such as a page from a file. A
-    /// response that caches [may show](tracehop::hop::may_be_reused) again without asking gets none, because all these
-    /// visits would share one trace. A 304 without a `Content-Type` gets one as well: it renews a page that the
-    /// browser keeps. A `Cache-Control` that middleware further out sets comes too late for this.
+    /// The browser SDK continues the trace from it if the page has no meta tags, such as a page from a file. A 304
+    /// without a `Content-Type` gets the header as well: it renews a page that the browser keeps.
+    ///
+    /// A response that caches [may show](tracehop::hop::may_be_reused) again without asking gets no such header, because
+    /// all these visits would share one trace. A `Cache-Control` that middleware further out sets comes too late for
+    /// this.
     #[must_use]
     pub fn server_timing(mut self, server_timing: bool) -> Self {
         self.server_timing = server_timing;
@@ -104,8 +107,8 @@ where
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
         let hop = start(&self.settings.propagator, &request);
-        // Where no routing is ahead, another middleware may have a clone of the request, and actix-web panics where the
-        // headers of such a request are changed. Routing itself needs a request without clones.
+        // After routing, another middleware may have a clone of the request, and actix-web panics if the headers of such
+        // a request are changed. Before routing there is no clone: routing needs the request without clones.
         let is_routed = request.match_info().unprocessed().is_empty();
         if hop.needs_position_in_request() && !is_routed {
             hop.inject_position(request.headers_mut());

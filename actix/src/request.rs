@@ -59,7 +59,7 @@ impl IncomingRequest for Incoming<'_> {
     }
 }
 
-/// Returns the context that was kept with a request.
+/// Returns the context that the middleware or the extractor put into a request's extensions.
 pub(crate) fn known_context(request: &HttpRequest) -> Option<PropagationContext> {
     request.extensions().get::<PropagationContext>().cloned()
 }

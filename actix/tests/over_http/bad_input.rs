@@ -3,7 +3,7 @@ use tracehop_actix::{Trace, TracePropagation};
 
 use crate::{SENTRY_TRACE, TRACE_ID, body, header_lines, propagator, serve, status};
 
-/// A page with its trace in every place that a response has one.
+/// A page whose body is the headers of an outgoing request.
 async fn page(trace: Trace) -> actix_web::HttpResponse {
     let mut forwarded = Vec::<(String, String)>::new();
     trace.inject_to("https://api.example.com/", &mut forwarded);

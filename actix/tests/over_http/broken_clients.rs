@@ -1,4 +1,4 @@
-//! Clients that break off, or were never well: they see what they would see without the middleware, and the
+//! Clients that disconnect or send malformed requests: they get the same answer as without the middleware, and the
 //! server goes on.
 
 use std::pin::Pin;
@@ -23,7 +23,7 @@ async fn current() -> String {
     format!("{:?}", PropagationContext::current())
 }
 
-/// Tells when it is dropped, and never ends.
+/// A body without an end that reports when it is dropped.
 struct Endless(Option<oneshot::Sender<()>>);
 
 impl MessageBody for Endless {
@@ -66,20 +66,20 @@ fn servers() -> [Server; 2] {
     [with, without]
 }
 
-/// All that the server says to these bytes, after which the client sends no more.
-async fn said(server: &Server, bytes: &[u8]) -> String {
+/// Returns the server's whole answer to these bytes. The client sends no more after them.
+async fn answer(server: &Server, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
-    // A server that has heard enough may have hung up by now.
+    // A server that refuses the start of a request may have closed the connection by now.
     let _ = stream.write_all(bytes).await;
     let _ = stream.shutdown().await;
-    let mut said = Vec::new();
-    let _ = stream.read_to_end(&mut said).await;
-    let said = String::from_utf8(said).unwrap();
-    said.lines().filter(|line| !line.starts_with("date: ")).collect::<Vec<_>>().join("\n")
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    let answer = String::from_utf8(answer).unwrap();
+    answer.lines().filter(|line| !line.starts_with("date: ")).collect::<Vec<_>>().join("\n")
 }
 
 #[actix_web::test]
-async fn broken_requests_get_their_usual_answer() {
+async fn malformed_requests_get_their_usual_answer() {
     let [with, without] = servers();
     let post = |rest: &str| format!("POST /echo HTTP/1.1\r\nhost: x\r\n{SENTRY_TRACE}\r\n{rest}");
     let close = "connection: close\r\n";
@@ -106,8 +106,8 @@ async fn broken_requests_get_their_usual_answer() {
     for request in table {
         let shown = &request[..request.len().min(200)];
         assert_eq!(
-            said(&with, request.as_bytes()).await,
-            said(&without, request.as_bytes()).await,
+            answer(&with, request.as_bytes()).await,
+            answer(&without, request.as_bytes()).await,
             "{shown:?}"
         );
         let current = with.get("/current", &[]).await;

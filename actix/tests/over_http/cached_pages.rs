@@ -8,7 +8,7 @@ use tracehop_actix::{Trace, TracePropagation};
 
 use crate::{header_lines, propagator, serve};
 
-/// A page with the trace's tags, and the cache headers that the query asks for.
+/// A page with the trace's values, and the cache headers that the request sends with the prefix `x-`.
 async fn page(trace: Trace, request: HttpRequest) -> HttpResponse {
     let tags = tracehop_actix::tracehop::hop::trace_data_for_page(&trace);
     let mut response = HttpResponse::Ok();
@@ -76,7 +76,7 @@ async fn reusable_responses_have_no_server_timing() {
 }
 
 #[actix_web::test]
-async fn every_304_of_a_page_has_a_fresh_server_timing() {
+async fn pages_renewed_by_304_get_fresh_server_timing() {
     let propagator = propagator();
     let server = serve!(move || {
         let not_modified = |content_type: Option<&'static str>| {
@@ -141,7 +141,7 @@ mod warnings {
             ("/warnings/other", public),
             ("/warnings/cached/3", public),
         ] {
-            // Of a trace that was begun elsewhere nobody asks for the name of its transaction.
+            // The DSC of a continued trace does not need the route. The warning alone asks for it.
             let continued = b"sentry-trace: 771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
             assert_eq!(status(&server.get(path, &[lines, continued]).await), "200");
             assert_eq!(status(&server.get(path, &[lines]).await), "200");

@@ -14,7 +14,7 @@ fn current() -> Option<String> {
 }
 
 #[actix_web::test]
-async fn the_trace_is_current_in_handlers_and_awaited_futures() {
+async fn the_trace_is_current_in_handlers_and_futures() {
     let propagator = propagator();
     let server = serve!(move || {
         let handler = async |trace: Trace| {
@@ -23,8 +23,8 @@ async fn the_trace_is_current_in_handlers_and_awaited_futures() {
             yield_now().await;
             assert_eq!(current(), expected);
             assert_eq!(rt::spawn(async { current() }).await.unwrap(), None);
-            let told = rt::spawn(async { current() }.in_current_trace());
-            assert_eq!(told.await.unwrap(), expected);
+            let in_trace = rt::spawn(async { current() }.in_current_trace());
+            assert_eq!(in_trace.await.unwrap(), expected);
             HttpResponse::Ok().finish()
         };
         App::new()
@@ -74,7 +74,7 @@ async fn the_trace_is_current_in_streamed_bodies() {
     assert_eq!(ended.recv(), Ok(true));
 }
 
-/// Says, chunk by chunk, whether the trace is still that of its request.
+/// A body whose chunks say whether the current trace is that of its request.
 struct Streamed {
     chunks: u8,
     expected: Option<String>,

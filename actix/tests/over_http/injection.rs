@@ -1,5 +1,4 @@
-//! Bytes that would be more than a value, if they were let out: in a response's headers, and in those of a
-//! request to another service.
+//! Bytes that could break out of a header's value: in the headers of responses, and in those of outgoing requests.
 
 use actix_web::{App, HttpResponse, web};
 use tracehop_actix::tracehop::Propagator;
@@ -7,7 +6,7 @@ use tracehop_actix::{Trace, TracePropagation};
 
 use crate::{SENTRY_TRACE, Server, TRACE_ID, body, header_lines, serve, status};
 
-/// A page whose body is what its request to another service would carry.
+/// A page whose body is the headers of an outgoing request.
 async fn page(trace: Trace) -> HttpResponse {
     let mut forwarded = Vec::<(String, String)>::new();
     trace.inject_to("https://api.example.com/", &mut forwarded);
@@ -24,7 +23,7 @@ fn server() -> Server {
     })
 }
 
-/// The metrics of a `Server-Timing` header with their descriptions, read as strictly as its grammar is.
+/// The metrics of a `Server-Timing` header with their descriptions, read strictly by its grammar.
 fn metrics(value: &str) -> Vec<(String, String)> {
     let mut metrics = Vec::new();
     let mut rest = value;
@@ -47,7 +46,8 @@ fn metrics(value: &str) -> Vec<(String, String)> {
     }
 }
 
-/// What the page says. A blank line ends a request, and the server answers what follows as another one.
+/// The headers in the body of the first page. A blank line in the input ends the request, and the server answers the
+/// rest as a second request.
 fn forwarded(response: &str) -> Vec<(String, String)> {
     serde_json::Deserializer::from_str(body(response)).into_iter().next().unwrap().unwrap()
 }
@@ -113,7 +113,7 @@ async fn no_byte_breaks_out_of_a_header() {
 }
 
 #[actix_web::test]
-async fn truncated_headers_are_not_read_as_two() {
+async fn line_breaks_in_values_add_no_header() {
     let server = server();
     for text in [
         "sentry-a=1\r\nx-evil: 1",

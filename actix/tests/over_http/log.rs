@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::{self, format::FmtSpan};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry;
 
-/// Everything that was written to it.
+/// Keeps everything that is written to it.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -50,16 +50,16 @@ impl io::Write for Log {
     }
 }
 
-/// What these tests and the crates under test say, and nothing of actix's.
+/// Keeps the events of these tests and of the crates under test, and drops those of actix.
 fn ours() -> Targets {
     Targets::new().with_target("tracehop", Level::TRACE).with_target("over_http", Level::TRACE)
 }
 
-/// Listens to the thread that calls this for as long as it runs. The servers of these tests have one worker each, which
-/// makes its App in a thread of its own.
+/// Makes a subscriber the default of the calling thread for as long as the thread runs. The servers of these tests have
+/// one worker each, which makes its App in a thread of its own.
 pub(crate) fn listen(subscriber: impl Subscriber + Send + Sync + 'static) {
-    // With a single subscriber in the process, `tracing` asks only that of the thread which reaches an event first,
-    // and another test's thread has none.
+    // With a single subscriber in the process, `tracing` decides about an event by the default of the thread that
+    // reaches the event first. In another test's thread, which has none, the event would be off for all threads.
     static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(registry()));
     LazyLock::force(&SECOND);
     std::mem::forget(tracing::subscriber::set_default(subscriber));

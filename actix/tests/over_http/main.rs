@@ -49,7 +49,7 @@ struct Server {
 }
 
 impl Server {
-    /// Asks for a path with these header lines, and returns the whole response.
+    /// Requests a path with these header lines, and returns the whole response.
     async fn get(&self, path: &str, lines: &[&[u8]]) -> String {
         let mut request =
             format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n").into_bytes();

@@ -1,4 +1,4 @@
-//! Names of transactions, as the DSC and the sampler have them.
+//! Names of transactions, as the DSC has them and the sampler sees them.
 
 use std::sync::{Arc, Mutex};
 
@@ -27,7 +27,7 @@ fn sampling(seen: &Seen) -> Propagator {
     options().traces_sampler(sampler).build().unwrap()
 }
 
-/// Puts the name in the DSC into a header of the response, as a call to another service would have frozen it.
+/// Puts the name in the DSC into a header of the response. This freezes the DSC, as an outgoing request does.
 async fn show(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -135,7 +135,7 @@ async fn normalized_paths_are_named_by_their_route() {
     });
     let table = [("/users/7/", Some("GET /users/{id}")), ("//users//7", Some("GET /users/{id}"))];
     assert_names(&outside, &seen, &table).await;
-    // The path was not normalized yet. The extractor asks again.
+    // The middleware sees the path before it is normalized. The extractor asks for the route again.
     let table = [
         ("/users/7", Some("GET /users/{id}")),
         ("/users/7/", None),

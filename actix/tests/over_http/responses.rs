@@ -49,7 +49,7 @@ async fn html_gets_server_timing_by_option() {
 }
 
 #[actix_web::test]
-async fn server_timing_is_added_once_and_only_to_html() {
+async fn server_timing_is_added_once_to_html_only() {
     let propagator = propagator();
     let server = serve!(move || {
         let on = || TracePropagation::new(propagator.clone()).server_timing(true);
@@ -117,7 +117,7 @@ async fn every_kind_of_body_arrives_unchanged() {
     let without = serve!(move || App::new().configure(routes));
     let with =
         serve!(move || { App::new().configure(routes).wrap(TracePropagation::new(propagator())) });
-    // In a scope what is wrapped is wrapped once more.
+    // A scope puts the body that its middleware returns into a `BoxBody`.
     let in_scope = serve!(move || {
         let propagation = TracePropagation::new(propagator());
         App::new().service(web::scope("").configure(routes).wrap(propagation))

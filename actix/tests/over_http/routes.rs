@@ -129,9 +129,9 @@ async fn requests_continue_from_all_header_lines() {
 async fn requests_through_two_middlewares_have_one_trace() {
     let propagator = propagator();
     let server = serve!(move || {
-        let outer = propagator.clone();
+        let inner = propagator.clone();
         App::new().wrap(TracePropagation::new(propagator.clone())).service(
-            web::scope("/in").wrap(TracePropagation::new(outer)).route(
+            web::scope("/in").wrap(TracePropagation::new(inner)).route(
                 "/",
                 web::get().to(async |trace: Trace| {
                     let current = tracehop_actix::PropagationContext::current().unwrap();

@@ -22,7 +22,7 @@ const BAGGAGE: &[u8] = b"baggage: other=1,sentry-trace_id=771a43a4192642f0b136d5
     sentry-sample_rate=0.10,sentry-sample_rand=0.050000,sentry-sampled=true,\
     sentry-replay_id=0af7651916cd43dd8448eb211c80319c,sentry-org_id=7";
 
-/// With a public key as Sentry makes them, else no envelope has a `trace` header.
+/// A DSN with a public key of 32 hex digits, as Sentry makes them. With another key, envelopes have no `trace` header.
 const DSN: &str = "https://49d0f7386ad645858ae85020e393bef3@o7.example/1";
 
 fn options() -> PropagatorBuilder {
@@ -44,7 +44,7 @@ fn sampling() -> ClientOptions {
     ClientOptions::new().traces_sample_rate(1.0)
 }
 
-/// Binds a client to the hub of a worker's thread. To be called where the App is made.
+/// Binds a client to the hub of the calling thread. Call this where the worker makes its App.
 fn bind(client: &Arc<Client>) -> Arc<Hub> {
     let hub = Hub::current();
     hub.bind_client(Some(Arc::clone(client)));
@@ -55,21 +55,21 @@ fn capture(message: &str) {
     Hub::current().capture_message(message, Level::Error);
 }
 
-/// What a request to another service would carry.
+/// Returns what an outgoing request would carry: `sentry-trace` and `baggage`, each on a line.
 fn outgoing() -> String {
     let context = PropagationContext::current().unwrap();
     let data = context.trace_data();
     format!("{}\n{}", data.sentry_trace(), data.baggage().map_or("", |baggage| baggage.as_str()))
 }
 
-/// Captures an error, and answers with what it would hand on.
+/// Captures an error, and answers with what an [`outgoing`] request would carry.
 async fn work(trace: Trace) -> String {
     assert_eq!(Some(trace.span_id()), PropagationContext::current().map(|here| here.span_id()));
     capture("boom");
     outgoing()
 }
 
-/// The answer of [`work`], taken apart: trace id, span id, decision, and the DSC as [`Sent::dsc`] has it.
+/// Parses the answer of [`work`]: trace id, span id, decision, and the DSC as [`Sent::dsc`] has it.
 fn read(answer: &str) -> (String, String, Option<String>, String) {
     let (sentry_trace, baggage) = answer.split_once('\n').unwrap();
     let mut parts = sentry_trace.split('-').map(str::to_owned);

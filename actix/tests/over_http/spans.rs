@@ -53,7 +53,7 @@ async fn awaited() {
     info!("awaited");
 }
 
-/// What a line says, or how it calls the span that ended.
+/// The message of a line; `close` for the line at the end of a span.
 fn message(line: &Value) -> &str {
     line["fields"]["message"].as_str().unwrap()
 }
@@ -126,9 +126,10 @@ async fn spans_hold_exactly_the_lines_of_their_request() {
     server.handle.stop(true).await;
     let span_id = crate::header_lines(&response, "x-span")[0];
     let lines = log.lines();
-    let said: Vec<_> = lines.iter().map(message).filter(|message| *message != "outside").collect();
+    let inside: Vec<_> =
+        lines.iter().map(message).filter(|message| *message != "outside").collect();
     assert_eq!(
-        said,
+        inside,
         [
             "inner middleware",
             "inner middleware",
@@ -162,7 +163,7 @@ async fn spans_hold_exactly_the_lines_of_their_request() {
         }
         assert!(!line.to_string().contains("hush"), "{line}");
     }
-    assert_eq!(lines.len() - said.len(), 4);
+    assert_eq!(lines.len() - inside.len(), 4);
 }
 
 #[actix_web::test]
@@ -226,11 +227,12 @@ async fn spans_have_the_route_after_guards() {
             .service(web::resource("/r/{get}").guard(guard::Get()).to(with_trace))
             .service(web::resource("/r/{put}").guard(guard::Put()).to(HttpResponse::Ok))
     });
-    // Of a trace that was begun elsewhere nobody but the log asks for the route.
+    // The DSC of a continued trace does not need the route. The log alone asks for it.
     server.get("/r/1", &[SENTRY_TRACE.as_bytes()]).await;
     server.send(b"PUT /r/1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
-    let said = |line: &Value| (message(line) == "handler").then(|| spans(line)[0]["route"].clone());
-    assert_eq!(log.lines().iter().find_map(said).unwrap(), "/r/{get}");
+    let logged =
+        |line: &Value| (message(line) == "handler").then(|| spans(line)[0]["route"].clone());
+    assert_eq!(log.lines().iter().find_map(logged).unwrap(), "/r/{get}");
     let routes = ended(&log, server).await.into_iter().map(|span| span["route"].clone());
     assert_eq!(routes.collect::<Vec<_>>(), ["/r/{get}", "/r/{put}"]);
 }
@@ -281,9 +283,9 @@ impl<F: Future> Future for Once<F> {
     }
 }
 
-struct SaysAtDrop;
+struct LogsAtDrop;
 
-impl Drop for SaysAtDrop {
+impl Drop for LogsAtDrop {
     fn drop(&mut self) {
         info!("dropped");
     }
@@ -296,7 +298,7 @@ async fn dropped_requests_end_spans_without_status() {
     let server = serve!(move || {
         listen(writer.as_json());
         let handler = async || {
-            let _guard = SaysAtDrop;
+            let _guard = LogsAtDrop;
             std::future::pending::<HttpResponse>().await
         };
         App::new()
@@ -317,7 +319,8 @@ async fn dropped_requests_end_spans_without_status() {
     assert_eq!(ended(&log, server).await, [json!({"method": "GET", "route": "/"})]);
 }
 
-/// The text that a handler's warning makes, where others may log warnings alone.
+/// Returns the log of a request whose handler warns. `spans` is the level of the target `tracehop`; all others log only
+/// warnings.
 async fn warning(is_compact: bool, spans: LevelFilter) -> String {
     let (log, propagator) = (Log::default(), propagator());
     let writer = log.clone();
@@ -339,12 +342,12 @@ async fn warning(is_compact: bool, spans: LevelFilter) -> String {
 #[actix_web::test]
 async fn filters_that_keep_spans_keep_trace_ids() {
     for is_compact in [false, true] {
-        for (spans, is_there) in [(LevelFilter::INFO, true), (LevelFilter::WARN, false)] {
+        for (spans, has_trace_id) in [(LevelFilter::INFO, true), (LevelFilter::WARN, false)] {
             let text = warning(is_compact, spans).await;
             let lines: Vec<_> = text.lines().collect();
             assert_eq!(lines.len(), 1, "{text}");
             assert!(lines[0].contains("handler"), "{text}");
-            assert_eq!(lines[0].contains(TRACE_ID), is_there, "{text}");
+            assert_eq!(lines[0].contains(TRACE_ID), has_trace_id, "{text}");
         }
     }
 }

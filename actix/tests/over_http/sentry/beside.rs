@@ -1,4 +1,4 @@
-//! Beside the SDK's own middleware, outside and inside of it.
+//! This middleware together with the SDK's own middleware, in both orders.
 
 use std::collections::HashSet;
 
@@ -101,11 +101,11 @@ async fn both_middlewares_share_one_trace_in_either_order() {
                     let is_error = path == "/fail";
                     assert_eq!(status(&response), if is_error { "500" } else { "200" });
                     let (trace_id, span_id, sampled, dsc) = read(body(&response));
-                    // Reports of what was lost have no trace.
+                    // Client reports have no trace.
                     let mut sent = envelopes.take();
                     sent.retain(|sent| sent.types != ["client_report"]);
 
-                    // All that is sent is of the one trace, and says of it what is handed on.
+                    // All envelopes are of one trace, with the DSC that outgoing requests carry.
                     assert_eq!(unique(&sent, "trace_id"), [&*trace_id].into(), "{case}");
                     assert_eq!(*name == "head", trace_id != TRACE_ID, "{case}");
                     assert_eq!(sampled.as_deref() == Some("1"), *is_sampled, "{case}");
@@ -154,18 +154,18 @@ async fn both_middlewares_share_one_trace_in_either_order() {
 }
 
 #[actix_web::test]
-async fn the_sdk_decision_for_its_transaction_is_handed_on() {
-    let no = || ClientOptions::new().traces_sampler(|_: &_| 0.0);
+async fn outgoing_requests_carry_the_decision_of_the_sdk() {
+    let never = || ClientOptions::new().traces_sampler(|_: &_| 0.0);
     for (sdk, lines, sampled, in_dsc) in [
         (ClientOptions::new(), vec![], None, None),
         (ClientOptions::new().traces_sample_rate(0.0), vec![], Some("0"), Some("sampled=false")),
-        (no(), vec![incoming("-1"), BAGGAGE.to_vec()], Some("0"), None),
-        (no(), vec![], Some("0"), Some("sampled=false")),
+        (never(), vec![incoming("-1"), BAGGAGE.to_vec()], Some("0"), None),
+        (never(), vec![], Some("0"), Some("sampled=false")),
     ] {
         let (envelopes, server) = serve_both(SdkOutside, true, options(), sdk);
         let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
-        let (_, _, said, dsc) = read(body(&server.get("/work/7", &lines).await));
-        assert_eq!(said.as_deref(), sampled, "{lines:?}");
+        let (_, _, decision, dsc) = read(body(&server.get("/work/7", &lines).await));
+        assert_eq!(decision.as_deref(), sampled, "{lines:?}");
         if let Some(in_dsc) = in_dsc {
             assert!(dsc.contains(in_dsc), "{dsc}");
         }
@@ -213,7 +213,7 @@ async fn deferred_decisions_send_only_errors() {
     }
 }
 
-/// As applications use it, with the client of the whole process. No other test binds one there.
+/// Most applications bind one client to the main hub of the process. No other test binds a client there.
 #[actix_web::test]
 async fn the_sdk_middleware_works_with_the_main_hub() {
     let (propagator, envelopes, client) = recording(options(), sampling());
@@ -240,7 +240,7 @@ async fn the_sdk_middleware_works_with_the_main_hub() {
 
 #[cfg(feature = "tracing")]
 #[actix_web::test]
-async fn early_ends_of_the_sdk_are_warned_of_once() {
+async fn transactions_of_the_sdk_middleware_warn_once() {
     for order in [SdkOutside, SdkInside] {
         for with_transaction in [false, true] {
             let log = crate::log::Log::default();

@@ -100,7 +100,7 @@ async fn streamed_bodies_are_part_of_the_transaction() {
         let sent = envelopes.take();
         assert_eq!(ending(&sent), ("GET /{end}".to_owned(), expected.to_owned()));
         assert_eq!(sent.len(), errors + 1);
-        // It is the last, and of the same trace as they.
+        // The transaction is sent after its errors, and has the same span id.
         let last = &sent[errors];
         assert!(last.is_transaction());
         assert!(sent.iter().all(|sent| sent.trace("span_id") == last.trace("span_id")));
@@ -108,14 +108,14 @@ async fn streamed_bodies_are_part_of_the_transaction() {
     }
 }
 
-/// Tells when a request begins, and when all of it is gone.
+/// Reports when a request begins, and when its scope is dropped.
 #[derive(Clone)]
 struct Witness {
     begun: mpsc::UnboundedSender<()>,
     gone: mpsc::UnboundedSender<()>,
 }
 
-/// Tells when it is dropped.
+/// Reports when it is dropped.
 struct Dropped(mpsc::UnboundedSender<()>);
 
 impl Drop for Dropped {
@@ -125,7 +125,7 @@ impl Drop for Dropped {
 }
 
 impl Witness {
-    /// Called in a handler: what the request's scope holds goes after its transaction.
+    /// Reports the request whose handler calls this. Its scope is dropped after its transaction has ended.
     fn see(&self) {
         let dropped = Dropped(self.gone.clone());
         Hub::current().configure_scope(|scope| {

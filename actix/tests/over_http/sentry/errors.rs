@@ -46,7 +46,7 @@ async fn errors_carry_the_trace_wherever_captured() {
                 let response = service.call(request);
                 async {
                     let response = response.await;
-                    capture("behind");
+                    capture("after");
                     response
                 }
             })
@@ -61,8 +61,7 @@ async fn errors_carry_the_trace_wherever_captured() {
         .filter(|sent| !sent.is_transaction())
         .map(|sent| sent.payload["message"].as_str().unwrap())
         .collect();
-    let expected =
-        ["before", "handler", "awaited", "spawned", "in the trace", "blocking", "behind"];
+    let expected = ["before", "handler", "awaited", "spawned", "in the trace", "blocking", "after"];
     assert_eq!(messages, expected);
     for sent in &sent {
         assert_eq!(sent.trace("trace_id"), trace_id);
@@ -209,7 +208,7 @@ async fn errors_of_handlers_are_captured_once() {
 }
 
 #[actix_web::test]
-async fn a_wrap_beside_clones_of_the_request_does_not_panic() {
+async fn clones_of_the_request_cause_no_panic() {
     async fn keep(
         request: ServiceRequest,
         next: Next<impl MessageBody>,

@@ -1,4 +1,4 @@
-//! The middleware within itself.
+//! Two of these middlewares, one inside of the other.
 
 use actix_web::dev::Service as _;
 use actix_web::{App, HttpRequest, web};
@@ -41,7 +41,7 @@ async fn an_inner_propagator_reads_the_received_headers() {
         ("https://tenant00000000000000000000000000@o7.example/1", true),
         ("https://tenant00000000000000000000000000@o8.example/1", false),
     ] {
-        // Each has a client of its own, because an envelope goes to one of them.
+        // Each propagator has a client of its own, so that the test sees which of them recorded.
         let (outer, outer_sent, outer_client) = recording(options(), sampling());
         let (inner, inner_sent, inner_client) = recording(crate::options().dsn(dsn), sampling());
         let server = serve!(move || {
@@ -99,8 +99,8 @@ async fn inner_middleware_sees_our_position_in_headers() {
         (vec![&b"baggage: a=1,sentry-org_id=8"[..]], "a=1,sentry-org_id=7"),
     ] {
         let response = server.get("/", &lines).await;
-        let mut said = body(&response).lines();
-        let (position, baggage, outgoing) = (said.next(), said.next(), said.next());
+        let mut answer = body(&response).lines();
+        let (position, baggage, outgoing) = (answer.next(), answer.next(), answer.next());
         assert_eq!(position, outgoing);
         assert_eq!(baggage, Some(expected));
     }
