@@ -17,7 +17,7 @@ use crate::{TracePropagation, redirect_policy};
 ///     .build()?;
 /// let client = tracehop_reqwest::client(reqwest::Client::builder(), propagator)?;
 ///
-/// // More middleware works inside of the trace.
+/// // More middleware can be added. It runs further in than this one.
 /// let client = reqwest_middleware::ClientBuilder::from_client(client)
 ///     // .with(another)
 ///     .build();

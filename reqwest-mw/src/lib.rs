@@ -14,7 +14,7 @@
 //! // Headers go only to the targets, also where a redirect leads to another URL.
 //! let client = tracehop_reqwest::client(reqwest::Client::builder(), propagator.clone())?;
 //!
-//! // In a handler, the middleware of tracehop-actix has done this.
+//! // In a handler, the middleware of tracehop-actix has made the trace of the request current.
 //! let trace = propagator.start_new_trace();
 //! async {
 //!     client.get(url).send().await?; // the current trace
@@ -32,8 +32,8 @@
 //! `baggage` of other vendors stays in front. See
 //! [`PropagationContext::inject`](tracehop::PropagationContext::inject).
 //!
-//! The `default_headers` of reqwest are not seen: they are added below all middleware, and only where a request has no
-//! such header. Baggage that each request of the application shall have is set by an initialiser:
+//! The middleware cannot see the `default_headers` of reqwest: reqwest adds them below all middleware, and only where a
+//! request has no such header. To send baggage of the application with each request, set it in an initialiser:
 //!
 //! ```
 //! use reqwest_middleware::{ClientBuilder, RequestBuilder, RequestInitialiser};
@@ -60,7 +60,7 @@
 //!
 //! # Beside other middleware
 //!
-//! This middleware decides by the URL that it sees: add it behind middleware that changes URLs. With
+//! This middleware decides by the URL that it sees: add it after middleware that changes URLs. With
 //! [reqwest-retry](https://docs.rs/reqwest-retry) both orders work, and every attempt carries the
 //! headers once.
 //!
@@ -69,9 +69,9 @@
 //! With the feature `tracing` each request has a [span in the logs](tracehop#log-spans). With the recorder of
 //! `tracehop-sentry` on the propagator, each request in the trace of a running transaction is a span of Sentry's SDK.
 //!
-//! Middleware that was added later works inside of the span. Behind
-//! [reqwest-retry](https://docs.rs/reqwest-retry) each attempt has a span of its own, in front of it all attempts
-//! have one.
+//! Middleware that is added later runs inside of the span. If this middleware is added after
+//! [reqwest-retry](https://docs.rs/reqwest-retry), each attempt has a span of its own. If it is added before, all
+//! attempts share one span.
 //!
 //! # In one file with tracehop-actix
 //!

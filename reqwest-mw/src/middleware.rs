@@ -11,8 +11,12 @@ use crate::redirect::carrying;
 
 /// Middleware that writes the trace into the headers of each request.
 ///
-/// The trace is the one that the request was [given](crate::RequestBuilderExt::with_trace), else the
-/// [current](PropagationContext::current) one, else a new one of this propagator's.
+/// The trace is the first of these:
+///
+/// * the one that the request was [given](crate::RequestBuilderExt::with_trace),
+/// * the [current](PropagationContext::current) one,
+/// * that of a recorder's environment, such as the hub of Sentry's SDK,
+/// * a new one that this propagator starts.
 ///
 /// The request's URL must be a target for this propagator, and also for the propagator that made the trace, if that is
 /// another: a client with targets keeps to them.
@@ -24,12 +28,12 @@ pub struct TracePropagation {
     propagator: Propagator,
 }
 
-/// The trace that began with a request, kept so that a retry of it is in the same trace.
+/// The trace that was started for a request, kept so that its retries are in the same trace.
 #[derive(Debug, Clone)]
 struct Begun(PropagationContext);
 
 impl TracePropagation {
-    /// Makes the middleware. Requests outside of any trace begin one by this propagator.
+    /// Makes the middleware. Requests outside of any trace start one with this propagator.
     pub fn new(propagator: Propagator) -> Self {
         Self { propagator }
     }
@@ -82,7 +86,7 @@ impl Middleware for TracePropagation {
     }
 }
 
-/// Returns the kind of an error. The text of an error has the whole URL, or comes from other middleware.
+/// Returns the kind of an error, for recorders. The error's text may have the whole URL, or secrets of other middleware.
 fn kind(error: &Error) -> &'static str {
     let Error::Reqwest(error) = error else { return "middleware" };
     #[cfg(not(target_arch = "wasm32"))]

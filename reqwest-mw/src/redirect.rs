@@ -11,7 +11,7 @@ tokio::task_local! {
     static CARRIED: Carried;
 }
 
-/// What the request that is being made carries. Empty: no trace, or one that may go everywhere.
+/// What the request that is being made carries. Without guards: no trace, or one that may go everywhere.
 #[derive(Clone, Default)]
 struct Carried {
     /// The request, known by its URL: middleware further in may make others in the same task.
@@ -20,7 +20,7 @@ struct Carried {
         allow(dead_code, reason = "only the redirect policy reads it")
     )]
     url: Option<Url>,
-    /// The traces in its headers, as each middleware on its way guards them.
+    /// The traces in its headers: one for each middleware that guards its redirects.
     guards: Vec<CarriedTrace>,
 }
 
@@ -36,9 +36,10 @@ impl Carried {
     }
 }
 
-/// Awaits a request that carries a trace, or a trace that may go everywhere.
+/// Awaits a request whose redirects are checked by a guard. The guard is `None` if the request carries no trace, or one
+/// that may go everywhere.
 ///
-/// `had_headers` says that the request came with a trace: a middleware further out may guard that, and goes on to.
+/// `had_headers` says that the request came with trace headers: the guards of middleware further out then stay.
 pub(crate) async fn carrying(
     url: Url,
     had_headers: bool,
@@ -90,14 +91,14 @@ pub(crate) async fn carrying(
 ///   trace](crate::RequestBuilderExt), is redirected as usual, and gets no headers at the next URL. So is a request that
 ///   another middleware makes on its own in the same task.
 /// * Where the policy cannot know what a request carries, because it runs in a task without the middleware, a redirect
-///   from a target to another URL is not followed.
+///   from a target to a URL that is not a target is not followed.
 /// * A target that redirects to its own `https` URL needs a target that matches both, such as
 ///   [`Target::host`](tracehop::Target::host).
 ///
 /// The policy knows a request by its origin and path. It cannot see three things:
 ///
 /// * Headers that the middleware did not write, such as those of [`inject`](crate::inject) to a URL that is not a
-///   target, in a task with the middleware.
+///   target of this propagator, in a task with the middleware.
 /// * That a middleware further in changes the origin or the path of a request. Add such a middleware first.
 /// * A request with the headers of another client's middleware, in another task, if this propagator has other targets.
 ///

@@ -61,7 +61,8 @@ mod sealed {
 /// Writes a trace into the headers of a request, for a client without middleware.
 ///
 /// Works as [`PropagationContext::inject_to`] with the request's URL. A redirect takes the headers along to any
-/// URL: a client that shall keep them to targets must follow no redirects.
+/// URL. To keep them to the targets, turn the client's redirects off, or give it a
+/// [`redirect_policy`](crate::redirect_policy) of the same propagator.
 ///
 /// ```
 /// use reqwest::{Method, Request};
@@ -74,7 +75,7 @@ mod sealed {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn inject(context: &PropagationContext, request: &mut Request) {
-    // In two steps, because a request does not lend its URL and its headers at the same time.
+    // Not `inject_to`, because the URL and the headers of a request cannot be borrowed at the same time.
     if context.propagates_to(request.url()) {
         context.inject(request.headers_mut());
     }

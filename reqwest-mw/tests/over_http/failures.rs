@@ -53,7 +53,7 @@ impl Failure {
         matches!(self, Self::Silence | Self::AnswerAndSilence(_))
     }
 
-    /// Serves so until the runtime ends, and returns the URL.
+    /// Serves with this failure until the runtime ends, and returns the URL.
     async fn serve(self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -84,8 +84,8 @@ impl Failure {
     }
 }
 
-/// All that a caller can tell an error by.
-fn told(error: &reqwest::Error) -> Vec<String> {
+/// Returns everything by which a caller can distinguish errors.
+fn description(error: &reqwest::Error) -> Vec<String> {
     let kinds = [
         ("builder", error.is_builder()),
         ("redirect", error.is_redirect()),
@@ -111,7 +111,7 @@ async fn outcome(answer: Result<reqwest::Response, reqwest::Error>) -> Vec<Strin
         }
         Err(error) => Err(error),
     };
-    whole.unwrap_or_else(|error| told(&error))
+    whole.unwrap_or_else(|error| description(&error))
 }
 
 /// The same client, with the middleware and without.
@@ -121,11 +121,11 @@ struct Clients {
 }
 
 impl Clients {
-    fn new(patience: Option<Duration>) -> Self {
+    fn new(timeout: Option<Duration>) -> Self {
         let new = || {
             let builder = reqwest::Client::builder().no_proxy();
-            match patience {
-                Some(patience) => builder.read_timeout(patience),
+            match timeout {
+                Some(timeout) => builder.read_timeout(timeout),
                 None => builder,
             }
         };
@@ -147,11 +147,11 @@ impl Clients {
 }
 
 #[tokio::test]
-async fn every_failure_is_the_usual_one() {
+async fn failures_are_the_same_without_the_middleware() {
     let mut tasks = JoinSet::new();
     for failure in FAILURES {
         tasks.spawn(async move {
-            // Only of a server that is silent the outcome depends on how long it is waited for.
+            // Only a silent server needs a timeout. All other outcomes do not depend on time.
             let clients = Clients::new(failure.is_silent().then_some(Duration::from_secs(1)));
             let url = failure.serve().await;
             let (plain, ours) = tokio::join!(clients.plain(&url), clients.ours(&url));
@@ -164,21 +164,21 @@ async fn every_failure_is_the_usual_one() {
         assert_eq!(outcome.iter().any(|text| text == "timeout"), is_silent, "{outcome:?}");
     }
     let clients = Clients::new(None);
-    // Bound and not listened on: nobody answers there, and nobody else can take the port.
-    let nobody = TcpSocket::new_v4().unwrap();
-    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let url = format!("http://{}/", nobody.local_addr().unwrap());
+    // Bound, but not listened on: connections are refused, and no other process can take the port.
+    let closed = TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}/", closed.local_addr().unwrap());
     let plain = clients.plain(&url).await;
     assert_eq!(plain[..2], ["request", "connect"]);
     assert_eq!(clients.ours(&url).await, plain);
     assert_eq!(clients.ours("ftp://127.0.0.1/").await, clients.plain("ftp://127.0.0.1/").await);
 }
 
-/// Names the part that a child plays, which runs this same program.
+/// The variable that turns a child process, which runs this test program, into a server.
 const CHILD: &str = "TRACEHOP_TEST_CHILD";
 
-/// Not a test, but a server in a process of its own: it says where it listens, then that it has sent half an
-/// answer, and then waits to be killed.
+/// Not a test, but a server in a process of its own. It prints where it listens, then that it has sent half an answer.
+/// Then it waits to be killed.
 #[test]
 fn a_child_process_that_answers_by_half() {
     if std::env::var_os(CHILD).is_none() {
@@ -214,8 +214,8 @@ impl Server {
         Self { child, lines }
     }
 
-    /// What follows in the next line that begins with this.
-    fn said(&mut self, start: &str) -> String {
+    /// Returns the rest of the next line that begins with this text.
+    fn next_line(&mut self, start: &str) -> String {
         let mut lines = self.lines.by_ref().map(Result::unwrap);
         lines.find_map(|line| line.strip_prefix(start).map(str::to_owned)).unwrap()
     }
@@ -229,22 +229,22 @@ impl Drop for Server {
 }
 
 #[tokio::test]
-async fn a_killed_server_is_an_error_of_its_callers() {
-    // Waits as long as it takes.
+async fn killed_servers_give_their_callers_the_usual_error() {
+    // Without a timeout: the end of the server's process alone ends the request.
     let plain = super::plain_client();
     let ours = super::client(super::propagator());
     let mut outcomes = Vec::new();
     for with_ours in [false, true] {
         let mut server = Server::start();
-        let url = format!("http://{}/", server.said("listening on "));
+        let url = format!("http://{}/", server.next_line("listening on "));
         let answer = if with_ours {
             ours.get(&url).send().await.unwrap()
         } else {
             plain.get(&url).send().await.unwrap()
         };
-        server.said("answered");
+        server.next_line("answered");
         drop(server);
-        // The port is another each time.
+        // Each server has another port.
         let outcome = outcome(Ok(answer)).await.into_iter().map(|text| text.replace(&url, "url"));
         outcomes.push(outcome.collect::<Vec<_>>());
     }

@@ -13,7 +13,7 @@ use crate::redirects::{Host, options, safe_client};
 enum Inner {
     /// Sends it in a task of its own.
     Spawns(Client),
-    /// Asks for this first, without a trace.
+    /// Requests this URL first, without a trace.
     Asks(Client, String),
     /// Adds a query.
     AddsQuery,
@@ -93,7 +93,7 @@ async fn plain_requests_in_the_same_task_are_followed() {
     ours.redirect("/off", 302, other.url("/stolen"));
     for url in [ours.url("/token"), other.url("/")] {
         let client = with(&propagator, Inner::Asks(plain(&propagator), url));
-        // The request itself is guarded beside them.
+        // The redirect of the request itself is not followed.
         assert_eq!(client.get(ours.url("/off")).send().await.unwrap().status(), 302);
     }
     let seen = other.requests();
@@ -102,7 +102,7 @@ async fn plain_requests_in_the_same_task_are_followed() {
 }
 
 #[tokio::test]
-async fn requests_with_a_changed_query_stay_on_the_targets() {
+async fn requests_with_changed_queries_stay_on_the_targets() {
     let (ours, other, propagator) = hosts().await;
     ours.redirect("/", 302, other.url("/"));
     let client = with(&propagator, Inner::AddsQuery);
@@ -111,7 +111,7 @@ async fn requests_with_a_changed_query_stay_on_the_targets() {
 }
 
 #[tokio::test]
-async fn second_clients_without_targets_keep_those_of_the_first() {
+async fn second_clients_keep_the_targets_of_the_first() {
     let (ours, other, propagator) = hosts().await;
     ours.redirect("/", 302, other.url("/"));
     ours.redirect("/changed", 302, other.url("/"));

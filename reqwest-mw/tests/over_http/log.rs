@@ -18,8 +18,8 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn of_this_thread() -> Self {
-        // With a single subscriber in the process, `tracing` asks only that of the thread which reaches an event
-        // first, and another test's thread has none.
+        // With a single subscriber in the process, `tracing` decides about an event by the default of the thread that
+        // reaches the event first. In another test's thread, which has none, the event would be off for all threads.
         static SECOND: LazyLock<Dispatch> =
             LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
         LazyLock::force(&SECOND);

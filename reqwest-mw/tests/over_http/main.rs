@@ -29,7 +29,7 @@ use tracehop_reqwest::{RequestBuilderExt as _, TraceChoice, TracePropagation};
 
 const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 
-/// A server that keeps what it was asked, and answers the first requests with a failure.
+/// A server that keeps the requests that it receives, and answers the first ones with a failure.
 #[derive(Clone, Default)]
 struct Server {
     received: Arc<Mutex<Vec<(Uri, HeaderMap)>>>,
@@ -121,7 +121,7 @@ async fn requests_outside_of_a_trace_begin_one() {
 }
 
 #[tokio::test]
-async fn each_request_outside_begins_its_own_trace() {
+async fn the_current_trace_wins_over_a_kept_one() {
     let server = Server::start(0).await;
     let client = client(propagator());
     let mut extensions = axum::http::Extensions::new();
@@ -138,19 +138,19 @@ async fn each_request_outside_begins_its_own_trace() {
 async fn requests_can_have_a_given_trace_or_none() {
     let server = Server::start(0).await;
     let client = client(propagator());
-    let (current, told) = (propagator().start_new_trace(), propagator().start_new_trace());
+    let (current, given) = (propagator().start_new_trace(), propagator().start_new_trace());
     async {
-        client.get(server.url("/")).with_trace(&told).send().await.unwrap();
+        client.get(server.url("/")).with_trace(&given).send().await.unwrap();
         client.get(server.url("/")).without_trace().send().await.unwrap();
     }
     .in_trace(current)
     .await;
-    assert_eq!(server.lines("sentry-trace"), [sentry_trace(&told), vec![]]);
-    assert_eq!(server.lines("baggage"), [baggage(&told), vec![]]);
+    assert_eq!(server.lines("sentry-trace"), [sentry_trace(&given), vec![]]);
+    assert_eq!(server.lines("baggage"), [baggage(&given), vec![]]);
 }
 
 #[tokio::test]
-async fn requests_have_span_ids_of_their_own_by_option() {
+async fn requests_get_own_span_ids_by_option() {
     for (per_request, distinct) in [(false, 1), (true, 4)] {
         let server = Server::start(0).await;
         let options = options().span_id_per_request(per_request).propagate_traceparent(true);
@@ -200,8 +200,8 @@ async fn targets_of_client_and_trace_both_count() {
         let server = Server::start(0).await;
         let client = client(clients);
         let get = || client.get(server.url("/stock"));
-        let told = traces.start_new_trace();
-        get().with_trace(&told).send().await.unwrap();
+        let given = traces.start_new_trace();
+        get().with_trace(&given).send().await.unwrap();
         async { get().send().await.unwrap() }.in_trace(traces.start_new_trace()).await;
         let lines = server.lines("sentry-trace");
         assert_eq!((lines[0].len(), lines[1].len()), (sent, sent));
@@ -228,7 +228,7 @@ async fn headers_of_the_application_are_kept() {
     assert_eq!(server.lines("sentry-trace"), [sentry_trace(&context), vec!["by hand".to_owned()]]);
 }
 
-/// What all requests of an application have.
+/// Adds baggage to all requests of an application.
 struct Tenant;
 
 impl RequestInitialiser for Tenant {
@@ -238,7 +238,7 @@ impl RequestInitialiser for Tenant {
 }
 
 #[tokio::test]
-async fn baggage_of_initialisers_is_kept_and_defaults_are_not_seen() {
+async fn baggage_survives_from_initialisers_not_from_default_headers() {
     let server = Server::start(0).await;
     let context = propagator().start_new_trace();
     let initialised = ClientBuilder::from_client(client(propagator())).with_init(Tenant).build();

@@ -19,7 +19,7 @@ use tracehop_reqwest::{RequestBuilderExt as _, TracePropagation, redirect_policy
 
 const FIELDS: [&str; 4] = ["sentry-trace", "baggage", "traceparent", "tracestate"];
 
-/// A server that answers each path with the redirect that it was given, and others with 200.
+/// A server that redirects the paths that it was given, and answers all others with 200.
 #[derive(Clone, Default)]
 pub(crate) struct Host {
     pub(crate) url: String,
@@ -32,7 +32,7 @@ pub(crate) struct Host {
 pub(crate) struct Request {
     pub(crate) line: String,
     body: String,
-    /// Those of the trace's headers that it had.
+    /// The trace headers that it had.
     pub(crate) fields: Vec<&'static str>,
 }
 
@@ -101,7 +101,7 @@ pub(crate) fn options() -> PropagatorBuilder {
     Propagator::builder().propagate_traceparent(true).continue_traceparent(true)
 }
 
-/// A client with a propagator of these targets, which is given the trace of a caller that has all headers.
+/// A client with targets. Each of its requests is given a trace that has all headers.
 struct Client {
     client: ClientWithMiddleware,
     trace: PropagationContext,
@@ -155,7 +155,7 @@ async fn redirects_off_the_targets_are_returned() {
 }
 
 #[tokio::test]
-async fn no_spelling_of_a_url_leads_off_the_targets() {
+async fn no_url_spelling_leads_off_the_targets() {
     let (ours, other) = (Host::start().await, Host::start().await);
     let client = Client::with_targets([Target::origin(&ours.url)]);
     let [ours_at, other_at] = [&ours, &other].map(|host| host.url.trim_start_matches("http://"));
@@ -254,7 +254,7 @@ async fn redirects_keep_to_targets_of_client_and_trace() {
     }
 }
 
-/// Asks somebody else before each request, as those do that need a token.
+/// Sends another request before each request, as middleware does that needs a token.
 struct AsksBefore(RequestBuilder);
 
 #[async_trait::async_trait]
@@ -277,11 +277,13 @@ async fn nested_requests_are_redirected_by_their_own_targets() {
     other.redirect("/", 302, other.url("/token"));
     let anywhere = safe_client(options().build().unwrap());
     let asks = anywhere.get(other.url("/"));
-    let targets = options().trace_propagation_targets([Target::origin(&ours.url)]).build().unwrap();
+    let propagator =
+        options().trace_propagation_targets([Target::origin(&ours.url)]).build().unwrap();
     let begin = || options().build().unwrap().start_new_trace();
     for asks in [asks.try_clone().unwrap().with_trace(&begin()), asks.without_trace()] {
-        let client =
-            ClientBuilder::from_client(safe_client(targets.clone())).with(AsksBefore(asks)).build();
+        let client = ClientBuilder::from_client(safe_client(propagator.clone()))
+            .with(AsksBefore(asks))
+            .build();
         assert_eq!(client.get(ours.url("/")).send().await.unwrap().status(), 200);
         assert_eq!(other.requests().len(), 2);
     }
@@ -323,7 +325,7 @@ async fn the_given_policy_decides_other_redirects() {
 
 #[cfg(feature = "tracing")]
 #[tokio::test]
-async fn clients_without_the_policy_are_warned_of_once() {
+async fn clients_without_the_policy_warn_once() {
     let (ours, other) = (Host::start().await, Host::start().await);
     ours.redirect("/", 302, other.url("/?token=hush"));
     let targets = [Target::origin(&ours.url)];

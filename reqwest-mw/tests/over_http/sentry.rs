@@ -43,7 +43,7 @@ async fn send(client: &ClientWithMiddleware, url: String) {
 }
 
 #[tokio::test]
-async fn each_request_is_a_span_with_the_sent_id() {
+async fn requests_are_spans_with_the_sent_id() {
     let server = Server::start(1).await;
     let client = client(propagator());
     let context = propagator().start_new_trace();
@@ -79,7 +79,7 @@ async fn each_request_is_a_span_with_the_sent_id() {
 }
 
 #[tokio::test]
-async fn recorded_spans_have_priority_over_ids_of_their_own() {
+async fn recorded_spans_win_over_span_id_per_request() {
     let server = Server::start(0).await;
     let builder = options().recorder(SentryRecorder::new()).span_id_per_request(true);
     let client = client(builder.build().unwrap());
@@ -91,8 +91,8 @@ async fn recorded_spans_have_priority_over_ids_of_their_own() {
     .await;
     let ids: Vec<_> = spans.iter().map(|span| span["span_id"].as_str().unwrap()).collect();
     assert_eq!(ids, spans_sent(&server));
-    let is_below = |span: &Value| span["parent_span_id"] == context.span_id().to_string();
-    assert!(ids.len() == 2 && spans.iter().all(is_below), "{spans:?}");
+    let is_child = |span: &Value| span["parent_span_id"] == context.span_id().to_string();
+    assert!(ids.len() == 2 && spans.iter().all(is_child), "{spans:?}");
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn unrecorded_requests_carry_the_position_of_the_service() {
         assert_eq!(server.lines("sentry-trace"), [sentry_trace(&context)]);
     }
 
-    // Neither another trace nor none is that of the transaction.
+    // Requests with another trace, or without one, are not part of the transaction.
     let server = Server::start(0).await;
     let other = propagator().start_new_trace();
     let spans = spans_of(&propagator().start_new_trace(), async {
@@ -185,19 +185,19 @@ async fn each_retry_is_a_span_of_its_own() {
 async fn failed_requests_have_the_status_of_their_error() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent_url = format!("http://{}/", silent.local_addr().unwrap());
-    // Bound and not listened on: nobody answers there, and nobody else can take the port.
-    let nobody = TcpSocket::new_v4().unwrap();
-    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let refusing = nobody.local_addr().unwrap();
+    // Bound, but not listened on: connections are refused, and no other process can take the port.
+    let closed = TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let refusing = closed.local_addr().unwrap();
     let client = client(propagator());
     let spans = spans_of(&propagator().start_new_trace(), async {
         send(&client, format!("http://{refusing}/")).await;
-        let impatient = client.get(&silent_url).timeout(Duration::from_millis(10));
-        assert!(impatient.send().await.unwrap_err().is_timeout());
-        let mut given_up = Box::pin(send(&client, silent_url));
-        let is_pending = poll_fn(|cx| Poll::Ready(given_up.as_mut().poll(cx).is_pending())).await;
+        let with_timeout = client.get(&silent_url).timeout(Duration::from_millis(10));
+        assert!(with_timeout.send().await.unwrap_err().is_timeout());
+        let mut cancelled = Box::pin(send(&client, silent_url));
+        let is_pending = poll_fn(|cx| Poll::Ready(cancelled.as_mut().poll(cx).is_pending())).await;
         assert!(is_pending);
-        drop(given_up);
+        drop(cancelled);
     })
     .await;
     let statuses: Vec<_> = spans.iter().map(|span| span["status"].as_str().unwrap()).collect();

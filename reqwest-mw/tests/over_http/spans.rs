@@ -15,9 +15,9 @@ use tracing::{Instrument as _, info};
 use super::log::Log;
 use super::{Server, client, plain_client, propagator};
 
-/// Middleware behind ours, as which of them it is told.
+/// Middleware further in than ours.
 enum Inner {
-    Says,
+    Logs,
     Fails,
     NeverAnswers,
 }
@@ -32,7 +32,7 @@ impl Middleware for Inner {
     ) -> reqwest_middleware::Result<Response> {
         info!("inner");
         match self {
-            Self::Says => {
+            Self::Logs => {
                 tokio::task::yield_now().await;
                 info!("inner");
                 let response = next.run(request, extensions).await;
@@ -51,7 +51,7 @@ fn client_with(inner: Inner) -> ClientWithMiddleware {
     ClientBuilder::new(plain_client()).with(TracePropagation::new(propagator())).with(inner).build()
 }
 
-/// The span of a call to a server, with the ids of a trace, as it ended.
+/// Returns the span of a call as the log has it at its end: with the ids of a trace, and the fields of `end`.
 fn span(context: Option<&PropagationContext>, url: &str, end: Value) -> Value {
     let mut span = json!({"name": "http.client", "method": "GET", "url": url});
     if let Some(context) = context {
@@ -66,7 +66,7 @@ fn span(context: Option<&PropagationContext>, url: &str, end: Value) -> Value {
 #[tokio::test]
 async fn spans_hold_exactly_the_lines_of_their_call() {
     let (log, server) = (Log::of_this_thread(), Server::start(0).await);
-    let client = client_with(Inner::Says);
+    let client = client_with(Inner::Logs);
     let context = propagator().start_new_trace();
     async {
         let mut url = server.url("/stock?secret#secret").parse::<reqwest::Url>().unwrap();
@@ -102,10 +102,10 @@ async fn spans_end_with_status_or_error_kind() {
     for _ in 0..2 {
         client.get(server.url("/")).with_trace(&context).send().await.unwrap();
     }
-    // Bound and not listened on: nobody answers there, and nobody else can take the port.
-    let nobody = TcpSocket::new_v4().unwrap();
-    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let nowhere = format!("http://{}/", nobody.local_addr().unwrap());
+    // Bound, but not listened on: connections are refused, and no other process can take the port.
+    let closed = TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let nowhere = format!("http://{}/", closed.local_addr().unwrap());
     let url = format!("{nowhere}?secret");
     client.get(&url).with_trace(&context).send().await.unwrap_err();
     let failing = client_with(Inner::Fails);
@@ -151,7 +151,7 @@ async fn spans_have_the_ids_of_the_call() {
     }
     .in_trace(context.clone())
     .await;
-    // Outside of any a call begins one.
+    // A call outside of any trace starts one.
     get("/target").send().await.unwrap();
     let ok = json!({"status": 200});
     let ended = log.ended();
