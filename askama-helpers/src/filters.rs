@@ -28,9 +28,9 @@
 //!
 //! # What they take
 //!
-//! All take a value that [has a trace](HasTrace): a [`PropagationContext`](tracehop::PropagationContext), the extractor
-//! of `tracehop-actix`, and references, boxes, `Rc`, `Arc` and `Option` of these. [`None`] renders nothing. So do
-//! templates that are generic:
+//! All filters take a value that [has a trace](HasTrace): a [`PropagationContext`](tracehop::PropagationContext), the
+//! extractor of `tracehop-actix`, and references, boxes, `Rc`, `Arc` and `Option` of these. [`None`] renders nothing.
+//! A generic template takes any of these values:
 //!
 //! ```
 //! use askama::Template;
@@ -44,11 +44,11 @@
 //! # fn main() {}
 //! ```
 //!
-//! A value that is only `AsRef<PropagationContext>` is given as `{{ trace.as_ref()|trace_meta }}`.
+//! For a value that is only `AsRef<PropagationContext>`, write `{{ trace.as_ref()|trace_meta }}`.
 //!
 //! # Where the bare values are safe
 //!
-//! The text of the baggage is client input. The template escapes it for HTML, and for nothing else:
+//! The text of the baggage is client input. The template escapes it for HTML only:
 //!
 //! | place | `{{ trace\|baggage }}` is |
 //! |---|---|
@@ -138,7 +138,7 @@
 //! # fn main() {}
 //! ```
 
-// Askama makes a type of each filter, without the documentation here.
+// Askama makes a type of each filter, and does not put the documentation on it.
 #![allow(missing_docs, missing_debug_implementations, clippy::missing_errors_doc)]
 
 use askama::Values;

@@ -24,18 +24,18 @@
 //!
 //! The tags are those that the
 //! [browser SDK](https://docs.sentry.io/platforms/javascript/tracing/distributed-tracing/custom-instrumentation/)
-//! looks for. Values are escaped. A trace without a dynamic sampling context has one tag and no `baggage`.
+//! looks for. Values are escaped. A trace without a dynamic sampling context has no `baggage` tag.
 //!
 //! Rendering the tags hands the trace on, and freezes its dynamic sampling context.
 //!
-//! A page without an SDK continues the trace with the [`PageScript`], or with htmx and the filter `hx_headers`. All
-//! filters, what they take and where their values are safe: [`filters`].
+//! A page without an SDK continues the trace with the [`PageScript`], or with htmx and the filter `hx_headers`. See
+//! [`filters`] for all filters, what they take, and where their values are safe.
 //!
 //! # Pages that are cached
 //!
 //! A cached page gives its trace to every visit, and all these page loads are in one trace. Do not render tags
-//! into pages that caches may show again without asking: the browser then begins a trace of its own. With its feature `tracing`,
-//! tracehop-actix warns of a cached page with tags.
+//! into pages that caches may show again without asking: without tags, the browser starts a trace of its own. With the
+//! feature `tracing`, the middleware of tracehop-actix and of tracehop's `tower` warns of a cached page with tags.
 //!
 //! # Templates without a trace
 //!
@@ -52,7 +52,8 @@
 //! }
 //! ```
 //!
-//! A template whose `trace` is of another type does not compile either, and [the message](HasTrace) says what to do:
+//! A template whose `trace` is of a type without a trace does not compile either. The compiler's message, which comes
+//! from [`HasTrace`], says what to do:
 //!
 //! ```compile_fail,E0277
 //! use askama::Template;

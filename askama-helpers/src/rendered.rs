@@ -1,4 +1,4 @@
-//! What the filters return: values that askama writes as they are, as they are escaped already.
+//! What the filters return: values that askama writes unchanged, because they are escaped already.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ macro_rules! rendered {
         }
 
         impl $name {
-            /// Keeps the trace. Its values are read when they are rendered.
+            /// Makes the value from a trace. The trace's values are read when the template is rendered.
             pub fn new(context: impl AsRef<PropagationContext>) -> Self {
                 Self { trace: context.as_ref().clone() }
             }
@@ -36,7 +36,7 @@ macro_rules! rendered {
             }
         }
 
-        /// Lets askama write without `fmt::Formatter`.
+        /// Writes the same text as [`Display`](fmt::Display). Askama prefers this trait.
         impl<T: HasTrace> FastWritable for $name<T> {
             fn write_into(&self, dest: &mut dyn fmt::Write, _: &dyn Values) -> askama::Result<()> {
                 Ok(write!(dest, "{self}")?)

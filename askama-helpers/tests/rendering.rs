@@ -1,4 +1,4 @@
-//! Pages as a browser would read them: through a real HTML parser.
+//! Pages as a browser reads them: through a real HTML parser.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 

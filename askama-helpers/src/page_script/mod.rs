@@ -71,7 +71,7 @@ use askama::{FastWritable, Values};
 ///
 /// # What it reads
 ///
-/// At each request anew, as htmx, Turbo or a script may have swapped the tags:
+/// It reads the page anew at each request, because htmx, Turbo or a script may have swapped the tags:
 ///
 /// | in the page | meaning |
 /// |---|---|
@@ -80,8 +80,8 @@ use askama::{FastWritable, Values};
 /// | `<meta name="trace-origins" content="https://a.example https://b.example:8443">` | the other origins that get headers, separated by blanks. Their [CORS](https://fetch.spec.whatwg.org/#http-cors-protocol) must allow both headers |
 ///
 /// Without a trace, or with a malformed one, nothing is added. A request with a `sentry-trace` of the application's is
-/// left alone, such as one of htmx with the attribute of the filter [`hx_headers`](crate::filters): with this script a
-/// page does not need it.
+/// left alone, such as one of htmx with the attribute of the filter [`hx_headers`](crate::filters). With this script a
+/// page does not need that attribute.
 ///
 /// htmx swaps the body of a boosted page, and not the tags of its head. To go on in the trace of the newer response, render
 /// the tags into the content that is swapped: the last tags count.
@@ -90,7 +90,7 @@ use askama::{FastWritable, Values};
 ///
 /// | | page script | [`@sentry/browser`](https://docs.sentry.io/platforms/javascript/) |
 /// |---|---|---|
-/// | size with gzip | 1 KB | 55 KB: 11.12 with its tracing, bundled by esbuild |
+/// | size with gzip | 1 KB | 55 KB: version 11.12 with its tracing, bundled by esbuild |
 /// | `fetch`, `XMLHttpRequest`, and what is made of them: htmx, Turbo, axios | continues the trace | continues the trace |
 /// | which requests | own origin and listed origins | own origin, or `tracePropagationTargets` by text or pattern |
 /// | spans: page load, navigation, requests, web vitals | none | yes |
@@ -102,8 +102,8 @@ use askama::{FastWritable, Values};
 /// | mode `no-cors` | the browser drops the headers | the browser drops the headers |
 /// | a redirect to another origin | the browser takes the headers along | the browser takes the headers along |
 ///
-/// No spans means: in Sentry the called service's transaction has the id of a parent span that does not exist. It is
-/// in the page's trace all the same. A page that needs any of the rest loads the SDK: the script then does nothing.
+/// No spans means: in Sentry the called service's transaction has the id of a parent span that does not exist. The
+/// transaction is in the page's trace all the same. A page that needs more loads the SDK: the script then does nothing.
 ///
 /// **Redirects.** A browser takes all headers along to where a response redirects, and asks another origin by a
 /// preflight first. If that origin does not allow the headers, the request fails. Let such a route of your own origin
@@ -111,8 +111,8 @@ use askama::{FastWritable, Values};
 ///
 /// # What it cannot wrap
 ///
-/// The module exports `traceHeaders()`. It returns an object with the two headers and a span id of its own; empty without
-/// a trace.
+/// The module exports `traceHeaders()`. It returns an object with the two headers, in which `sentry-trace` has a span id
+/// of its own. The object is empty without a trace.
 ///
 /// ```js
 /// import { traceHeaders } from "/tracehop-….js";
@@ -132,8 +132,8 @@ use askama::{FastWritable, Values};
 ///
 /// # Errors in the page
 ///
-/// The script never throws. It keeps the arguments, results, names and `this` of what it wraps, and requests to all
-/// other origins pass through untouched.
+/// The script never throws. It keeps the arguments, results, names and `this` of what it wraps. Requests to origins
+/// that are not listed pass through unchanged.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PageScript;
 

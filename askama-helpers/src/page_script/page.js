@@ -1,9 +1,9 @@
 // tracehop (MIT OR Apache-2.0): continues the page's trace in its requests. See https://docs.rs/tracehop-askama
 
-// The headers of one request, or of what is sent in another way: with a span id of its own. Empty without a trace.
+// The headers of one request, or of a message that has no headers, with a span id of their own. Empty without a trace.
 export function traceHeaders() {
   try {
-    // Sentry's SDK does it all itself, also if it is loaded later.
+    // Sentry's SDK continues the trace itself, also if it is loaded later.
     if (globalThis.__SENTRY__) return {};
     const tag = (name) => [...document.querySelectorAll(`meta[name="${name}"]`)].pop()?.content;
     const timing = (name) =>
@@ -34,7 +34,7 @@ export function traceHeaders() {
     return origin == self.origin || listed.split(/\s+/).some((it) => `${it}/`.startsWith(`${origin}/`));
   };
 
-  // Names, properties, `this` and results stay as they are. What goes wrong in `before` is as if it were not there.
+  // Names, properties, `this` and results stay as they are. If `before` throws, the arguments do as well.
   const wrap = (object, name, before) => {
     try {
       object[name] = new Proxy(object[name], {
@@ -56,15 +56,15 @@ export function traceHeaders() {
       return headers;
     };
     if (input.url) {
-      // As `fetch` does it. Further options would reset the request's referrer.
+      // As `fetch` itself does. Passing options beside the request would reset the request's referrer.
       const request = new Request(input, init);
       add(request.headers);
       return [request];
     }
     const options = {};
-    // With what is inherited: options may be another request.
+    // `in` also finds inherited properties: the options may be another request.
     for (const name in init) options[name] = init[name];
-    // A record: what wraps `fetch` beneath may take no other kind.
+    // A plain object: code that wrapped `fetch` earlier may accept no other kind of headers.
     options.headers = Object.fromEntries(add(new Headers(init?.headers)));
     return [input, options];
   });
