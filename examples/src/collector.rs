@@ -71,7 +71,7 @@ pub fn serve(listener: TcpListener) -> anyhow::Result<Server> {
             .route("/traces/{id}/text", web::get().to(text))
             .route("/traces/{id}/json", web::get().to(json))
     });
-    // Pages listen for updates as long as they are open.
+    // An open page keeps its request to `/updates`. A longer timeout would wait for it.
     Ok(server.workers(1).shutdown_timeout(1).listen(listener)?.run())
 }
 

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn every_page_names_its_use_its_packages_and_prints() {
+    fn every_page_names_use_and_packages_and_prints() {
         let cookbook = Path::new(env!("CARGO_MANIFEST_DIR")).join("cookbook");
         let pages = PAGES.iter().map(|name| (name, std::fs::read_to_string(cookbook.join(name))));
         let pages = pages.map(|(name, page)| (name, page.unwrap())).collect::<Vec<_>>();

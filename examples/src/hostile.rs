@@ -39,7 +39,7 @@ const CALLERS: [(&str, &[u8]); 17] = [
 
 const GOOD: &str = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
 
-/// The tags that were rendered into one page, by name.
+/// The values of the tags in the page of one caller, by name.
 #[derive(Debug, Clone, Serialize)]
 struct Said {
     caller: usize,

@@ -46,7 +46,7 @@ struct Inventory {
 
 impl Inventory {
     async fn items(&self) -> anyhow::Result<Vec<Item>> {
-        // The client finds the trace of the running request by itself.
+        // The client finds the current trace by itself.
         let response = self.client.get(self.url.join("/stock")?).send().await?;
         Ok(response.error_for_status()?.json().await?)
     }

@@ -182,7 +182,7 @@ async fn malformed_and_oversized_envelopes_are_refused() {
 }
 
 #[actix_web::test]
-async fn pages_list_traces_and_tell_of_changes() {
+async fn pages_list_traces_and_send_updates() {
     let collector = Collector::start();
     let page = async |path: &str| {
         let answer = collector.get(path).await;

@@ -1,5 +1,5 @@
-//! The programs of the README: each is copied into a new project, with the packages that the README names, built, run
-//! and asked by the README's `curl`.
+//! The programs of the README: each is copied into a new project, with the packages that the README names, and is built
+//! and run. Its answer to the README's `curl` is the one that the README shows.
 //!
 //! Ignored by default, since it builds each program as a user does: `cargo test --test readme -- --ignored`.
 

@@ -1,5 +1,5 @@
-//! A service as people have it: CORS, sessions, SQLite, retries, JSON logs, Sentry's SDK with its `tracing` layer. One
-//! page view with two calls, an error and a job is one trace in the collector, with no span twice.
+//! A typical service: CORS, sessions, SQLite, retries, JSON logs, Sentry's SDK with its `tracing` layer. One page view
+//! with two calls, an error and a job is one trace in the collector, with no span twice.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -73,7 +73,7 @@ async fn page(trace: Trace, shop: Data<Shop>) -> actix_web::Result<HttpResponse>
     Ok(HttpResponse::Ok().body("page"))
 }
 
-/// Writes JSON logs into a text.
+/// Keeps the logs that are written to it.
 #[derive(Clone, Default)]
 struct Logs(Arc<Mutex<Vec<u8>>>);
 
@@ -89,7 +89,7 @@ impl io::Write for Logs {
 }
 
 #[test]
-fn a_page_view_is_one_trace_without_double_spans() {
+fn page_views_are_one_trace_without_double_spans() {
     let logs = Logs::default();
     let of_subscriber = logs.clone();
     let json = tracing_subscriber::fmt::layer().json().with_writer(move || of_subscriber.clone());
@@ -113,7 +113,7 @@ async fn view(logs: &Logs) {
     let propagator = tracehop_sentry::propagator_builder(&mut options).build().unwrap();
     let _guard = sentry::init(options);
 
-    // The called service answers every second request with an error, which the client tries again.
+    // The called service answers the first request with an error, and the client tries again.
     let asked = Arc::new(AtomicUsize::new(0));
     let of_called = propagator.clone();
     let stock_url = serve!(move || {
@@ -173,7 +173,7 @@ async fn view(logs: &Logs) {
         let client = sentry::Hub::main().client().unwrap();
         web::block(move || client.flush(Some(Duration::from_secs(5)))).await.unwrap();
         let whole: Value = browser.get(&url).send().await.unwrap().json().await.unwrap();
-        // The page's own transaction and that of the job come last.
+        // The page's own transaction and the error of the job come last.
         if whole["events"].as_array().unwrap().len() >= 2 && of_op(&whole, "http.server").len() >= 4
         {
             break whole;

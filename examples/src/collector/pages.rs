@@ -25,7 +25,7 @@ struct List<'a> {
 struct Waterfall<'a> {
     tree: &'a TraceTree,
     rows: Vec<Row<'a>>,
-    /// Where on the axis, in per cent, which time stands, in milliseconds.
+    /// The ticks of the axis: place in per cent, time in milliseconds.
     ticks: [(u8, f64); 5],
 }
 

@@ -50,7 +50,7 @@ pub struct Event {
     pub level: String,
     /// The type and the text of an error, or the text of a message.
     pub title: String,
-    /// The functions that were running where an error was made, the innermost first.
+    /// The application's functions on the stack of an error, the innermost first.
     pub stack: Vec<String>,
     /// The dynamic sampling context in the header of its envelope.
     pub dsc: Option<Arc<Dsc>>,

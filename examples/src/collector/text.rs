@@ -12,7 +12,7 @@ const NO_BAR: &str = "     ";
 /// The width of a terminal.
 const COLUMNS: usize = 80;
 
-/// The deepest indentation. What is deeper stands below it.
+/// The deepest indentation, in levels. All deeper spans have the same.
 const MAX_INDENT: usize = 12;
 
 impl TraceTree {

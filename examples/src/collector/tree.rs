@@ -6,7 +6,7 @@ use tracehop::{SpanId, TraceId};
 
 use super::record::{Dsc, Event, Span};
 
-/// How many colours there are. All services behind the last one have the same.
+/// The number of colours. If there are more services, the rest share the last colour.
 const COLORS: usize = 6;
 
 /// The spans of one trace, each after its parent, and the events of the trace.
@@ -269,7 +269,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn long_chains_are_not_too_deep() {
+    fn long_chains_do_not_overflow_the_stack() {
         let spans = (1..=1_000).map(|n| span(n, n - 1, n as f64)).collect();
         let tree = tree(spans, vec![]);
         assert_eq!(tree.rows().last().map(|row| row.depth), Some(999));

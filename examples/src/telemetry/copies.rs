@@ -89,7 +89,7 @@ fn copier(url: Url) -> StdTransportThread {
             match sent {
                 Ok(_) => backoff = Backoff::default(),
                 Err(error) if backoff.fail(Instant::now()) => {
-                    eprintln!("cannot send envelopes to {url}, will retry later: {error}");
+                    eprintln!("cannot send to {url}, drops envelopes until it answers: {error}");
                 }
                 Err(_) => (),
             }

@@ -50,8 +50,8 @@ impl Destinations {
         &self.copies
     }
 
-    /// Returns the URLs that a page posts its envelopes to. The key is part of the query, because pages cannot send
-    /// its header to every origin.
+    /// Returns the URLs that a page posts its envelopes to. The project's key is part of the query, because pages cannot
+    /// send it in a header to every origin.
     pub(crate) fn for_pages(&self) -> Vec<String> {
         let project = self.dsn.as_ref().filter(|_| self.has_project).map(|dsn| {
             let (url, key) = (dsn.envelope_api_url(), dsn.public_key());
@@ -74,7 +74,12 @@ fn spotlight(value: &str) -> anyhow::Result<Option<Url>> {
         "true" | "t" | "y" | "yes" | "on" | "1" => Ok(Some(Url::parse(SPOTLIGHT)?)),
         _ => {
             let url = Url::parse(value).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-            let message = || format!("SENTRY_SPOTLIGHT is neither a URL nor yes or no: {value:?}");
+            let message = || {
+                format!(
+                    "SENTRY_SPOTLIGHT is neither a URL nor yes or no: {value:?}; set `true`, or a URL such as \
+                     {SPOTLIGHT}"
+                )
+            };
             url.with_context(message).map(Some)
         }
     }

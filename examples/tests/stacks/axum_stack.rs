@@ -1,4 +1,4 @@
-//! The same table for a service with axum, on a runtime with several threads.
+//! A service with axum, on a runtime with several threads, for the same table.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -168,12 +168,12 @@ async fn in_hub(request: Request, next: Next) -> Response {
     next.run(request).bind_hub(hub).await
 }
 
-/// Serves handlers that write to the current scope, and one that looks what is there.
+/// Serves handlers that write to the current scope, and one that captures what the scope has.
 pub(crate) fn serve_strangers(propagator: &Propagator) -> Running {
     async fn spawned(Path(id): Path<String>) {
         tokio::spawn(set_later(id));
     }
-    async fn told(Path(id): Path<String>) {
+    async fn in_trace(Path(id): Path<String>) {
         tokio::spawn(set_later(id).in_current_trace());
     }
     async fn bound(Path(id): Path<String>) {
@@ -201,7 +201,7 @@ pub(crate) fn serve_strangers(propagator: &Propagator) -> Running {
 
     let app = Router::new()
         .route("/spawned/{id}", get(spawned))
-        .route("/told/{id}", get(told))
+        .route("/in-trace/{id}", get(in_trace))
         .route("/bound/{id}", get(bound))
         .route("/nested/{id}", get(nested))
         .route("/stream/{id}", get(streams))

@@ -43,8 +43,8 @@ fn is_body_behind_transaction(stack: Stack, incoming: Incoming, handler: &str) -
         && (stack.layer, stack.log_spans, stack.span) == (true, false, Place::Outside)
 }
 
-/// Whether a span that lasts as long as the body is lost, such as that of `tracing-actix-web`: it is in a transaction of
-/// the SDK's own middleware, which ends before.
+/// Whether a span that lasts as long as the body is lost, such as that of `tracing-actix-web`. It is part of a
+/// transaction of the SDK's own middleware, and that transaction ends before the span.
 fn is_logger_lost(stack: Stack) -> bool {
     let (place, with_transaction) = stack.sentrys;
     if stack.framework == Framework::Axum {
@@ -73,7 +73,7 @@ pub(crate) fn check(
         "answer {answer:?}"
     );
 
-    // One call, whose position is the service's trace.
+    // There is one call. It continues the incoming trace, with its decision.
     let [call] = &*sent.calls else { return Err(format!("calls {:?}", sent.calls)) };
     let mut parts = call.split('-');
     let (trace_id, span_id, sampled) =
@@ -98,7 +98,7 @@ pub(crate) fn check(
     }
     let mut expected = 1 + usize::from(stack.layer);
     expected += usize::from(handler == "block");
-    // In axum an error is a response of the handler's.
+    // In axum the error of a handler is a response like others, and is not captured.
     expected += usize::from(handler == "fail" && stack.framework == Framework::Actix);
     expected += usize::from(handler == "panic");
     // Other middleware logs some errors as well: the logger of `tracing-actix-web` and `CatchPanicLayer` of tower-http.
@@ -120,7 +120,7 @@ pub(crate) fn check(
             .collect::<Vec<_>>()
     );
     ensure!(!sent.logs.is_empty(), "no log");
-    // Actix-web logs that a worker ends, outside of all requests.
+    // Actix-web logs the end of a worker, outside of all requests.
     let is_ours = |log: &&Value| log["body"] != "shutting down idle worker";
     for log in sent.logs.iter().filter(is_ours) {
         ensure!(log["trace_id"] == trace_id, "log {} in trace {}", log["body"], log["trace_id"]);
@@ -130,7 +130,7 @@ pub(crate) fn check(
         ensure!(metric["trace_id"] == trace_id, "metric in trace {}", metric["trace_id"]);
     }
 
-    // Nothing is recorded of a request that is not sampled.
+    // A request that is not sampled sends no transaction.
     let names: Vec<_> =
         sent.transactions.iter().map(|item| item.payload["transaction"].clone()).collect();
     if !is_sampled {

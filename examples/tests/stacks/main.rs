@@ -1,5 +1,5 @@
-//! All that people stack around a request beside Sentry's SDK, with real sockets: whatever runs there, the trace that
-//! arrived goes on, everything is in it, and nothing of a request that is not sampled is sent.
+//! Stacks of middleware around a request, with Sentry's SDK, over real sockets. In every stack the incoming trace is
+//! continued, and all data of the request is in it. A request that is not sampled sends no transaction.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 

@@ -1,4 +1,4 @@
-//! The servers around the one that is tested: one that is called, and Sentry's.
+//! The servers around the one under test: the next service, which it calls, and Sentry's.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -48,7 +48,7 @@ impl Drop for Server {
     }
 }
 
-/// Asks for a path, and returns what came until the connection was closed.
+/// Requests the path of a handler, and returns what arrives until the server closes the connection.
 pub(crate) async fn get(address: SocketAddr, handler: &str, header: Option<&str>) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let header = header.unwrap_or_default();
@@ -60,7 +60,7 @@ pub(crate) async fn get(address: SocketAddr, handler: &str, header: Option<&str>
     String::from_utf8_lossy(&response).into_owned()
 }
 
-/// What was sent since the last look: the items of all envelopes, and the trace headers of all calls.
+/// What was sent since the last flush: the items of all envelopes, and the trace headers of all calls.
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
     pub(crate) transactions: Vec<Item>,

@@ -1,4 +1,4 @@
-//! The orders of middleware.
+//! The stacks of middleware, and a service with actix-web for each.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What jobs and other middleware set on their scope stays there.
+//! Requests do not see what jobs, handlers of other requests, and middleware write to their scopes.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -12,7 +12,7 @@ use tracehop::{InTrace as _, Propagator};
 
 use crate::server::{Sentry, Server, Serving, get, serve};
 
-const PATHS: [&str; 6] = ["spawned", "told", "bound", "nested", "stream", "panic"];
+const PATHS: [&str; 6] = ["spawned", "in-trace", "bound", "nested", "stream", "panic"];
 
 /// Writes secrets of a request to the current scope.
 pub(crate) fn set(id: &str) {
@@ -34,7 +34,7 @@ async fn spawned(id: web::Path<String>) -> &'static str {
     "done"
 }
 
-async fn told(id: web::Path<String>) -> &'static str {
+async fn in_trace(id: web::Path<String>) -> &'static str {
     rt::spawn(set_later(id.into_inner()).in_current_trace());
     "done"
 }
@@ -82,7 +82,7 @@ pub(crate) fn serve_actix(propagator: &Propagator) -> Server {
     let app = move || {
         App::new()
             .route("/spawned/{id}", web::get().to(spawned))
-            .route("/told/{id}", web::get().to(told))
+            .route("/in-trace/{id}", web::get().to(in_trace))
             .route("/bound/{id}", web::get().to(bound))
             .route("/nested/{id}", web::get().to(nested))
             .route("/stream/{id}", web::get().to(streams))
