@@ -101,7 +101,7 @@ pub(crate) async fn check(server: &dyn Serving, sentry: &Sentry) {
             get(server.address(), path, None).await;
             get(server.address(), "look", None).await;
         }
-        // The transport keeps 30 envelopes.
+        // Each round is flushed, because the queue of the SDK's transport holds 30 envelopes.
         let sent = sentry.flush().await;
         for item in sent.errors.iter().chain(&sent.transactions) {
             if item.payload["transaction"] == "GET /look/{id}" {
