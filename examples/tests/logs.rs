@@ -27,7 +27,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 const REQUESTS: usize = 16;
 
 /// The longest time for all requests. A request that fails leaves the others waiting at the barrier.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The messages that the storefront logs in the trace of each request, in this order.
 const STOREFRONT: [&str; 10] = [
@@ -289,7 +289,7 @@ async fn trace_id_finds_log_lines_of_both_services() {
     });
     let requests: Vec<_> = requests.collect();
     for request in requests {
-        let answer = tokio::time::timeout(PATIENCE, request).await.unwrap();
+        let answer = tokio::time::timeout(TIMEOUT, request).await.unwrap();
         assert_eq!(answer.unwrap(), "xxx");
     }
     let log = web::block(|| [storefront.stop(), inventory.stop()]).await.unwrap();

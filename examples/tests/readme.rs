@@ -145,8 +145,8 @@ fn programs_of_the_readme_answer_as_shown() {
             packages: example.packages.clone(),
         };
         let _program = Running(Command::new(build(&example, number)).spawn().unwrap());
-        let patient = "curl --silent --show-error --retry 30 --retry-delay 1 --retry-connrefused";
-        let request = example.request.replacen("curl", patient, 1);
+        let retrying = "curl --silent --show-error --retry 30 --retry-delay 1 --retry-connrefused";
+        let request = example.request.replacen("curl", retrying, 1);
         let output = Command::new("sh").args(["-c", &request]).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         let answer = String::from_utf8(output.stdout).unwrap();

@@ -20,7 +20,7 @@ use tracehop_examples::{collector, inventory, storefront, telemetry};
 use self::wire::Wire;
 
 /// The longest time to wait for envelopes. SDKs send them after the response.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 const TRACE_ID: &str = "771a43a4192642f0b136d5159a501700";
 const PUBLIC_KEY: &str = "49d0f7386ad645858ae85020e393bef3";
@@ -192,7 +192,7 @@ async fn until<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
         if let Some(found) = look().await {
             return found;
         }
-        assert!(start.elapsed() < PATIENCE, "nothing arrived in time");
+        assert!(start.elapsed() < TIMEOUT, "nothing arrived in time");
         tokio::task::yield_now().await;
     }
 }
