@@ -31,6 +31,7 @@ pages! {
     maud: "maud.md",
     tera: "tera.md",
     cached_pages: "cached-pages.md",
+    proxies: "proxies.md",
     public_edge: "public-edge.md",
     self_hosted_sentry: "self-hosted-sentry.md",
     opentelemetry: "opentelemetry.md",

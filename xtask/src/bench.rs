@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use self::longest::Longest;
 use self::requests::{Requests, Runs};
 use self::services::{Framework, Load, Services};
-use crate::debian;
+use crate::debian::ensure_installed;
 use crate::executables::Executables;
 use crate::process::Process;
 use crate::workspace::Workspace;
@@ -175,15 +175,6 @@ fn print_shortfalls(shortfalls: impl IntoIterator<Item = String>) {
     for line in shortfalls {
         println!("short of its mark: {line}");
     }
-}
-
-/// Installs a program if it is missing. The Debian package has the same name.
-fn ensure_installed(name: &str, what_for: &str) -> Result<()> {
-    let is_there = || which::which(name).is_ok();
-    if is_there() || debian::install(name)? && is_there() {
-        return Ok(());
-    }
-    bail!("no {name} found, which {what_for}: get it with `apt-get install {name}`")
 }
 
 fn rows(counted: &Path) -> Result<Vec<Row>> {

@@ -25,6 +25,15 @@ pub(crate) fn install(package: &str) -> Result<bool> {
     Ok(true)
 }
 
+/// Installs a program if it is missing. The Debian package has the same name.
+pub(crate) fn ensure_installed(name: &str, what_for: &str) -> Result<()> {
+    let is_there = || which::which(name).is_ok();
+    if is_there() || install(name)? && is_there() {
+        return Ok(());
+    }
+    bail!("no {name} found, which {what_for}: get it with `apt-get install {name}`")
+}
+
 /// Whether this runs with all rights.
 pub(crate) fn is_root() -> bool {
     #[cfg(unix)]

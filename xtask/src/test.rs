@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::browser_cache::BrowserCache;
 use crate::chromium;
-use crate::debian;
+use crate::debian::{self, ensure_installed};
 use crate::demo::Demo;
 use crate::hostile_pages::HostilePages;
 use crate::pages::Pages;
@@ -42,15 +42,13 @@ impl Test {
                 workspace.cargo(["test", "--package", &package.name]),
             );
         }
-        let mut programs = workspace.cargo(README_PROGRAMS);
+        let programs = workspace.cargo(README_PROGRAMS);
         let line = format!("cargo {}", README_PROGRAMS.join(" "));
-        steps.function("programs of the README", line, move || {
-            ensure_openssl()?;
-            let status = Process::spawn("cargo test", &mut programs)?.wait()?;
-            if !status.success() {
-                bail!("{status}");
-            }
-            Ok(())
+        steps.function("programs of the README", line, || prepared(ensure_openssl, programs));
+        let proxies = workspace.cargo(PROXIES);
+        let line = format!("cargo {}", PROXIES.join(" "));
+        steps.function("services behind nginx and HAProxy", line, || {
+            prepared(ensure_proxies, proxies)
         });
         let simulate = Simulate::short();
         steps.function("simulation", simulate.command_line(), move || simulate.run());
@@ -76,6 +74,24 @@ impl Test {
 /// Builds each program in a project of its own, so it is not among the other tests.
 const README_PROGRAMS: [&str; 7] =
     ["test", "--package", "tracehop-examples", "--test", "readme", "--", "--ignored"];
+
+/// Needs nginx and HAProxy, so it is not among the other tests.
+const PROXIES: [&str; 7] =
+    ["test", "--package", "tracehop-doctor", "--test", "services", "--", "--ignored"];
+
+/// Runs a command with what it needs.
+fn prepared(ensure: fn() -> Result<()>, mut command: Command) -> Result<()> {
+    ensure()?;
+    let status = Process::spawn("cargo test", &mut command)?.wait()?;
+    if !status.success() {
+        bail!("{status}");
+    }
+    Ok(())
+}
+
+fn ensure_proxies() -> Result<()> {
+    ["nginx", "haproxy"].into_iter().try_for_each(|name| ensure_installed(name, "the tests start"))
+}
 
 /// Installs what the crate `sentry` builds with in its default features.
 fn ensure_openssl() -> Result<()> {

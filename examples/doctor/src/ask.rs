@@ -207,6 +207,13 @@ fn status(answer: &Answer, report: &mut Report) {
             format!("it is a redirect to {}", redact_url(&answer.text("location"))),
             "Run it with `--follow`, or with the URL that it leads to.",
         );
+    } else if matches!(status.as_u16(), 502..=504) {
+        report.wrong(
+            ABOUT,
+            format!("a proxy answered {status} for the service"),
+            "The service is down or slow, or the proxy refused its response: the error log of the proxy has the \
+             reason.",
+        );
     } else if !status.is_success() {
         report.wrong(
             ABOUT,

@@ -114,7 +114,8 @@ impl Seen {
             report.wrong(
                 CONTINUED,
                 format!("{what}, and give it to the next visitor as well: {}", theirs.trace_id),
-                "The page comes from a cache, or was rendered only once. Leave the trace out of such a page.",
+                "The page comes from a cache, or was rendered only once: leave the trace out of such a page. Or a \
+                 proxy sends a constant sentry-trace: remove that setting.",
             );
         } else {
             report.wrong(
@@ -130,13 +131,14 @@ impl Seen {
     fn dynamic_sampling_context(&self, sent: &Sent, report: &mut Report) {
         const ABOUT: &str = "dynamic sampling context";
         const ADVICE: &str = "The head of the trace froze it: hand it on unchanged, with unknown items, and without \
-                              new ones.";
+                              new ones. A proxy may also drop or change `baggage`: look for `proxy_set_header` in \
+                              nginx, and for `del-header` and `set-header` in HAProxy.";
         let Some(text) = self.baggages.first() else {
             report.wrong(ABOUT, format!("the {} have no baggage", self.place), ADVICE);
             return;
         };
         let dsc = DynamicSamplingContext::from_baggage([text.as_bytes()]);
-        let mut is_intact = true;
+        let (mut is_intact, mut missing) = (true, Vec::new());
         for (name, was) in sent.dsc.iter() {
             let what = match dsc.get(name) {
                 Some(is) if is == was => continue,
@@ -150,9 +152,17 @@ impl Seen {
                     continue;
                 }
                 Some(is) => format!("{name} was {was:?}, and is {is:?} in the {}", self.place),
-                None => format!("{name} is missing in the {}", self.place),
+                None => {
+                    missing.push(name);
+                    continue;
+                }
             };
             is_intact = false;
+            report.wrong(ABOUT, what, ADVICE);
+        }
+        if !missing.is_empty() {
+            is_intact = false;
+            let what = format!("missing in the {}: {}", self.place, missing.join(", "));
             report.wrong(ABOUT, what, ADVICE);
         }
         for (name, is) in dsc.iter().filter(|(name, _)| sent.dsc.get(name).is_none()) {

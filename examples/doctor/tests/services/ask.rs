@@ -12,9 +12,9 @@ use super::*;
 
 const ORIGIN: &str = "https://shop.example.com";
 
-const OTHER_TRACE: &str = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
+pub(crate) const OTHER_TRACE: &str = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
 
-async fn report_on(
+pub(crate) async fn report_on(
     url: &str,
     origin: Option<&str>,
     org_id: Option<&str>,
@@ -121,12 +121,12 @@ async fn each_problem_of_a_service_is_reported() {
         (
             |request| page(&continued(&request), ""),
             "dynamic sampling context",
-            "trace_id is missing",
+            "missing in the meta tags: trace_id, sample_rand, ",
         ),
         (
             |request| page(&continued(&request), &members(&request, true)[1..].join(",")),
             "dynamic sampling context",
-            "trace_id is missing",
+            "missing in the meta tags: trace_id",
         ),
         (
             |request| {

@@ -5,6 +5,8 @@
 mod ask;
 mod listen;
 mod process;
+#[cfg(unix)]
+mod proxies;
 
 use std::net::TcpListener;
 

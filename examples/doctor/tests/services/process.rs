@@ -11,14 +11,14 @@ use serde_json::Value;
 
 use super::*;
 
-fn doctor(arguments: &[&str]) -> Command {
+pub(crate) fn doctor(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tracehop-doctor"));
     command.args(arguments);
     command
 }
 
 /// Runs the program without blocking the services of the test.
-async fn run(mut command: Command) -> Output {
+pub(crate) async fn run(mut command: Command) -> Output {
     web::block(move || command.output()).await.unwrap().unwrap()
 }
 
