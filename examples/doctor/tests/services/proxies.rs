@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
 use reqwest::{Client, Version};
 use tempfile::TempDir;
@@ -69,6 +69,7 @@ impl Drop for Proxy {
         let is_stopping = self.kind == Kind::Nginx
             && nginx(self.directory.path())
                 .args(["-s", "stop"])
+                .stderr(Stdio::null())
                 .status()
                 .is_ok_and(|it| it.success());
         if !is_stopping {

@@ -53,7 +53,7 @@ const ONE_TRACE: &str = "give it to the next visitor as well";
 const DSC: &str = "dynamic sampling context";
 
 const FAULTS: &[Fault] = &[
-    (Nginx, "proxy_set_header baggage '';", DSC, "have no baggage", "proxy"),
+    (Nginx, "proxy_set_header baggage '';", DSC, "have no baggage", "A proxy may"),
     (Nginx, "proxy_set_header sentry-trace '';", "continued", NO_TRACE, "proxies let"),
     (Nginx, "proxy_pass_request_headers off;", "continued", NO_TRACE, "proxies let"),
     (
@@ -63,9 +63,15 @@ const FAULTS: &[Fault] = &[
         ONE_TRACE,
         "constant",
     ),
-    (Nginx, "proxy_set_header baggage sentry-environment=shop;", DSC, "environment was", "proxy"),
+    (
+        Nginx,
+        "proxy_set_header baggage sentry-environment=shop;",
+        DSC,
+        "environment was",
+        "A proxy may",
+    ),
     (Nginx, IGNORING_CACHE, "cache", "the trace of the first", "proxy_ignore_headers"),
-    (Haproxy, "http-request del-header baggage", DSC, "have no baggage", "proxy"),
+    (Haproxy, "http-request del-header baggage", DSC, "have no baggage", "A proxy may"),
     (Haproxy, "http-request del-header sentry-trace", "continued", NO_TRACE, "proxies let"),
     (
         Haproxy,
@@ -80,7 +86,7 @@ const FAULTS: &[Fault] = &[
         "http-request set-header baggage %[req.hdr(baggage)]",
         DSC,
         "missing in the meta tags: trace_id",
-        "proxy",
+        "A proxy may",
     ),
     (
         Haproxy,
