@@ -121,16 +121,21 @@ async fn faults_of_settings_are_named() {
 
 #[actix_web::test]
 #[ignore = "needs nginx and HAProxy"]
-async fn doctor_leaves_nothing_in_a_cache() {
+async fn caches_keep_the_doctors_trace_only_without_queries() {
     let inventory = Running::inventory();
     let storefront = Running::storefront(&inventory);
-    let proxy = Proxy::start(Nginx, Version::HTTP_11, &storefront.url, IGNORING_CACHE);
-    report_on(&proxy.url, None, None).await.unwrap();
-    // The first visitor's trace is in the page, and then in that of the second.
-    for trace in [OTHER_TRACE, &OTHER_TRACE.replace("771a", "0000")] {
-        let request = client(Version::HTTP_11).get(&proxy.url).header("sentry-trace", trace);
-        let page = request.send().await.unwrap().text().await.unwrap();
-        assert!(page.contains(&OTHER_TRACE[..32]), "{page}");
+    for (key, keeps) in [("", false), ("proxy_cache_key $uri;", true)] {
+        let settings = format!("{IGNORING_CACHE} {key}");
+        let proxy = Proxy::start(Nginx, Version::HTTP_11, &storefront.url, &settings);
+        let report = report_on(&proxy.url, None, None).await.unwrap();
+        assert!(report.checks.iter().any(|check| check.about == "cache"), "{report:#?}");
+        // The page of the first visitor is kept for the second, unless that of the doctor is.
+        for trace in [OTHER_TRACE, &OTHER_TRACE.replace("771a", "0000")] {
+            let request = client(Version::HTTP_11).get(&proxy.url).header("sentry-trace", trace);
+            let page = request.send().await.unwrap().text().await.unwrap();
+            assert_ne!(page.contains(&OTHER_TRACE[..32]), keeps, "{page}");
+            assert_eq!(page.contains("tracehop-doctor"), keeps, "{page}");
+        }
     }
 }
 
