@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
@@ -192,7 +193,9 @@ impl Entry {
     pub(crate) fn set_outer(self: &Arc<Self>, outer: TraceId) {
         let before = self.lock_outer().replace(outer);
         let mut entries = self.registry.lock();
-        before.and_then(|before| entries.outer.remove(&before));
+        if let Some(before) = before {
+            remove(&mut entries.outer, &before, self);
+        }
         entries.outer.insert(outer, Arc::downgrade(self));
     }
 
@@ -217,20 +220,21 @@ fn exception_of(event: &Event<'_>) -> Option<Exception> {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        // A later entry at the same position stays.
-        let is_this = |entry: &Weak<Self>| std::ptr::eq(entry.as_ptr(), self);
         let outer = *self.lock_outer();
         let mut entries = self.registry.lock();
         for key in self.keys() {
-            if entries.positions.get(&key).is_some_and(is_this) {
-                entries.positions.remove(&key);
-            }
+            remove(&mut entries.positions, &key, self);
         }
-        if let Some(outer) = outer
-            && entries.outer.get(&outer).is_some_and(is_this)
-        {
-            entries.outer.remove(&outer);
+        if let Some(outer) = outer {
+            remove(&mut entries.outer, &outer, self);
         }
+    }
+}
+
+/// Removes an entry, unless a later one has taken its key.
+fn remove<K: Hash + Eq>(entries: &mut HashMap<K, Weak<Entry>>, key: &K, entry: &Entry) {
+    if entries.get(key).is_some_and(|other| std::ptr::eq(other.as_ptr(), entry)) {
+        entries.remove(key);
     }
 }
 
@@ -330,6 +334,10 @@ mod tests {
         let context = Propagator::builder().build().unwrap().start_new_trace();
         let outer = TraceId::default();
         let [first, second] = [(); 2].map(|()| registry.add(&context, span()));
+        first.set_outer(outer);
+        second.set_outer(outer);
+        first.set_outer(TraceId::from([1; 16]));
+        assert!(registry.inside_of(outer).is_some());
         first.set_outer(outer);
         second.set_outer(outer);
         drop(first);
