@@ -12,7 +12,7 @@ use crate::minimum_rust::MinimumRust;
 use crate::process::Process;
 use crate::public_api::PublicApi;
 use crate::steps::Steps;
-use crate::test::Test;
+use crate::test::{self, Test};
 use crate::weight::Weight;
 use crate::workspace::Workspace;
 
@@ -28,6 +28,7 @@ impl Ci {
         let workspace = Workspace::load()?;
         let mut steps = Steps::default();
         add_components(&mut steps, &workspace);
+        test::add_openssl(&mut steps);
         add_lints(&mut steps, &workspace);
         steps.function("public API", "cargo xtask public-api", || PublicApi::default().run());
         steps.function("weight of the adapters", "cargo xtask weight", || Weight::default().run());

@@ -27,6 +27,7 @@ pub(crate) struct Test {
 impl Test {
     pub(crate) fn run(self) -> Result<()> {
         let mut steps = Steps::default();
+        add_openssl(&mut steps);
         self.add_to(&mut steps, &Workspace::load()?);
         steps.run()
     }
@@ -42,13 +43,18 @@ impl Test {
                 workspace.cargo(["test", "--package", &package.name]),
             );
         }
-        let programs = workspace.cargo(README_PROGRAMS);
-        let line = format!("cargo {}", README_PROGRAMS.join(" "));
-        steps.function("programs of the README", line, || prepared(ensure_openssl, programs));
-        let proxies = workspace.cargo(PROXIES);
+        steps.command("programs of the README", workspace.cargo(README_PROGRAMS));
+        let mut proxies = workspace.cargo(PROXIES);
         let line = format!("cargo {}", PROXIES.join(" "));
-        steps.function("services behind nginx and HAProxy", line, || {
-            prepared(ensure_proxies, proxies)
+        steps.function("services behind nginx and HAProxy", line, move || {
+            for name in ["nginx", "haproxy"] {
+                ensure_installed(name, "the tests start")?;
+            }
+            let status = Process::spawn("cargo test", &mut proxies)?.wait()?;
+            if !status.success() {
+                bail!("{status}");
+            }
+            Ok(())
         });
         let simulate = Simulate::short();
         steps.function("simulation", simulate.command_line(), move || simulate.run());
@@ -79,21 +85,11 @@ const README_PROGRAMS: [&str; 7] =
 const PROXIES: [&str; 7] =
     ["test", "--package", "tracehop-doctor", "--test", "services", "--", "--ignored"];
 
-/// Runs a command with what it needs.
-fn prepared(ensure: fn() -> Result<()>, mut command: Command) -> Result<()> {
-    ensure()?;
-    let status = Process::spawn("cargo test", &mut command)?.wait()?;
-    if !status.success() {
-        bail!("{status}");
-    }
-    Ok(())
+/// Adds what the crate `sentry` builds with in its default features.
+pub(crate) fn add_openssl(steps: &mut Steps) {
+    steps.function("headers of OpenSSL", "pkg-config --exists openssl", ensure_openssl);
 }
 
-fn ensure_proxies() -> Result<()> {
-    ["nginx", "haproxy"].into_iter().try_for_each(|name| ensure_installed(name, "the tests start"))
-}
-
-/// Installs what the crate `sentry` builds with in its default features.
 fn ensure_openssl() -> Result<()> {
     let found = Command::new("pkg-config").args(["--exists", "openssl"]).status();
     let is_there = found.is_ok_and(|status| status.success());

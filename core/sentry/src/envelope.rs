@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use sentry_core::Envelope;
 use sentry_core::protocol::{self, EnvelopeHeaders, EnvelopeItem};
-#[cfg(any(feature = "rustls", feature = "transport"))]
+#[cfg(any(feature = "rustls-no-provider", feature = "transport"))]
 use sentry_core::protocol::{Context, Map, Value};
 use sentry_core::types::Uuid;
 use serde::Serializer;
@@ -79,7 +79,7 @@ impl Parts {
     }
 
     /// Puts the headers with this `trace` into the transaction or error itself, until [`write`] takes them out.
-    #[cfg(any(feature = "rustls", feature = "transport"))]
+    #[cfg(any(feature = "rustls-no-provider", feature = "transport"))]
     pub(crate) fn with_carried_header(mut self, dsc: &DynamicSamplingContext) -> Envelope {
         let line = self.header_line(dsc).and_then(|line| String::from_utf8(line).ok());
         if let (Some(line), Some(contexts)) = (line, self.contexts()) {
@@ -89,7 +89,7 @@ impl Parts {
         self.into_envelope()
     }
 
-    #[cfg(any(feature = "rustls", feature = "transport"))]
+    #[cfg(any(feature = "rustls-no-provider", feature = "transport"))]
     fn take_carried_header(&mut self) -> Option<Vec<u8>> {
         match self.contexts()?.remove(CARRIED)? {
             Context::Other(mut carried) => match carried.remove(CARRIED)? {
@@ -100,7 +100,7 @@ impl Parts {
         }
     }
 
-    #[cfg(any(feature = "rustls", feature = "transport"))]
+    #[cfg(any(feature = "rustls-no-provider", feature = "transport"))]
     fn contexts(&mut self) -> Option<&mut Map<String, Context>> {
         match self.main.as_mut()? {
             EnvelopeItem::Transaction(transaction) => Some(&mut transaction.contexts),
@@ -145,11 +145,11 @@ impl Parts {
 }
 
 /// The name of the context that carries the headers.
-#[cfg(any(feature = "rustls", feature = "transport"))]
+#[cfg(any(feature = "rustls-no-provider", feature = "transport"))]
 const CARRIED: &str = "tracehop.headers";
 
 /// Returns an envelope without the headers that it carries, and its bytes with them.
-#[cfg(any(feature = "rustls", feature = "transport"))]
+#[cfg(any(feature = "rustls-no-provider", feature = "transport"))]
 pub(crate) fn write(envelope: Envelope) -> (Envelope, io::Result<Vec<u8>>) {
     let mut parts = Parts::of(envelope);
     let line = parts.take_carried_header();

@@ -59,6 +59,14 @@
 //! of the thread stays there. The hub of the thread, or one around the request, may have a client of its own, such as a
 //! tenant's. Then the hub of the request is made from that hub instead.
 //!
+//! With sessions by request in the SDK's options, each request is a session. It ends with the hub, so that errors of the
+//! request's jobs count.
+//!
+//! # Instead of sentry-actix
+//!
+//! All of the above is what [sentry-actix](https://docs.rs/sentry-actix) does, but for two parts: bodies of requests are
+//! not read, and no response has an `X-Sentry-Event` header. To have these, keep sentry-actix and wrap it last.
+//!
 //! # Beside other middleware
 //!
 //! An incoming trace is always continued. Tests over real sockets cover these orders, each with everything else in this
@@ -85,6 +93,8 @@
 //! * Further in than this library, sentry-actix without transactions binds a hub of no trace. Errors, logs and
 //!   metrics of that hub are put into the trace of the request. Spans of the layer become transactions of their own in
 //!   that trace.
+//! * A `tracing` span between sentry-actix and this library has a hub of the layer, which does not show that sentry-actix
+//!   has started a session. The request is then two sessions.
 //! * Logs and metrics of a middleware further out stay in the trace that the layer started. Only the layer's
 //!   transaction is moved to the incoming trace.
 //!
@@ -100,12 +110,20 @@
 //!
 //! # Features
 //!
-//! No feature is on by default.
+//! `release-health` and `transport` are on by default, as in the crate `sentry`. Turn them off here where you turn them off
+//! there.
 //!
 //! | feature | what it adds |
 //! |---|---|
 //! | `actix-http` | the hub of a request in the extensions of actix-web's requests, as an `Arc<Hub>` |
 //! | `http` | the same in the extensions of the crate `http`, as in axum |
+//! | `release-health` | a session for each request, with [`auto_session_tracking`](sentry::ClientOptions::auto_session_tracking) and [`SessionMode::Request`](sentry::SessionMode::Request) of the SDK |
+//! | `transport` | [rate limits](https://develop.sentry.dev/sdk/expected-features/rate-limiting/) by category, through `reqwest` with the TLS of the system |
+//! | `rustls-no-provider` | the same with rustls, and a provider by the feature `rustls` of `sentry` or by your own choice |
+//!
+//! The SDK's own transports hold back items by category only where they can see them, and drop the headers of the rest.
+//! So `transport` and `rustls-no-provider` replace the SDK's own transport, with the same options. A transport that you set yourself
+//! gets finished bytes, and holds back all of them or none.
 //!
 //! # By hand
 //!
@@ -149,7 +167,7 @@ mod child_span;
 mod described;
 mod early_ends;
 mod envelope;
-#[cfg(any(feature = "rustls", feature = "transport"))]
+#[cfg(any(feature = "rustls-no-provider", feature = "transport"))]
 mod http_transport;
 mod ids;
 mod incoming;

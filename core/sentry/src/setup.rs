@@ -12,7 +12,7 @@ use tracehop::recorder::SdkOptions;
 use tracehop::{PropagationContext, Propagator, PropagatorBuilder, SamplingContext};
 
 use crate::SentryRecorder;
-#[cfg(any(feature = "rustls", feature = "transport"))]
+#[cfg(any(feature = "rustls-no-provider", feature = "transport"))]
 use crate::http_transport::HttpTransportFactory;
 use crate::ids::{is_by_chance, sdk_span_id, sdk_trace_id};
 use crate::scope::HubScope;
@@ -24,7 +24,8 @@ use crate::scope::HubScope;
 /// strictness, so that headers and envelopes agree. An option of the builder that is set to another value is an
 /// [error](tracehop::BuildErrorKind::Sdk).
 ///
-/// The transport of the options is [wrapped](SentryRecorder::transport), and logs and metrics that are captured in a
+/// The transport of the options is [wrapped](SentryRecorder::transport), or replaced if there is none and a
+/// [feature](crate#features) for it is on. Logs and metrics that are captured in a
 /// request with a hub of no trace are put into its trace.
 ///
 /// Call this before `sentry::init`, with the options that `sentry::init` then takes:
@@ -145,7 +146,7 @@ fn wrap(
     transport: Arc<dyn TransportFactory>,
     is_given: bool,
 ) -> Arc<dyn TransportFactory> {
-    #[cfg(any(feature = "rustls", feature = "transport"))]
+    #[cfg(any(feature = "rustls-no-provider", feature = "transport"))]
     if !is_given {
         return Arc::new(recorder.transport(HttpTransportFactory).with_carried_header());
     }

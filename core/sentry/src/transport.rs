@@ -57,7 +57,7 @@ enum Header {
     /// As the SDK's type, beside the items.
     Typed,
     /// Inside of an item: see [`Parts::with_carried_header`].
-    #[cfg(any(feature = "rustls", feature = "transport"))]
+    #[cfg(any(feature = "rustls-no-provider", feature = "transport"))]
     Carried,
 }
 
@@ -91,7 +91,7 @@ impl<F> TransportFactory<F> {
     }
 
     /// Hands on envelopes with items that carry the header, for a transport that takes it out.
-    #[cfg(any(feature = "rustls", feature = "transport"))]
+    #[cfg(any(feature = "rustls-no-provider", feature = "transport"))]
     pub(crate) fn with_carried_header(mut self) -> Self {
         self.header = Header::Carried;
         self
@@ -139,7 +139,7 @@ impl Transport {
         Some(match self.header {
             Header::Written => parts.with_header(&dsc),
             Header::Typed => parts.with_typed_header(&dsc),
-            #[cfg(any(feature = "rustls", feature = "transport"))]
+            #[cfg(any(feature = "rustls-no-provider", feature = "transport"))]
             Header::Carried => parts.with_carried_header(&dsc),
         })
     }

@@ -6,7 +6,7 @@ mod child_spans;
 mod current;
 mod envelopes;
 mod grpc;
-#[cfg(any(feature = "rustls", feature = "transport"))]
+#[cfg(feature = "transport")]
 mod http_transport;
 mod jobs;
 mod joined;
