@@ -46,8 +46,8 @@ struct Known {
     trace_id: Option<Place>,
 }
 
-/// Where a value stands in the list, from its start to its end, with the item's properties. A key is in front of it,
-/// and lists are shorter than 2^16 bytes.
+/// The range in the list from the start of a value to the end of its member, properties included. The start is never
+/// 0, because the key is in front of the value. Lists are shorter than 2^16 bytes.
 type Place = (NonZeroU16, u16);
 
 impl Known {
@@ -123,7 +123,7 @@ impl DynamicSamplingContext {
         self.items.members().filter_map(|member| Some((member.sentry_name()?, member.value())))
     }
 
-    /// Returns the trace that the items are about.
+    /// Returns the trace that the items are about; `None` also if the text is not a trace id.
     pub fn trace_id(&self) -> Option<TraceId> {
         self.known_trace_id()?.parse().ok()
     }
@@ -155,7 +155,7 @@ impl DynamicSamplingContext {
         self.known.sample_rand
     }
 
-    /// Returns the decision of the head of the trace; `None` if it is deferred.
+    /// Returns the decision of the head of the trace; `None` if it is deferred, or if the text is not a decision.
     pub fn sampled(&self) -> Option<bool> {
         match &*self.get("sampled")? {
             "true" => Some(true),
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn every_known_item_has_a_typed_reading() {
+    fn every_known_item_has_its_method() {
         let dsc = dsc(&["sentry-trace_id=771a43a4192642f0b136d5159a501700,sentry-public_key=key,\
              sentry-sample_rate=2.5e-1,sentry-sample_rand=0.123456,sentry-sampled=true,\
              sentry-release=shop%401.4.0,sentry-environment=pre%20prod,\

@@ -1,7 +1,7 @@
 //! Sentry trace propagation: reads the headers `sentry-trace` and `baggage`, keeps the trace, and hands it on.
 //!
-//! A request passes through a browser, a page server and other services. To see it as one trace, each service reads
-//! both headers, keeps them while it works, and hands them on: to the services that it calls, and as meta tags
+//! A request passes through a browser, a page server and other services. Sentry shows it as one trace if each service
+//! reads both headers, keeps them while it works, and hands them on: to the services that it calls, and as meta tags
 //! to the page that it renders.
 //!
 //! ```text
@@ -46,8 +46,8 @@
 //!
 //! Frameworks have adapters: `tracehop-actix` for incoming requests, `tracehop-reqwest` for outgoing
 //! requests, `tracehop-askama` for pages. `tracehop-sentry` records transactions and spans with Sentry's SDK, the crate
-//! `sentry`. The adapters of two frameworks each have a `TracePropagation`; a file with both names them by their
-//! crates: `tracehop_actix::TracePropagation::new(propagator.clone())`.
+//! `sentry`. `tracehop-actix` and `tracehop-reqwest` each have a type `TracePropagation`. A file that uses both names
+//! them with their crates: `tracehop_actix::TracePropagation::new(propagator.clone())`.
 //!
 //! # Features
 //!
@@ -60,7 +60,7 @@
 //! | `regex` | `Target::regex` |
 //! | `serde` | ids, header values, rates and the dynamic sampling context as serde types |
 //! | `tower` | layers for axum, tonic and hyper, and for clients whose requests are `http::Request`s |
-//! | `tracing` | a [span](#log-spans) for each request in the logs; a debug event with the reason why a trace was not continued, or its dynamic sampling context not used; a warning for a cached page with a trace |
+//! | `tracing` | a [span](#log-spans) in the logs for each request; debug events with the reason why a trace was not continued or its dynamic sampling context not used; warnings for a cached page with a trace, a redirect off the targets and a URL without a host; errors if `traces_sampler` or `trust_incoming` panics |
 //! | `url` | `url::Url` as the URL of a request |
 //!
 //! # Log spans

@@ -11,7 +11,7 @@ use super::{Extractor, Field, Injector, joined};
 /// [Trace Propagation](https://develop.sentry.dev/sdk/foundations/trace-propagation/).
 ///
 /// A scheduled job or a build step continues the trace of the process that started it. To hand a trace on to a
-/// child process, inject it into its [`Command`]. A command of tokio has the standard one inside (`as_std_mut`).
+/// child process, inject it into its [`Command`]. A command of tokio returns its standard one by `as_std_mut`.
 ///
 /// ```
 /// use std::process::Command;
@@ -94,7 +94,8 @@ impl Extractor for Command {
     }
 }
 
-/// Variables that the child would inherit from this process give way, because they may belong to another trace.
+/// Replaces or removes the trace variables that the child would inherit from this process, because they may belong to
+/// another trace.
 impl Injector for Command {
     fn set(&mut self, field: Field, value: &str) {
         if field == Field::SentryTrace && self.existing(Field::Baggage).is_none() {
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn inherited_baggage_gives_way_in_any_order() {
+    fn inherited_baggage_is_removed_in_any_order() {
         let mut without_baggage = Command::new("true");
         without_baggage.set(Field::SentryTrace, "x");
         let removed = (OsStr::new("SENTRY_BAGGAGE"), None);

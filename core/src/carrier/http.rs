@@ -18,7 +18,7 @@ impl Injector for HeaderMap {
     fn set(&mut self, field: Field, value: &str) {
         // Bytes, because the application's own baggage need not be ASCII. It was a header value before.
         if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
-            // A map that is full fails the application's own inserts as well.
+            // Fails only if the map is full: then the application's own inserts fail as well.
             let _ = self.try_insert(header_name(field), value);
         }
     }

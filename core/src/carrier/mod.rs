@@ -90,8 +90,8 @@ impl Field {
     note = "for a type of your own, implement `Extractor`"
 )]
 pub trait Extractor {
-    /// Returns every value of a field, in the order of arrival: headers may have several lines. Names are
-    /// compared without regard to case where the carrier's names are.
+    /// Returns every value of a field, in the order of arrival: headers may have several lines. Case counts in names
+    /// only where it counts for the carrier.
     fn extract(&self, field: Field) -> impl Iterator<Item = &[u8]>;
 }
 

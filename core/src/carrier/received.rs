@@ -1,8 +1,8 @@
-//! The trace headers of a request, as they came.
+//! The trace headers of a request, as received.
 
 use super::{Extractor, Field};
 
-/// A copy of the trace headers of a request, for when a position of this service's takes their place.
+/// A copy of the trace headers of a request, made before this service's position replaces them.
 #[derive(Debug)]
 pub(crate) struct ReceivedHeaders(Vec<(Field, Vec<u8>)>);
 

@@ -294,7 +294,7 @@ const TOKEN: u8 = 1;
 /// Part of a value that stands for itself: all of `baggage-octet` of
 /// [W3C Baggage](https://www.w3.org/TR/baggage/#definition) except `%`.
 const VALUE: u8 = 2;
-/// Must be encoded in a value, and is read without: blank, tab, `"`, `\`.
+/// Must be encoded in a value, and is also read if it is not: space, tab, `"`, `\`.
 const MENDABLE: u8 = 4;
 /// Allowed around `,`, `;` and `=`.
 const BLANK: u8 = 8;
@@ -329,7 +329,8 @@ const CLASSES: [u8; 256] = {
     classes
 };
 
-/// The characters of [`MENDABLE`]. `%` is not among them: encoded characters stay as they are.
+/// The characters of [`MENDABLE`]: the tab is the only control character in a value that was read. `%` is not among
+/// them: encoded characters stay as they are.
 const MUST_BE_ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'\\');
 
 fn is(byte: u8, class: u8) -> bool {
@@ -348,8 +349,8 @@ fn skip(text: &[u8], start: usize, class: u8) -> usize {
     at
 }
 
-/// Does the same for keys and values, four bytes at a time: they are most of a list. By instructions, a whole list of
-/// ten members takes 8 % less than byte by byte.
+/// Does the same as [`skip`], four bytes at a time, for keys and values, which are most of a list. Reading a list of ten
+/// members takes 8 % fewer instructions than byte by byte.
 #[inline(always)]
 fn skip_long(text: &[u8], start: usize, class: u8) -> usize {
     let mut at = start;

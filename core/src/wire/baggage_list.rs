@@ -148,8 +148,8 @@ impl Baggage {
         self.change(|list| list.push(member))
     }
 
-    /// Sets the value of a member where the first one with this key stands, or appends it. Other members with
-    /// this key are removed.
+    /// Replaces the members with this key by one with this value, in the place of the first. Appends the member if
+    /// there are none. The properties of replaced members are lost.
     ///
     /// # Errors
     ///
@@ -171,7 +171,8 @@ impl Baggage {
         is_removed
     }
 
-    /// Adds the members of another list. A member replaces those with its key, where the first of them stands.
+    /// Adds the members of another list. They replace the members with their keys, in the place of the first with
+    /// each key.
     ///
     /// # Errors
     ///
@@ -217,7 +218,7 @@ impl Baggage {
         BaggageMembers::new(self.text.as_bytes()).flatten()
     }
 
-    /// Returns the decoded value of the last member with this key. Of equal keys the last one counts.
+    /// Returns the decoded value of the member with this key. Of equal keys the last one counts.
     pub fn get(&self, key: &str) -> Option<Cow<'_, str>> {
         self.members().filter(|member| member.key() == key).last().map(|member| member.value())
     }
@@ -367,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_that_do_not_fit_leave_the_list() {
+    fn changes_that_do_not_fit_change_nothing() {
         let members: Vec<String> = (0..64).map(|n| format!("k{n}=v")).collect();
         let full = Baggage::from_header(members.join(","));
         let mut baggage = full.clone();

@@ -15,7 +15,7 @@ use super::{ascii, hex};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IdError {
-    /// The text has another length than the id has digits.
+    /// The length of the text is not the number of digits of the id.
     Length {
         /// Hex digits that the id has.
         expected: usize,
@@ -45,7 +45,7 @@ impl fmt::Display for IdError {
 
 impl Error for IdError {}
 
-/// Finds what keeps a text from being an id with this number of digits, zero aside.
+/// Returns the fault of a text that is not this number of hex digits.
 #[cold]
 fn text_error(text: &[u8], expected: usize) -> IdError {
     if text.len() != expected {
@@ -87,7 +87,7 @@ macro_rules! id {
             ///
             /// # Errors
             ///
-            /// Another length, another character, or only zeros.
+            /// A text of another length, with another character, or with only zeros.
             #[inline]
             pub fn parse(text: &[u8]) -> Result<Self, IdError> {
                 let bytes = match text.as_chunks() {

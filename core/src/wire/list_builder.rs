@@ -1,4 +1,4 @@
-//! Writes a `baggage` list within its limits, and reads as much of one as counts.
+//! Writes a `baggage` list within its limits, and cuts received lines off at them.
 
 use super::baggage::{BaggageMember, BaggageMembers};
 
@@ -59,8 +59,8 @@ impl ListBuilder {
         behind_key.is_some_and(|rest| rest.starts_with(b"="))
     }
 
-    /// Replaces the member that starts at an offset, and returns by how many bytes the list grew. The list
-    /// stays as it was, and `None` is returned, if the new member does not fit.
+    /// Replaces the member that starts at an offset, and returns by how many bytes the list grew. Returns `None`, and
+    /// leaves the list as it was, if the new member does not fit.
     pub(crate) fn replace_at(&mut self, start: usize, member: &BaggageMember<'_>) -> Option<i16> {
         let mut new = Vec::new();
         member.write(&mut new);
@@ -79,7 +79,7 @@ impl ListBuilder {
     }
 
     /// Returns the text and its number of members.
-    #[expect(clippy::expect_used, reason = "an invariant of this module, and no property of input")]
+    #[expect(clippy::expect_used, reason = "an invariant of this module, which no input can break")]
     pub(super) fn into_parts(self) -> (String, usize) {
         let text = String::from_utf8(self.bytes).expect("every byte was checked as ASCII");
         (text, self.members)

@@ -32,7 +32,7 @@ fn trim_blanks(mut bytes: &[u8]) -> &[u8] {
 }
 
 /// Returns bytes that this module wrote, or checked, as text.
-#[expect(clippy::expect_used, reason = "an invariant of this module, and no property of input")]
+#[expect(clippy::expect_used, reason = "an invariant of this module, which no input can break")]
 fn ascii(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("every byte was written or checked as ASCII")
 }

@@ -8,7 +8,7 @@ use super::{IdError, SpanId, TraceId, ascii, trim_blanks};
 /// [Sentry's SDK specification](https://develop.sentry.dev/sdk/foundations/trace-propagation/)
 ///
 /// Names the trace that a request belongs to, the span that made the request, and the sampling decision of
-/// that span's service. Upper case digits, blanks around the value, and a dash without a decision behind it, which
+/// that span's service. Upper case digits, blanks around the value, and a dash at the end without a decision, which
 /// sentry-ruby sends, are read and never written.
 ///
 /// # Grammar
@@ -114,8 +114,7 @@ impl SentryTrace {
     ///
     /// # Errors
     ///
-    /// Everything outside of the grammar. A value that is only a decision, which old SDKs sent, is
-    /// one of these.
+    /// Everything outside of the grammar. A value that is only a decision, as old SDKs sent it, is malformed too.
     pub fn parse(value: &[u8]) -> Result<Self, SentryTraceError> {
         let value = trim_blanks(value);
         if !(49..=51).contains(&value.len()) {
@@ -140,7 +139,7 @@ impl SentryTrace {
 
     /// Reads the values of header lines. Equal lines count as one, empty lines as absent.
     ///
-    /// Returns `None` if there is no line.
+    /// Returns `None` if there is no line, or if all are empty.
     ///
     /// # Errors
     ///
@@ -264,7 +263,7 @@ mod tests {
                     value[place] = byte;
                     let expected = match place {
                         32 | 49 => byte == b'-',
-                        // A blank leaves the dash in front of it.
+                        // Reading removes a blank, which leaves a dash without a decision.
                         50 => matches!(byte, b'0' | b'1' | b' ' | b'\t'),
                         _ => byte.is_ascii_hexdigit(),
                     };

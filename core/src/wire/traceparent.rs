@@ -14,7 +14,7 @@ use super::{IdError, SpanId, TraceId, ascii, trim_blanks};
 ///
 /// ```text
 /// traceparent = version "-" trace-id "-" parent-id "-" trace-flags
-/// version     = 2HEXDIGLC   ; "00"; "ff" is forbidden
+/// version     = 2HEXDIGLC   ; "00" when written, never "ff"
 /// trace-id    = 32HEXDIGLC  ; not all zero
 /// parent-id   = 16HEXDIGLC  ; not all zero
 /// trace-flags = 2HEXDIGLC   ; bit 0: sampled, bit 1: random trace id
@@ -126,7 +126,7 @@ impl Traceparent {
         let Some((head, rest)) = value.split_at_checked(Self::LEN) else {
             return Err(TraceparentError::Length { found: value.len() });
         };
-        // Ids of other formats may have upper case digits. Here they are an error with a position.
+        // `TraceId::parse` and `SpanId::parse` also read upper case digits, which a traceparent must not have.
         let is_lower = head.iter().fold(true, |lower, byte| lower & !byte.is_ascii_uppercase());
         let separators = [head[2], head[35], head[52]] == [b'-'; 3];
         let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
@@ -161,10 +161,10 @@ impl Traceparent {
         })
     }
 
-    /// Reads the value of header lines. More than one line is an error, also if they are equal. Empty lines count as
+    /// Reads the value of header lines. More than one line is an error, even if they are equal. Empty lines count as
     /// absent.
     ///
-    /// Returns `None` if there is no line.
+    /// Returns `None` if there is no line, or if all are empty.
     ///
     /// # Errors
     ///

@@ -7,8 +7,8 @@ use super::trim_blanks;
 /// `tracestate` header value, defined in
 /// [W3C Trace Context, level 2](https://www.w3.org/TR/trace-context-2/#tracestate-header)
 ///
-/// State of other vendors beside a [`Traceparent`](super::Traceparent). The list is checked and handed on
-/// unchanged, as one line without empty members.
+/// Carries the state of other vendors beside a [`Traceparent`](super::Traceparent). The members are checked and handed
+/// on unchanged, as one line without empty members.
 ///
 /// # Grammar
 ///
@@ -65,7 +65,7 @@ impl fmt::Display for TracestateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooManyMembers => {
-                write!(f, "a tracestate list has at most {} members", Tracestate::MAX_MEMBERS)
+                write!(f, "the tracestate list has more than {} members", Tracestate::MAX_MEMBERS)
             }
             Self::NoValue { member } => {
                 write!(f, "member {member} of the tracestate list has no `=`")
