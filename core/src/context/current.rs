@@ -138,7 +138,7 @@ pub trait InTrace: Future + Sized {
 impl<F: Future> InTrace for F {}
 
 pin_project! {
-    /// The future of [`InTrace`].
+    /// A future in a trace, made by [`InTrace`].
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you await or poll them"]
     pub struct Traced<F> {
@@ -220,8 +220,8 @@ mod tests {
         let id = context.trace_id();
         async move {
             assert_eq!(tokio::spawn(async { current() }).await.unwrap(), None);
-            let told = tokio::spawn(async { current() }.in_current_trace());
-            assert_eq!(told.await.unwrap(), Some(id));
+            let spawned = tokio::spawn(async { current() }.in_current_trace());
+            assert_eq!(spawned.await.unwrap(), Some(id));
         }
         .in_trace(context)
         .await;
@@ -325,8 +325,8 @@ mod tests {
         assert_eq!(context.in_scope(depth), 1);
         assert_eq!(context.child().in_scope(depth), 1);
         assert_eq!(async { depth() }.in_trace(context.clone()).await, 1);
-        let told = context.in_scope(|| tokio::spawn(async move { depth() }.in_current_trace()));
-        assert_eq!(told.await.unwrap(), 1);
+        let spawned = context.in_scope(|| tokio::spawn(async move { depth() }.in_current_trace()));
+        assert_eq!(spawned.await.unwrap(), 1);
         assert_eq!(depth(), 0);
     }
 }

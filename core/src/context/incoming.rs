@@ -20,7 +20,7 @@ pub(crate) struct Incoming {
     pub(crate) dsc_not_used: Option<DscNotUsed>,
 }
 
-/// What is kept of a `traceparent` of the same trace, and handed on with the next one.
+/// What is kept of an incoming `traceparent` of the same trace, and handed on with the outgoing one.
 #[derive(Default)]
 pub(crate) struct W3c {
     pub(crate) random_trace_id: bool,
@@ -53,10 +53,10 @@ impl Incoming {
     }
 }
 
-/// Returns the contradiction if a DSC names another trace. An item that is no id names none.
+/// Returns the contradiction if a DSC names another trace. A malformed id names none.
 fn contradiction(dsc: &DynamicSamplingContext, trace_id: TraceId) -> Option<DscNotUsed> {
     let theirs = dsc.known_trace_id()?;
-    // As Sentry reads it: also with dashes, and zeros are an id.
+    // Sentry also reads ids with dashes, and the id of only zeros.
     let theirs = Uuid::try_parse(&theirs).ok().filter(|theirs| *theirs != Uuid::from(trace_id))?;
     Some(DscNotUsed::OtherTrace { theirs, ours: trace_id })
 }
@@ -172,7 +172,8 @@ impl Error for NotContinued {}
 
 /// The reason why the dynamic sampling context of a continued trace counts as not sent.
 ///
-/// The trace is continued. With the context of another trace, it is frozen empty: no `sentry-` member is handed on.
+/// The trace is continued. If the context is that of [another trace](Self::OtherTrace), an empty one is frozen: no
+/// `sentry-` member is handed on.
 ///
 /// ```
 /// use tracehop::{DscNotUsed, Propagator};
@@ -189,15 +190,16 @@ impl Error for NotContinued {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DscNotUsed {
-    /// The `trace_id` in the context is that of another trace. The `sentry-trace` header has priority.
+    /// The `trace_id` in the dynamic sampling context is that of another trace. The `sentry-trace` header has
+    /// priority.
     OtherTrace {
-        /// The trace of the context.
+        /// The trace of the dynamic sampling context.
         theirs: Uuid,
         /// The trace that is continued.
         ours: TraceId,
     },
-    /// The [policy](crate::PropagatorBuilder::trust_incoming) for incoming traces lets this service decide. It makes a
-    /// context of its own.
+    /// The [policy](crate::PropagatorBuilder::trust_incoming) for incoming traces lets this service decide. The service
+    /// makes a dynamic sampling context of its own.
     NotTrusted,
 }
 

@@ -79,7 +79,7 @@ impl PropagationContext {
     /// Continues the ids of a trace whose decision and DSC are made here.
     pub(crate) fn decided_here(options: Arc<Options>, incoming: &Incoming) -> Self {
         let SentryTrace { trace_id, span_id: parent_span_id, .. } = incoming.sentry_trace;
-        // The caller has chosen the trace id, and must not choose the number.
+        // The caller chose the trace id, and must not choose the random number with it.
         let sample_rand = Some(SampleRand::from_trace_id(TraceId::random()));
         let origin = Origin::Started { reason: None, sample_rand };
         Self {
@@ -132,7 +132,8 @@ impl PropagationContext {
         Self { span_id, parent_span_id, trace, scope: self.scope.clone() }
     }
 
-    /// Returns the position with the decision as it stands, or as it would be, without making the decision.
+    /// Returns the position with the decision as it stands, or as it would be, without making the decision. Until the
+    /// decision is made, each call asks the sampler.
     ///
     /// A [recorder](crate::recorder) whose SDK has a sampler of its own starts its span from this, and then settles
     /// the decision by [`at_span`](Self::at_span).
@@ -149,7 +150,8 @@ impl PropagationContext {
     /// Returns a context for a span below this one, which the application records itself. It has a new span id, and
     /// the id of this span as its parent.
     ///
-    /// Without a recorded span, hand on this context instead: the next service's parent would be missing.
+    /// If the application records no such span, hand on this context instead: with a child, the next service's parent
+    /// span would be missing.
     #[must_use]
     pub fn child(&self) -> Self {
         self.child_of(self.span_id)
@@ -222,6 +224,7 @@ impl PropagationContext {
     }
 
     /// Returns why the incoming dynamic sampling context counts as not sent; `None` if it is used, or if there is none.
+    /// After [`Trust::DecideHere`](crate::Trust::DecideHere) it is always [`DscNotUsed::NotTrusted`].
     pub fn dsc_not_used(&self) -> Option<&DscNotUsed> {
         match &self.trace.origin {
             Origin::Continued { dsc_not_used, .. } => dsc_not_used.as_ref(),
@@ -232,8 +235,8 @@ impl PropagationContext {
 
     /// Names the transaction: a route pattern such as `GET /users/{id}`, never a requested path.
     ///
-    /// The sampler sees the name. It becomes part of the DSC if the trace begins here and is decided on here. A name
-    /// that is set after that has no effect there. An empty or blank text takes the name away.
+    /// The sampler sees the name. The DSC has it too, if the trace begins here and is decided on here. A name that is
+    /// set later changes neither the decision nor the frozen DSC. An empty or blank text removes the name.
     pub fn set_transaction(&self, name: impl Into<Cow<'static, str>>) {
         let name = Some(name.into()).filter(|name| !name.trim().is_empty());
         self.trace.set_transaction(name, false);

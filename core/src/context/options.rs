@@ -20,10 +20,10 @@ pub(crate) struct Options {
     pub(crate) propagate_traceparent: bool,
     pub(crate) continue_traceparent: bool,
     pub(crate) span_id_per_request: bool,
-    /// Not an option: the routes of pages that were warned of.
+    /// Not an option: the routes of the cached pages that were warned of.
     pub(crate) warned_routes: Warnings,
-    /// Not an option: the origins that were warned of, of redirects that left the targets. The empty one stands for
-    /// URLs without a host.
+    /// Not an option: the origins off the targets that redirects led to, and that were warned of. The empty text stands
+    /// for URLs without a host.
     pub(crate) warned_origins: Warnings,
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct Warnings {
 }
 
 impl Warnings {
-    /// Subjects such as redirects' origins are unlimited, and memory is not.
+    /// The largest number of subjects. Later ones are not warned about: redirects can lead to any number of origins.
     const MAX: usize = 1_000;
 
     /// Returns whether a subject is new, and remembers it.
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_subject_is_new_once_and_few_are_kept() {
+    fn subjects_are_new_once_up_to_the_limit() {
         let warnings = Warnings::default();
         assert!(warnings.is_new("a") && !warnings.is_new("a") && warnings.is_new("b"));
         let new = (0..2 * Warnings::MAX).filter(|n| warnings.is_new(&n.to_string())).count();

@@ -54,8 +54,8 @@ impl PropagationContext {
         }
     }
 
-    /// Whether [`inject_to`](Self::inject_to) writes the trace into a request to this URL. For a client that
-    /// follows redirects, which takes the headers of one request to another URL.
+    /// Whether [`inject_to`](Self::inject_to) writes the trace into a request to this URL. A client that follows
+    /// redirects asks this, because it sends the headers of one request to another URL.
     pub fn propagates_to<U: RequestUrl + ?Sized>(&self, url: &U) -> bool {
         self.options().is_target(url)
     }
@@ -76,7 +76,8 @@ impl PropagationContext {
         let existing = carrier.existing(Field::Baggage);
         let has_baggage = existing.is_some();
         let merged = existing.and_then(|existing| {
-            // What arrived counts up to the limit. What the application sets has none.
+            // This list was received, and counts up to the limit. `merge_baggage` itself keeps lists of any length,
+            // for those that the application sets.
             let mut counted = lines_within_limit([&*existing]);
             merge_baggage(counted.next().unwrap_or_default(), organisation.as_str())
         });
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn write_only_and_dynamic_carriers_can_be_injected() {
+    fn write_only_and_dynamic_carriers_take_a_trace() {
         struct WriteOnly(Vec<(Field, String)>);
 
         impl Injector for WriteOnly {
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn positions_in_requests_are_ours_and_acceptable() {
+    fn positions_in_requests_name_our_organisation_unless_continued() {
         let continued = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
         for (org_id, sentry_trace, baggage, expected) in [
             (Some(7), None, None, Some("sentry-org_id=7")),

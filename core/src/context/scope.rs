@@ -11,7 +11,7 @@ use crate::carrier::ReceivedHeaders;
 /// [`with_scope`](crate::PropagationContext::with_scope). [`in_scope`](crate::PropagationContext::in_scope) and the
 /// futures of [`InTrace`](crate::InTrace) enter it.
 pub trait RecorderScope: Any + Send + Sync {
-    /// Calls `work` once inside of the environment.
+    /// Calls `work` once inside of the environment. A panic of `work` must pass through.
     fn enter(&self, work: &mut dyn FnMut());
 }
 
@@ -20,7 +20,7 @@ pub(crate) trait RequestRecordings: Send + Sync {
     /// Notes the route, once routing and guards have decided.
     fn set_route(&self, method: &str, pattern: &str);
 
-    /// Returns the trace headers as they came, if a position of this service's took their place in the request.
+    /// Returns the trace headers as received, if this service's position replaced them in the request.
     fn received(&self) -> Option<Arc<ReceivedHeaders>>;
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn call_within<R>(enter: impl FnOnce(&mut dyn FnMut()), work: impl Fn
     enter(&mut call);
     // A recorder that did not call the work must not keep the application from it.
     call();
-    result.expect("a recorder caught the panic of the work that it was to call")
+    result.expect("a recorder caught a panic of the work that it called: it must let the panic through")
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub(crate) enum Origin {
     Started {
         /// `None`: the ids were continued, and all else is made here.
         reason: Option<NotContinued>,
-        /// `None`: the number of the trace id.
+        /// `None`: the number is computed from the trace id.
         sample_rand: Option<SampleRand>,
     },
 }
@@ -91,7 +91,7 @@ impl Trace {
         self.decision.get().copied().unwrap_or_else(|| self.decide())
     }
 
-    /// Makes the decision, unless that was done.
+    /// Sets the decision, unless it was made.
     pub(crate) fn settle(&self, decision: Decision) {
         self.decision.get_or_init(|| decision);
     }
@@ -175,7 +175,7 @@ impl Trace {
         }
     }
 
-    /// Names the transaction, or takes its name away. The name of a route does not replace another name.
+    /// Names the transaction, or removes its name. The name of a route does not replace another name.
     pub(crate) fn set_transaction(&self, name: Option<Cow<'static, str>>, is_route: bool) {
         let mut transaction = self.lock_transaction();
         if !is_route || transaction.as_ref().is_none_or(|current| current.is_route) {
@@ -207,11 +207,11 @@ impl Trace {
         }
     }
 
-    /// Makes the DSC of a trace that begins here. Where a limit is exceeded, the last items are left out.
+    /// Makes the DSC of a trace that begins here. A transaction that does not fit is left out.
     fn own_dsc(&self) -> DynamicSamplingContext {
         let decision = self.decision();
         let mut items = Baggage::new();
-        // Only the transaction can be too long, and is left out then.
+        // Only the transaction can be too long: `build` checks the options.
         let mut push = |key, value: &str| drop(items.push(key, value));
         push("sentry-trace_id", &self.trace_id.to_string());
         push("sentry-sample_rand", &self.sample_rand().to_string());
@@ -242,7 +242,7 @@ impl Trace {
             Some(_) => incoming.clone(),
             None => match incoming.with("sample_rand", &self.sample_rand().to_string()) {
                 Some(with_rand) => with_rand,
-                // A shorter rate would make room that the next service fills with a number of its own.
+                // A shorter rate would free bytes, which the next service would fill with a number of its own.
                 None => return incoming.clone(),
             },
         };

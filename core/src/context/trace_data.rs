@@ -8,7 +8,7 @@ use crate::wire::{Baggage, SentryTrace, Traceparent, Tracestate};
 ///
 /// Every value is printable ASCII and can be a header value. All except the `tracestate` are without
 /// `"` and `\`, and can be part of a quoted string. In HTML they must be escaped: the baggage may
-/// come from outside and may have `&` and `<`. [`meta_tags`](crate::PropagationContext::meta_tags) are.
+/// come from outside and may have `&` and `<`. [`meta_tags`](crate::PropagationContext::meta_tags) escapes them.
 ///
 /// ```
 /// let propagator = tracehop::Propagator::builder().environment("staging").build()?;
@@ -59,8 +59,8 @@ impl<'a> TraceData<'a> {
         self.traceparent.as_deref()
     }
 
-    /// Returns the `tracestate` list that came with the `traceparent` that the trace was continued from. Only
-    /// together with a [`traceparent`](Self::traceparent).
+    /// Returns the `tracestate` list that came with a `traceparent` of this trace; `None` also without an outgoing
+    /// [`traceparent`](Self::traceparent).
     pub fn tracestate(&self) -> Option<&'a str> {
         self.traceparent.as_ref().and(self.tracestate).map(Tracestate::as_str)
     }
@@ -80,7 +80,8 @@ impl<'a> TraceData<'a> {
     /// Returns the value of a [`Server-Timing`](https://www.w3.org/TR/server-timing/) response header. The browser
     /// SDK continues the trace of a page without meta tags from it.
     ///
-    /// A response that a cache may keep must not have it: it would give one trace to every visitor.
+    /// A response that a cache [may reuse](crate::hop::may_be_reused) must not have this header: all its visitors would
+    /// share one trace.
     pub fn server_timing(&self) -> String {
         let mut value = ["sentry-trace;desc=\"", self.sentry_trace(), "\""].concat();
         if let Some(baggage) = self.baggage() {

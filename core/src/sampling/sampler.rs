@@ -93,11 +93,11 @@ impl<'a> SamplingContext<'a> {
             .unwrap_or(fallback)
     }
 
-    /// Returns a rate by which the calling service's decision stands, else `fallback`.
+    /// Returns a rate that leads to the calling service's decision, or `fallback` if it made none.
     ///
-    /// The rate is the parent's where that leads to its decision, so that Sentry extrapolates as before, else 1 or 0.
+    /// The rate is the parent's if that leads to the decision, so that Sentry extrapolates as before, else 1 or 0.
     /// [`inherit_or_sample_with`](Self::inherit_or_sample_with) prefers the parent's rate, and may decide otherwise if a
-    /// service in between has changed it.
+    /// service in between has changed the rate.
     ///
     /// ```
     /// use tracehop::{SampleRate, SamplingContext};
@@ -119,8 +119,9 @@ impl<'a> SamplingContext<'a> {
     /// Returns a rate that keeps a share, from 0 to 1, of the traces that the calling service sampled, and none of those
     /// that it did not sample. Returns `fallback` if it made no decision.
     ///
-    /// The trace's random number decides which traces are kept: services with equal shares keep the same ones. The rate
-    /// is the share of the parent's rate, so that Sentry extrapolates by both.
+    /// The trace's random number decides which traces are kept: services with equal shares keep the same ones. The
+    /// rate is the parent's times `share`, so that Sentry extrapolates by both. It is `share` alone if the parent sent
+    /// no rate, or one that does not lead to its decision.
     ///
     /// ```
     /// use tracehop::{SampleRate, SamplingContext};
@@ -143,7 +144,7 @@ impl<'a> SamplingContext<'a> {
     /// name.
     ///
     /// A pattern is a name, such as `GET /users/{id}`, or a route for every method, such as `/users/{id}`. A `*` at its
-    /// end matches the rest of the name. Names have the patterns of routes, and never the paths that were requested.
+    /// end matches the rest of the name. A name has the pattern of the route, never the requested path.
     ///
     /// ```
     /// use tracehop::{Propagator, SamplingContext};
@@ -171,7 +172,7 @@ impl<'a> SamplingContext<'a> {
         rates.iter().find(|(pattern, _)| matches(pattern)).map(|(_, rate)| *rate)
     }
 
-    /// Returns the parent's rate if the trace's random number leads to this decision by it.
+    /// Returns the parent's rate if the trace's random number leads to this decision at that rate.
     fn agreeing_rate(&self, sampled: bool) -> Option<SampleRate> {
         let agrees = |rate: &SampleRate| {
             self.sample_rand.is_none_or(|it| it.is_sampled_at(*rate) == sampled)

@@ -1,7 +1,7 @@
 //! The scheme, host and port of a URL, for the DSN and the propagation targets.
 //!
-//! The browsers' URL standard repairs what it reads: `http:\\host`, `ht\ntp://host` and `http:/host` are the same URL
-//! to it. A rule about where trace headers may go must not depend on such repairs. A text that
+//! The browsers' URL standard repairs what it reads: it reads `http:\\host`, `ht\ntp://host` and `http:/host` as the
+//! same URL. A rule about where trace headers may go must not depend on such repairs. A text that
 //! [RFC 3986](https://www.rfc-editor.org/rfc/rfc3986#section-3) does not allow is no URL here, and so no target.
 //! URLs that a client has parsed and written again have no such forms.
 

@@ -45,7 +45,7 @@ impl Host {
     }
 }
 
-/// A dot at the end is that of the root of all domains, and the host is the same.
+/// Removes the dot of the DNS root: a host is the same with and without it.
 fn without_last_dot(host: &str) -> &str {
     host.strip_suffix('.').unwrap_or(host)
 }
@@ -65,12 +65,12 @@ fn ends_in_a_number(name: &str) -> bool {
     is_hex || last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether a label can be in a URL: one that is encoded must have a text that needs to be.
+/// Whether a label can be in a URL: the text of an encoded label must not be ASCII alone.
 fn is_label(label: &str) -> bool {
     match label.get(..4) {
         Some(prefix) if prefix.eq_ignore_ascii_case("xn--") => {
             decode_label(&label[4..]).is_some_and(|text| {
-                // Clients never write these: they map them to others, or refuse them.
+                // Clients never encode control characters and whitespace: they map them to others, or refuse them.
                 let is_text = |char: &char| !char.is_control() && !char.is_whitespace();
                 text.iter().all(is_text) && !text.iter().all(char::is_ascii)
             })

@@ -8,7 +8,7 @@ use super::{Kind, Target, TargetError};
 /// Which URLs get trace headers.
 #[derive(Debug, Default)]
 pub(crate) struct TargetRules {
-    /// `None`: all but the others below.
+    /// `None`: every URL, except by the fields below.
     pub(crate) targets: Option<Matchers>,
     pub(crate) exceptions: Matchers,
     pub(crate) sentry: Option<SentryHost>,
@@ -47,7 +47,7 @@ impl TargetRules {
 pub(crate) struct Matchers(Box<[Matcher]>);
 
 impl Matchers {
-    /// Checks the targets, and returns the first one that is not what its kind needs. An empty list matches nothing.
+    /// Checks the targets. The error has the first one that is malformed. An empty list matches nothing.
     pub(crate) fn new(
         targets: impl IntoIterator<Item = Target>,
     ) -> Result<Self, (Target, TargetError)> {

@@ -7,7 +7,7 @@ use super::host::Host;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SentryHost {
     host: Host,
-    /// `None`: each port.
+    /// `None`: every port.
     port: Option<u16>,
 }
 
@@ -75,7 +75,7 @@ mod tests {
             ("https://key@o1.ingest.sentry.io/1", "https://user@o1.ingest.sentry.io/", false),
             ("https://key@o1.ingest.sentry.io/1", "https://o2.ingest.sentry.io/", true),
             ("https://key@o1.ingest.sentry.io/1", "https://a.test/?to=o1.ingest.sentry.io/", true),
-            // A machine in development has other services beside.
+            // A development machine has other services on other ports.
             ("http://key@127.0.0.1:9000/1", "http://127.0.0.1:9000/api/", false),
             ("http://key@127.0.0.1:9000/1", "http://127.0.0.1:8080/", true),
             ("http://key@[::1]:9000/1", "http://[0:0:0:0:0:0:0:1]:9000/", false),
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn tunnels_get_no_headers_and_their_hosts_do() {
+    fn tunnels_get_no_headers_but_their_hosts_do() {
         let tunnel = Tunnel::new("https://shop.example.com/tunnel/");
         let rules = TargetRules { tunnel, ..TargetRules::default() };
         for (url, gets) in [

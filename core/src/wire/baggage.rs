@@ -349,8 +349,8 @@ fn skip(text: &[u8], start: usize, class: u8) -> usize {
     at
 }
 
-/// Does the same as [`skip`], four bytes at a time, for keys and values, which are most of a list. Reading a list of ten
-/// members takes 8 % fewer instructions than byte by byte.
+/// Does the same as [`skip`], four bytes at a time, for keys and values, which are most of a list. Reading a list of
+/// ten members takes 8 % fewer instructions than byte by byte.
 #[inline(always)]
 fn skip_long(text: &[u8], start: usize, class: u8) -> usize {
     let mut at = start;
