@@ -1,8 +1,8 @@
 //! The trace in a page: as meta tags, and as an attribute for htmx. For any template engine.
 //!
-//! [`meta_tags`](PropagationContext::meta_tags) and [`hx_headers`](PropagationContext::hx_headers) return values that are
-//! [`Display`](fmt::Display): they are whole pieces of HTML, and everything in them is escaped. Template engines that
-//! escape text must be told that they are HTML:
+//! [`meta_tags`](PropagationContext::meta_tags) and [`hx_headers`](PropagationContext::hx_headers) return values that
+//! are [`Display`](fmt::Display): they are whole pieces of HTML, and everything in them is escaped. In a template engine
+//! that escapes text, mark them as HTML:
 //!
 //! | engine | how |
 //! |---|---|
@@ -36,7 +36,8 @@
 //!
 //! # Pages that are cached
 //!
-//! A cached page gives its trace to every visitor. Do not render either value into pages that caches may keep.
+//! A cached page gives its trace to every visitor. Do not render either value into a page that a cache
+//! [may reuse](crate::hop::may_be_reused).
 
 use std::fmt::{self, Write as _};
 use std::rc::Rc;
@@ -175,7 +176,7 @@ impl fmt::Display for Escaped<'_> {
     message = "`{Self}` has no trace that a template could render",
     label = "this template renders the trace of a `{Self}`",
     note = "give the filter a `tracehop::PropagationContext`, or the extractor `tracehop_actix::Trace` of the handler",
-    note = "what may have no trace is an `Option` of these, and a type of your own implements `tracehop::html::HasTrace`"
+    note = "if there may be no trace, give an `Option` of these; a type of your own implements `tracehop::html::HasTrace`"
 )]
 pub trait HasTrace {
     /// Returns the trace; `None` renders nothing.
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_contexts_render_no_baggage() {
+    fn an_empty_dsc_renders_no_baggage() {
         let trace = continued("other=1");
         let id = trace.trace_data().sentry_trace().to_owned();
         assert_eq!(

@@ -5,8 +5,8 @@ use super::shared_cache::{
     Directives, SHARED_CACHE_HEADERS, has_age, is_storable_by_shared_caches,
 };
 
-/// The status codes whose responses caches keep by a guess, and that of a response that renews a kept one
-/// ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#section-15.1)).
+/// The status codes that are heuristically cacheable, by
+/// [RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#section-15.1), and 304, which renews a kept response.
 const KEPT_BY_A_GUESS: [u16; 13] =
     [200, 203, 204, 206, 300, 301, 304, 308, 404, 405, 410, 414, 501];
 

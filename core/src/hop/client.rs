@@ -113,8 +113,8 @@ impl ClientHop {
     /// Whether the request carries the trace: its URL is a target both for this client's propagator and for the one
     /// that made the context.
     ///
-    /// A URL without a host, such as `/stock`, matches no target. With the feature `tracing` there is a warning, once
-    /// for each propagator.
+    /// A URL without a host, such as `/stock`, matches no typed target. If it is no target, there is a warning with the
+    /// feature `tracing`, once for each propagator.
     pub fn propagates_to<U: RequestUrl + ?Sized>(&self, url: &U) -> bool {
         let Some(context) = &self.context else { return false };
         let is_target = propagates_to(&self.propagator, context, url);
@@ -142,8 +142,8 @@ impl ClientHop {
         }
     }
 
-    /// Returns what redirects of a request with the trace must be checked by; `None` if there are neither targets nor
-    /// exceptions nor a DSN, and the trace may go everywhere.
+    /// Returns what checks the redirects of a request with the trace. `None` if the trace may go everywhere: targets,
+    /// exceptions, DSN and tunnel are not set.
     pub fn carried_trace(&self) -> Option<CarriedTrace> {
         let context = self.context.as_ref()?;
         let all_options = [context.options(), self.propagator.options()];
@@ -209,7 +209,7 @@ impl CarriedTrace {
     }
 
     /// Warns, with the feature `tracing` and once for each origin, if a redirect led the request off the targets.
-    /// `origin` is asked for that of the URL. `advice` says what the application should use instead.
+    /// `origin` returns the origin of the URL. `advice` says what the application should use instead.
     pub fn check_redirect<U: RequestUrl + ?Sized>(
         &self,
         url: &U,

@@ -87,7 +87,8 @@ impl<B> RequestUrl for Request<B> {
     }
 }
 
-/// Returns the URL of a request. In HTTP/1.1 its host may stand in the headers, and its scheme nowhere.
+/// Returns the URL of a request. In HTTP/1.1 the host may be in the headers alone, and the scheme unknown: it is then
+/// taken as `http`.
 fn absolute(uri: &Uri, headers: &HeaderMap) -> String {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     match host.filter(|_| uri.authority().is_none()) {

@@ -1,9 +1,9 @@
-//! The kit for adapters: all that they do and that belongs to no framework.
+//! The kit for adapters: what adapters do for every framework alike.
 //!
-//! An adapter maps the requests, responses and bodies of its framework onto it:
+//! An adapter maps the requests, responses and bodies of its framework onto the kit:
 //!
-//! * A **server hop** continues the trace of a request, names it by the route, runs the handler's future and the body
-//!   in scope, decides on `Server-Timing`, and ends the recordings. See [`ServerHop`] and [`InHop`].
+//! * A **server hop** continues the trace of a request, names the transaction by the route, runs the handler's future
+//!   and the body in scope, decides on `Server-Timing`, and ends the recordings. See [`ServerHop`] and [`InHop`].
 //! * A **client hop** finds the trace of an outgoing request, injects it if the URL is a target, guards redirects,
 //!   and ends the recordings. See [`ClientHop`].
 //!

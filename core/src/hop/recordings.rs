@@ -12,7 +12,7 @@ use crate::propagator::Propagator;
 use crate::recorder::{Outcome, Recorder, Recording};
 
 /// The recordings of one request, from the outermost to the innermost: the log span first, then the recorders' in
-/// their order. An SDK that records the log span as well has its environment inside of that.
+/// their order. The environment of an SDK that records the spans of `tracing` is inside of the log span, too.
 #[derive(Default)]
 pub(super) struct Recordings {
     recordings: Vec<Box<dyn Recording>>,
@@ -108,7 +108,7 @@ fn enter_all(recordings: &[Box<dyn Recording>], work: &mut dyn FnMut()) {
     }
 }
 
-/// Opens a log span inside of all that keeps SDKs from recording it.
+/// Opens a log span inside of the [`around_log_span`](Recorder::around_log_span) of all recorders.
 #[cfg(feature = "tracing")]
 fn around_all<R>(recorders: &[Arc<dyn Recorder>], open: &mut dyn FnMut() -> R) -> R {
     match recorders.split_first() {

@@ -23,7 +23,7 @@ pub struct ServerHop {
     context: PropagationContext,
     /// Dropped with the hop, which ends recordings that are not finished.
     recordings: Option<Arc<Recordings>>,
-    /// The trace headers as they came, if middleware further out put another position in their place.
+    /// The trace headers as received, if middleware further out replaced them by its position.
     received: Option<Arc<ReceivedHeaders>>,
     is_head: bool,
     status: u16,
@@ -31,7 +31,7 @@ pub struct ServerHop {
 }
 
 impl ServerHop {
-    /// Continues the trace of a request, names it by the route, and starts the recordings.
+    /// Continues the trace of a request, names the transaction by the route, and starts the recordings.
     ///
     /// `known` is the context that the same middleware further out, or another part of the adapter, has kept with the
     /// request. The trace of such a context is not recorded twice.
@@ -52,10 +52,10 @@ impl ServerHop {
         };
         let recordings = Recordings::start(propagator, &mut position, start, |_| ());
         let position = position.unwrap_or_else(|| context.clone());
-        // Also if no recorder wants the request: the same middleware further in does not ask again.
+        // Set even if no recorder records the request: the same middleware further in then does not ask again.
         let weak = recordings.as_ref().map_or_else(Weak::new, Arc::downgrade);
         context.set_recordings(weak.clone());
-        // Another trace, if a recorder joined that.
+        // A recorder may have moved the position to another trace.
         position.set_recordings(weak);
         Self::new(position, recordings, received, is_head)
     }
@@ -90,7 +90,7 @@ impl ServerHop {
     /// The `baggage` stays as it came if the trace was continued with it. If not, its `sentry-` members are replaced by
     /// this service's organisation, by which an SDK further in continues the trace. The DSC is not frozen.
     /// Middleware further in of another propagator, for which this context is `known`, still continues from the
-    /// headers as they came.
+    /// headers as received.
     pub fn inject_position<C: Extractor + Injector + ?Sized>(&self, carrier: &mut C) {
         if let Some(recordings) = &self.recordings {
             let received = self.received.clone();
@@ -108,7 +108,8 @@ impl ServerHop {
         }
     }
 
-    /// Calls a function in the scope of the hop: inside of the log span, in that an SDK's hub, innermost the context.
+    /// Calls a function in the scope of the hop: the log span outermost, then the recordings, such as an SDK's hub, and
+    /// the context innermost.
     pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
         let work = || self.context.as_current(f);
         match &self.recordings {
@@ -123,9 +124,9 @@ impl ServerHop {
     /// A 304 renews the headers of the page that the browser keeps. It needs a value of its own, and has no
     /// `Content-Type` in most cases.
     ///
-    /// The route is asked again, because guards decide after a middleware was called. The request is `None` if the
-    /// framework has taken it along. Where caches may reuse a page with the trace in it, there is a warning, once for
-    /// each route.
+    /// The route is read again, because guards decide after a middleware was called. `request` is `None` if the
+    /// framework has consumed the request. If caches may reuse a page with the trace in it, there is a warning, once
+    /// for each route.
     ///
     /// A response without [content](https://www.rfc-editor.org/rfc/rfc9110#section-6.4.1) is
     /// [complete](Self::complete): that of a `HEAD`, and statuses 204 and 304. The recordings end here with a status 1xx:
@@ -239,8 +240,8 @@ impl Drop for ServerHop {
     }
 }
 
-/// Continues the trace of a request, or returns the known context if the propagator made it, and names the trace by
-/// the route.
+/// Continues the trace of a request, and names its transaction by the route. Returns the known context instead if this
+/// propagator made it.
 pub fn continue_request<E: Extractor + ?Sized>(
     propagator: &Propagator,
     known: Option<PropagationContext>,
@@ -259,16 +260,16 @@ pub fn continue_request<E: Extractor + ?Sized>(
     context
 }
 
-/// Returns the trace headers as they came, if middleware further out put its position in their place.
+/// Returns the trace headers as received, if middleware further out replaced them by its position.
 fn received(known: Option<&PropagationContext>) -> Option<Arc<ReceivedHeaders>> {
     known?.recordings()?.received()
 }
 
-/// Names the transaction by method and route, `GET /users/{id}`, unless the application has named it, and tells the
-/// recordings of the request.
+/// Names the transaction by method and route, `GET /users/{id}`, unless the application has named it, and notes the
+/// route in the recordings of the request.
 ///
-/// Requests without a route, those with an empty one, and those with an unknown method have no name: path and method are
-/// arbitrary client input. The route is asked for only where a name has an effect.
+/// Requests without a route, those with an empty one, and those with an unknown method have no name: path and method
+/// are arbitrary client input. The route is read only if a name has an effect, or if the request is recorded.
 pub fn name_by_route(context: &PropagationContext, request: &dyn IncomingRequest) {
     let recordings = context.recordings();
     if !context.uses_transaction() && recordings.is_none() {

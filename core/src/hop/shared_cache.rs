@@ -17,7 +17,7 @@ pub const SHARED_CACHE_HEADERS: &[&str] =
 ///
 /// A response is storable if it says `public`, `s-maxage`, `immutable`, or a `max-age` other than 0. It is not
 /// storable if it says `no-store`, or `private` without a list of headers. A response that says none of these, with or
-/// without `no-cache` and `must-revalidate`, counts as not storable, as nearly all pages do not say more.
+/// without `no-cache` and `must-revalidate`, counts as not storable, because nearly all pages say no more than that.
 ///
 /// ```
 /// use tracehop::hop::is_storable_by_shared_caches;

@@ -78,8 +78,8 @@ impl PropagatorBuilder {
     /// organisation decides which traces are continued. An empty text counts as not set.
     ///
     /// Requests to the DSN's host get no trace headers, as Sentry's
-    /// [SDKs](https://develop.sentry.dev/sdk/foundations/trace-propagation/) must not trace their own. A DSN with a port
-    /// of its own, such as `:9000`, is about this port alone.
+    /// [SDKs](https://develop.sentry.dev/sdk/foundations/trace-propagation/) must not trace their own. If the DSN has a
+    /// port other than 80 and 443, such as `:9000`, this holds for that port of the host alone.
     pub fn dsn(mut self, dsn: impl Into<String>) -> Self {
         self.dsn = Some(Given { by: "dsn", value: dsn.into() });
         self
@@ -134,9 +134,9 @@ impl PropagatorBuilder {
     /// ```
     ///
     /// The function is called when the decision is first needed, once for each trace. It runs without a current
-    /// context. It must not ask the context that it decides for about the decision: it would wait for itself. An answer
-    /// that is not from 0 to 1 means 0. If the function panics, the trace is decided on as if there were no sampler, with
-    /// an error in the log (feature `tracing`).
+    /// context. It must not ask the context that it decides for about the decision: that call would never return. An
+    /// answer that is not from 0 to 1 means 0. If the function panics, the trace is decided on as if there were no
+    /// sampler, with an error in the log (feature `tracing`).
     pub fn traces_sampler<F>(mut self, sampler: F) -> Self
     where
         F: Fn(&SamplingContext<'_>) -> f64 + Send + Sync + 'static,
@@ -165,7 +165,7 @@ impl PropagatorBuilder {
     /// let own: Network = "10.0.0.0/8".parse()?;
     /// let trust = move |trace: &IncomingTrace<'_>| match trace.peer() {
     ///     Some(peer) if own.contains(peer) => Trust::Continue,
-    ///     // Strangers' traces stay whole, and they cannot choose that they are sampled.
+    ///     // The traces of other callers stay whole, but the callers cannot choose the decision.
     ///     _ => Trust::DecideHere,
     /// };
     /// let propagator = Propagator::builder().trust_incoming(trust).traces_sample_rate(0.1).build()?;
@@ -222,7 +222,7 @@ impl PropagatorBuilder {
 
     /// Sets the absolute URL that the application sends its events to instead of the DSN's host, a
     /// [tunnel](https://docs.sentry.io/platforms/javascript/troubleshooting/#using-the-tunnel-option). Requests to
-    /// this URL, with any query, get no trace headers.
+    /// this URL, with any query, get no trace headers. An empty text counts as not set.
     ///
     /// ```
     /// # use tracehop::Propagator;

@@ -120,7 +120,7 @@ fn agree<T: Display>(
     }
 }
 
-#[expect(clippy::ptr_arg, reason = "a comparison of two values of an option")]
+#[expect(clippy::ptr_arg, reason = "`agree` compares options of the type `String`")]
 fn is_same_dsn(a: &String, b: &String) -> bool {
     match (a.parse::<Dsn>(), b.parse::<Dsn>()) {
         (Ok(a), Ok(b)) => a == b,

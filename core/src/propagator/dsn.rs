@@ -69,10 +69,10 @@ impl fmt::Display for DsnError {
 
 impl Error for DsnError {}
 
-/// Sentry's own keys have 32 characters.
+/// The largest number of characters of a public key. Sentry's own keys have 32.
 const MAX_PUBLIC_KEY: usize = 128;
 
-/// Whether a text is the number of an organisation, of 64 bits.
+/// Whether a text is the number of an organisation: up to 20 digits, as many as a number of 64 bits has.
 pub(crate) fn is_org_id(text: &str) -> bool {
     (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }

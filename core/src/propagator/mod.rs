@@ -1,4 +1,4 @@
-//! The propagator: options that are set once, and what begins a trace by them.
+//! The propagator: options that are set once, and the methods that continue or start a trace by them.
 
 mod builder;
 mod checks;
@@ -131,7 +131,7 @@ impl Propagator {
         Arc::ptr_eq(&self.options, context.options())
     }
 
-    /// Whether the requests of a new trace to this URL get trace headers: it is a
+    /// Whether the requests of a new trace to this URL get trace headers: the URL is a
     /// [target](PropagatorBuilder::trace_propagation_targets), no
     /// [exception](PropagatorBuilder::trace_propagation_exceptions), and not Sentry's.
     ///
@@ -140,7 +140,7 @@ impl Propagator {
         self.options.is_target(url)
     }
 
-    /// Returns the DSN of the options.
+    /// Returns the DSN; `None` if none is set.
     pub fn dsn(&self) -> Option<&Dsn> {
         self.dsn.as_deref()
     }

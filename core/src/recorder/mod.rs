@@ -2,8 +2,8 @@
 //!
 //! Propagation decides which trace a request is in. A [`Recorder`] records what happens in it. It is set once, by
 //! [`PropagatorBuilder::recorder`](crate::PropagatorBuilder::recorder), and works with every adapter:
-//! `tracehop-sentry` has the one for Sentry's SDK. With the feature `tracing` the log spans are a recorder as well,
-//! the innermost one.
+//! `tracehop-sentry` has the one for Sentry's SDK. With the feature `tracing` the log spans are a recorder as well.
+//! It starts last, and its span is entered outside of all recordings.
 //!
 //! Three tools are for recorders:
 //!
@@ -103,7 +103,7 @@ pub trait Recorder: Send + Sync + 'static {
 
     /// Calls `open` once, which opens a [log span](crate#log-spans) of this library.
     ///
-    /// A recorder whose SDK records the spans of the crate `tracing` keeps it from recording this one: the request
+    /// A recorder whose SDK records the spans of the crate `tracing` keeps the SDK from recording this one: the request
     /// has a recording of its own. The log span is entered outside of all recordings.
     fn around_log_span(&self, open: &mut dyn FnMut()) {
         open();
@@ -117,8 +117,8 @@ pub trait Recorder: Send + Sync + 'static {
         SdkOptions::default()
     }
 
-    /// Returns the recorder for a worker thread, called on that thread before it serves requests; `None` if it is
-    /// this one.
+    /// Returns the recorder for a worker thread; `None` if it is this one. Called on that thread before the thread
+    /// serves requests.
     fn for_worker(&self) -> Option<Arc<dyn Recorder>> {
         None
     }
@@ -138,14 +138,15 @@ pub struct SdkOptions {
     pub traces_sample_rate: Option<f64>,
 }
 
-/// The recording of one request. One that is dropped before [`finish`](Self::finish) was cancelled.
+/// The recording of one request. If it is dropped before [`finish`](Self::finish), the request was cancelled.
 pub trait Recording: Send + Sync {
     /// Returns the context to hand on, if it is another than the one that the recording was started with.
     fn context(&self) -> Option<&PropagationContext> {
         None
     }
 
-    /// Calls `work` once inside of the recording: for the time of a poll or a call.
+    /// Calls `work` once inside of the recording: for the time of a poll or a call. A panic of `work` must pass
+    /// through.
     fn enter(&self, work: &mut dyn FnMut()) {
         work();
     }
@@ -230,7 +231,8 @@ pub trait IncomingRequest {
 
 /// Writes a warning to the log, with the feature `tracing`.
 ///
-/// For what a recorder's SDK cannot do. Say it once, and never where the SDK holds a lock: it may record the log itself.
+/// For what a recorder's SDK cannot do. Say it once, and never where the SDK holds a lock: the SDK may record this
+/// warning.
 pub fn warn(message: &str) {
     #[cfg(feature = "tracing")]
     tracing::warn!("{message}");

@@ -38,7 +38,8 @@ impl<B: Body> Body for TracedBody<B> {
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut body = self.project().body;
         let polled = body.as_mut().poll_body(|body| body.poll_frame(cx));
-        // Servers do not poll a body again after its last frame. What it holds belongs to the request.
+        // Servers do not poll a body again after its last frame. `take_hop` drops the body first: what the body holds,
+        // such as a span, belongs to the request.
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && (frame.is_trailers() || body.value().is_none_or(Body::is_end_stream))
             && let Some(hop) = body.take_hop()

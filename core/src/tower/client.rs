@@ -12,7 +12,7 @@ use crate::propagator::Propagator;
 /// Layer that writes the trace into the headers of each request.
 ///
 /// The trace is that of the [`TraceChoice`] in the request's extensions, else the
-/// [current](crate::PropagationContext::current) one, else a new one of this propagator's.
+/// [current](crate::PropagationContext::current) one, else a new one by this propagator.
 ///
 /// ```
 /// use tracehop::Propagator;
@@ -26,8 +26,8 @@ use crate::propagator::Propagator;
 /// ```
 ///
 /// The request's URL must be a target for this propagator, and also for the propagator that made the trace, if that is
-/// another. A URL without a host is completed by the header `Host`. Without either it is only a target if there are no
-/// targets: give a tonic client its URL by `with_origin`. With the feature `tracing` there is a warning, once.
+/// another. A URL without a host is completed by the header `Host`, with the scheme `http`. Without either, it matches
+/// no typed target: give a tonic client its URL by `with_origin`. With the feature `tracing` there is a warning, once.
 ///
 /// Headers that were set by hand are respected: a request with a `sentry-trace` keeps it and its `baggage`, and
 /// `baggage` of other vendors stays in front. See [`inject`](crate::PropagationContext::inject).
@@ -39,8 +39,8 @@ use crate::propagator::Propagator;
 ///
 /// * tower-http's `FollowRedirect`: put it further out than this layer. Then each URL is checked anew, and a redirect
 ///   takes no trace headers along.
-/// * tower's `Retry`: both orders work. Further out, each attempt has a recording of its own, and outside of any trace
-///   each attempt begins one.
+/// * tower's `Retry`: both orders work. If `Retry` is further out, each attempt has a recording of its own, and outside
+///   of any trace each attempt begins a new one.
 ///
 /// See the [module's documentation](super) for an example.
 #[derive(Debug, Clone)]

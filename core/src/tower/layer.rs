@@ -75,10 +75,10 @@ impl TracePropagationLayer {
     /// Sets whether HTML responses get a [`Server-Timing`](https://www.w3.org/TR/server-timing/) header with the
     /// trace. Off by default.
     ///
-    /// The header has the `sentry-` members of the request's `baggage`, up to 8192 bytes. A proxy in front must have
-    /// room for it in response headers.
+    /// The header has the `sentry-` members of the request's `baggage`, up to 8192 bytes. A proxy in front must accept
+    /// response headers of that size.
     ///
-    /// The browser SDK continues the trace from it if the page has no meta tags, such as a page from a file. A
+    /// The browser SDK continues the trace from it if the page has no meta tags, as a static file has none. A
     /// response that caches [may show](crate::hop::may_be_reused) again without asking gets none, because all these
     /// visits would share one trace. A 304 without a `Content-Type` gets one as well: it renews a page that the
     /// browser keeps. A `Cache-Control` that a layer further out sets comes too late for this.
