@@ -87,7 +87,7 @@ impl DynamicSamplingContext {
             }
         }
         let items = Baggage::from(list);
-        // A replaced member moves those behind it.
+        // A replaced member moves those after it.
         if names.has_replaced { Self::from_items(items) } else { Self { items, known } }
     }
 

@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn no_byte_of_a_baggage_needs_escaping_in_json() {
+    fn baggage_needs_no_escaping_in_json() {
         for byte in 0..=255_u8 {
             let line = [b"sentry-a=x", &[byte][..], b"y,sentry-sample_rand=0.5"].concat();
             let headers = [("sentry-trace", SENTRY_TRACE.as_bytes()), ("baggage", &line)];

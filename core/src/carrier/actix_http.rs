@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn several_lines_read_and_one_is_written() {
+    fn several_lines_are_read_and_one_is_written() {
         let mut headers = HeaderMap::new();
         for value in ["a=1", "b=2"] {
             headers.append(header_name(Field::Baggage).clone(), HeaderValue::from_static(value));

@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn several_lines_read_and_one_is_written() {
+    fn several_lines_are_read_and_one_is_written() {
         let mut headers = HeaderMap::new();
         headers.append("baggage", HeaderValue::from_static("a=1"));
         headers.append("Baggage", HeaderValue::from_bytes(b"b=\xff").unwrap());

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn every_map_of_strings_or_bytes_is_a_carrier() {
+    fn maps_of_strings_or_bytes_are_carriers() {
         is_a_carrier(HashMap::<String, String>::new());
         is_a_carrier(HashMap::<&'static str, Vec<u8>>::new());
         is_a_carrier(BTreeMap::<String, String>::new());

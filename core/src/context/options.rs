@@ -20,10 +20,10 @@ pub(crate) struct Options {
     pub(crate) propagate_traceparent: bool,
     pub(crate) continue_traceparent: bool,
     pub(crate) span_id_per_request: bool,
-    /// Not an option: the routes of the cached pages that were warned of.
+    /// Not an option: the routes of cached pages that this propagator has warned about.
     pub(crate) warned_routes: Warnings,
-    /// Not an option: the origins off the targets that redirects led to, and that were warned of. The empty text stands
-    /// for URLs without a host.
+    /// Not an option: the origins off the targets that this propagator has warned about, because redirects led there.
+    /// The empty text stands for URLs without a host.
     pub(crate) warned_origins: Warnings,
 }
 
@@ -55,14 +55,15 @@ impl fmt::Debug for Options {
     }
 }
 
-/// The subjects that a propagator has warned about, so that it warns once of each.
+/// The subjects that a propagator has warned about, so that it warns once about each.
 #[derive(Default)]
 pub(crate) struct Warnings {
     subjects: Mutex<HashSet<String>>,
 }
 
 impl Warnings {
-    /// The largest number of subjects. Later ones are not warned about: redirects can lead to any number of origins.
+    /// The largest number of subjects: redirects can lead to any number of origins. There is no warning about later
+    /// ones.
     const MAX: usize = 1_000;
 
     /// Returns whether a subject is new, and remembers it.

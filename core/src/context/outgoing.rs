@@ -39,11 +39,12 @@ impl PropagationContext {
         }
     }
 
-    /// Writes the trace into the headers of a request to this URL, as [`inject`](Self::inject) does, if the URL is
-    /// one of the [`trace_propagation_targets`](crate::PropagatorBuilder::trace_propagation_targets), none of the
-    /// [exceptions](crate::PropagatorBuilder::trace_propagation_exceptions), and not Sentry's.
+    /// Writes the trace into the headers of a request, as [`inject`](Self::inject) does, if its URL is a target.
     ///
-    /// The URL is the absolute one that the request goes to.
+    /// That is: the URL is one of the
+    /// [`trace_propagation_targets`](crate::PropagatorBuilder::trace_propagation_targets), none of the
+    /// [exceptions](crate::PropagatorBuilder::trace_propagation_exceptions), and not Sentry's. It is the absolute URL
+    /// that the request goes to.
     pub fn inject_to<U: RequestUrl + ?Sized, I: Injector + ?Sized>(
         &self,
         url: &U,
@@ -109,7 +110,7 @@ fn has_value<I: Injector + ?Sized>(carrier: &I, field: Field) -> bool {
     carrier.existing(field).is_some_and(|value| !is_empty(&value))
 }
 
-/// Puts the members of a tidy list behind the members of other vendors in a header value. Returns `None` if there
+/// Puts the members of a tidy list after the members of other vendors in a header value. Returns `None` if there
 /// are no such members.
 ///
 /// Members of other vendors are the application's, and stay as they are, even malformed or over a limit: they are only
@@ -253,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn positions_in_requests_keep_baggage_up_to_the_limit() {
+    fn received_baggage_is_kept_up_to_the_limit() {
         let context = Propagator::builder().build().unwrap().start_new_trace();
         let mut carrier = HashMap::from([("baggage".to_owned(), "a=1,".repeat(25_000))]);
         context.inject_position(&mut carrier);

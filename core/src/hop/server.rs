@@ -79,7 +79,7 @@ impl ServerHop {
         &self.context
     }
 
-    /// Whether the headers of the request shall have this service's position, for a middleware further in that
+    /// Whether the headers of the request must have this service's position, for a middleware further in that
     /// continues the trace from them. Then call [`inject_position`](Self::inject_position).
     pub fn needs_position_in_request(&self) -> bool {
         self.recordings.as_ref().is_some_and(|all| all.need_position_in_request())
@@ -87,8 +87,8 @@ impl ServerHop {
 
     /// Writes this service's position into the headers of the request, in place of the caller's.
     ///
-    /// The `baggage` stays as it came if the trace was continued with it. If not, its `sentry-` members are replaced by
-    /// this service's organisation, by which an SDK further in continues the trace. The DSC is not frozen.
+    /// The `baggage` stays as received if the trace was continued with it. If not, this service's organisation replaces
+    /// its `sentry-` members: by that an SDK further in continues the trace. The DSC is not frozen.
     /// Middleware further in of another propagator, for which this context is `known`, still continues from the
     /// headers as received.
     pub fn inject_position<C: Extractor + Injector + ?Sized>(&self, carrier: &mut C) {
@@ -118,8 +118,10 @@ impl ServerHop {
         }
     }
 
-    /// Notes the head of the response. Returns the value of a `Server-Timing` header to add, if `server_timing` asks
-    /// for it, the response is HTML or a 304, and no cache [may reuse it](may_be_reused) without asking.
+    /// Notes the head of the response. Returns the value of a `Server-Timing` header to add, or `None`.
+    ///
+    /// There is a value if `server_timing` asks for it, and the response is HTML or a 304. No cache may
+    /// [reuse](may_be_reused) the response without asking, and the response has no such value yet.
     ///
     /// A 304 renews the headers of the page that the browser keeps. It needs a value of its own, and has no
     /// `Content-Type` in most cases.

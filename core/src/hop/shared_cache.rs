@@ -9,15 +9,16 @@
 pub const SHARED_CACHE_HEADERS: &[&str] =
     &["cache-control", "cdn-cache-control", "surrogate-control"];
 
-/// Whether a shared cache, such as a CDN, may store a response and give it to others, by the lines of its
-/// `Cache-Control` ([RFC 9111](https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2)) or of another of the
-/// [`SHARED_CACHE_HEADERS`].
+/// Whether a shared cache, such as a CDN, may store a response and give it to others.
+///
+/// `lines` are those of the `Cache-Control` of the response
+/// ([RFC 9111](https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2)), or of another of the [`SHARED_CACHE_HEADERS`].
 ///
 /// [`may_be_reused`](super::may_be_reused) asks this as well, and has the rules for browsers.
 ///
 /// A response is storable if it says `public`, `s-maxage`, `immutable`, or a `max-age` other than 0. It is not
-/// storable if it says `no-store`, or `private` without a list of headers. A response that says none of these, with or
-/// without `no-cache` and `must-revalidate`, counts as not storable, because nearly all pages say no more than that.
+/// storable if it says `no-store`, or `private` without a list of headers. A response that says none of these counts as
+/// not storable, because nearly all pages say none. `no-cache` and `must-revalidate` make no difference.
 ///
 /// ```
 /// use tracehop::hop::is_storable_by_shared_caches;
@@ -69,7 +70,7 @@ impl<'a> Iterator for Directives<'a> {
 }
 
 /// Finds the next comma outside of a quoted string. A quote that is never closed does not count, so that the text
-/// behind it is not overlooked.
+/// after it is not overlooked.
 fn end_of_directive(line: &[u8]) -> usize {
     let (mut quoted, mut escaped) = (false, false);
     let is_end = |byte: &u8| {

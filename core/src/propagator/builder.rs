@@ -197,8 +197,8 @@ impl PropagatorBuilder {
     /// Sets which requests get no trace headers, also if they are
     /// [targets](Self::trace_propagation_targets). Empty by default.
     ///
-    /// A typed exception also keeps headers from a text that is no absolute URL, and from a URL whose host is an
-    /// address in an unusual spelling, such as `http://2130706433/`: a client may repair them to the exception's host.
+    /// A typed exception also keeps headers from URLs that a client may repair to the exception's host: a text that is
+    /// no absolute URL, and a host that is an address in an unusual spelling, such as `http://2130706433/`.
     ///
     /// ```
     /// use tracehop::{Propagator, Target};
@@ -247,8 +247,9 @@ impl PropagatorBuilder {
     /// Sets whether a request without `sentry-trace` is continued from its
     /// [W3C `traceparent`](https://www.w3.org/TR/trace-context-2/). Off by default.
     ///
-    /// The `tracestate` and the random flag of an incoming `traceparent` are handed on beside the `traceparent` that
-    /// [`propagate_traceparent`](Self::propagate_traceparent) writes, also if a `sentry-trace` of the same trace came.
+    /// With [`propagate_traceparent`](Self::propagate_traceparent), the `tracestate` and the random flag of an incoming
+    /// `traceparent` are handed on. A `traceparent` beside a `sentry-trace` of the same trace has the same effect, also
+    /// if this option is off.
     pub fn continue_traceparent(mut self, continue_: bool) -> Self {
         self.continue_traceparent = continue_;
         self

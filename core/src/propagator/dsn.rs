@@ -48,7 +48,7 @@ pub enum DsnError {
     /// There is no public key, or it is longer than 128 characters, or has other characters than letters,
     /// digits, `-` and `_`.
     PublicKey,
-    /// There is no project id behind the last `/`.
+    /// There is no project id after the last `/`.
     ProjectId,
 }
 

@@ -151,7 +151,7 @@ pub trait Recording: Send + Sync {
         work();
     }
 
-    /// Whether the headers of an incoming request shall have this service's position, for a middleware further in
+    /// Whether the headers of an incoming request must have this service's position, for a middleware further in
     /// that continues the trace from them.
     fn needs_position_in_request(&self) -> bool {
         false

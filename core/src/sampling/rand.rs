@@ -10,8 +10,8 @@ use super::rate::SampleRate;
 /// The random number of a trace, from 0 to less than 1. Each service compares its sample rate with it.
 ///
 /// The head of the trace makes the number, and it travels in the baggage, so that services with the same rate
-/// make the same decision. A number made here has six digits after the point and is computed from the trace id, so
-/// that equal ids give equal numbers on every machine and in every version. See `sample_rand` in Sentry's
+/// make the same decision. A number made here has six digits after the point. It is computed from the trace id: equal
+/// ids give equal numbers on every machine and in every version. See `sample_rand` in Sentry's
 /// [Dynamic Sampling Context](https://develop.sentry.dev/sdk/foundations/trace-propagation/dynamic-sampling-context/).
 ///
 /// ```

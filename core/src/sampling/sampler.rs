@@ -116,8 +116,8 @@ impl<'a> SamplingContext<'a> {
         rate.map_or(f64::from(u8::from(sampled)), SampleRate::get)
     }
 
-    /// Returns a rate that keeps a share, from 0 to 1, of the traces that the calling service sampled, and none of those
-    /// that it did not sample. Returns `fallback` if it made no decision.
+    /// Returns a rate that keeps a share, from 0 to 1, of the traces that the calling service sampled. The rate is 0
+    /// for traces that it did not sample, and `fallback` if it made no decision.
     ///
     /// The trace's random number decides which traces are kept: services with equal shares keep the same ones. The
     /// rate is the parent's times `share`, so that Sentry extrapolates by both. It is `share` alone if the parent sent

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 /// ```
 pub fn redact_url(url: &str) -> Cow<'_, str> {
     let url = url.split(['?', '#']).next().unwrap_or_default();
-    // A colon behind a slash is one of the path.
+    // A colon after a slash belongs to the path.
     let behind_scheme = match url.find([':', '/']) {
         Some(at) if url[at..].starts_with(':') => at + 1,
         _ => 0,
@@ -23,7 +23,7 @@ pub fn redact_url(url: &str) -> Cow<'_, str> {
         return Cow::Borrowed(if scheme.is_empty() { url } else { scheme });
     };
     let end = rest.find(['/', '\\']).unwrap_or(rest.len());
-    // Browsers end the authority at a backslash, others do not: what is behind it may be a secret or a path.
+    // Browsers end the authority at a backslash, others do not: the text after it may be a secret or a path.
     let rest = if rest[end..].starts_with('\\') { &rest[..end] } else { rest };
     match rest[..end].rfind('@') {
         Some(at) => Cow::Owned([scheme, "//", &rest[at + 1..]].concat()),

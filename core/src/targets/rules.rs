@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn dots_at_the_end_of_hosts_do_not_count() {
+    fn dots_at_the_end_of_hosts_are_ignored() {
         let dotted = ["https://api.example.com./a", "https://API.EXAMPLE.COM.:443"];
         for url in dotted {
             for target in [

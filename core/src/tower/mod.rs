@@ -30,7 +30,7 @@
 //! # }
 //! ```
 //!
-//! `Router::layer` calls the layer behind the routing, where the route is known. Layers that are added later are
+//! `Router::layer` calls the layer after the routing, where the route is known. Layers that are added later are
 //! further out. tonic takes the layer by `Server::layer`. Hyper takes the service of [`tower_layer::Layer::layer`]
 //! through hyper-util's `TowerToHyperService`.
 //!

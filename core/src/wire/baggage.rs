@@ -26,7 +26,7 @@ pub struct BaggageMember<'a> {
     text: &'a [u8],
     key_len: usize,
     value: &'a [u8],
-    /// Where the properties start in the text, behind the first `;`; 0 if there are none.
+    /// Where the properties start in the text, after the first `;`; 0 if there are none.
     properties: usize,
     /// Whether the text can be written as it is: no blanks, nothing to encode, no properties.
     is_tidy: bool,
@@ -231,7 +231,7 @@ fn read_member(line: &[u8]) -> Result<BaggageMember<'_>, BaggageErrorKind> {
     Ok(BaggageMember { text, key_len, value, properties, is_tidy: false })
 }
 
-/// Tells a member without `=` from one with a malformed key. A `=` behind a `;` belongs to a property.
+/// Tells a member without `=` from one with a malformed key. A `=` after a `;` belongs to a property.
 #[cold]
 fn key_error(line: &[u8]) -> BaggageErrorKind {
     match line.iter().find(|byte| matches!(byte, b'=' | b';' | b',')) {
@@ -404,7 +404,9 @@ impl fmt::Display for BaggageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.kind {
             BaggageErrorKind::NoValue => "it has no `=`",
-            BaggageErrorKind::Key => "its key is missing, or has a character that keys do not have",
+            BaggageErrorKind::Key => {
+                "its key is missing, is only `sentry-`, or has a character that keys do not have"
+            }
             BaggageErrorKind::Value => "its value has a character that must be percent-encoded",
             BaggageErrorKind::Encoding => "its value is not percent-encoded UTF-8",
             BaggageErrorKind::Property => {

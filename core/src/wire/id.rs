@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_round_trips() {
+    fn ids_round_trip_through_their_text() {
         for text in ["0123456789abcdeffedcba9876543210", "00000000000000000000000000000001"] {
             assert_eq!(text.parse::<TraceId>().unwrap().to_string(), text);
         }

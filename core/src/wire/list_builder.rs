@@ -55,8 +55,8 @@ impl ListBuilder {
 
     /// Whether the member that starts at an offset has this key.
     pub(crate) fn has_key_at(&self, start: usize, key: &[u8]) -> bool {
-        let behind_key = self.bytes.get(start..).and_then(|member| member.strip_prefix(key));
-        behind_key.is_some_and(|rest| rest.starts_with(b"="))
+        let after_key = self.bytes.get(start..).and_then(|member| member.strip_prefix(key));
+        after_key.is_some_and(|rest| rest.starts_with(b"="))
     }
 
     /// Replaces the member that starts at an offset, and returns by how many bytes the list grew. Returns `None`, and
@@ -86,7 +86,7 @@ impl ListBuilder {
     }
 }
 
-/// Cuts header lines off behind the last whole member within [`MAX_BYTES`] bytes.
+/// Cuts header lines off after the last whole member within [`MAX_BYTES`] bytes.
 pub(crate) fn lines_within_limit<'a>(
     lines: impl IntoIterator<Item = &'a [u8]>,
 ) -> impl Iterator<Item = &'a [u8]> {
