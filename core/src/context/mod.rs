@@ -224,7 +224,7 @@ impl PropagationContext {
     }
 
     /// Returns why the incoming dynamic sampling context counts as not sent; `None` if it is used, or if there is none.
-    /// After [`Trust::DecideHere`](crate::Trust::DecideHere) it is always [`DscNotUsed::NotTrusted`].
+    /// After [`Trust::DecideHere`](crate::Trust::DecideHere) the reason is always [`DscNotUsed::NotTrusted`].
     pub fn dsc_not_used(&self) -> Option<&DscNotUsed> {
         match &self.trace.origin {
             Origin::Continued { dsc_not_used, .. } => dsc_not_used.as_ref(),

@@ -41,7 +41,9 @@ pub(crate) fn call_within<R>(enter: impl FnOnce(&mut dyn FnMut()), work: impl Fn
     enter(&mut call);
     // A recorder that did not call the work must not keep the application from it.
     call();
-    result.expect("a recorder caught a panic of the work that it called: it must let the panic through")
+    result.expect(
+        "a recorder caught a panic of the work that it called: it must let the panic through",
+    )
 }
 
 #[cfg(test)]

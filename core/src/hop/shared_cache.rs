@@ -1,4 +1,4 @@
-//! Decides whether shared caches may keep a response. A trace must not be in such a response.
+//! Decides whether shared caches may store a response. A trace must not be in such a response.
 
 /// The response headers by which shared caches decide. Ask
 /// [`is_storable_by_shared_caches`] about each of them: a cache that knows the later ones ignores the first.
