@@ -1,5 +1,7 @@
 //! `cargo xtask public-api`: compares the public API of each published crate with its snapshot.
 
+mod external;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
@@ -17,7 +19,8 @@ use crate::workspace::Workspace;
 /// The file beside the manifest of each published crate.
 const SNAPSHOT: &str = "public-api.txt";
 
-/// Compare the public items of each published crate, with all features, with its `public-api.txt`.
+/// Compare the public items of each published crate, with all features, with its `public-api.txt`, and the types of other
+/// crates among them with its `external-types.txt`.
 ///
 /// Blanket impls, auto trait impls, derived impls and `#[doc(hidden)]` items are left out.
 #[derive(Debug, Default, Args)]
@@ -34,13 +37,15 @@ impl PublicApi {
         // the next one would both rebuild serde, syn and their dependents: 20 seconds each.
         let target_directory = workspace.target_directory().join("public-api");
         write_rustdoc_json(&workspace, &target_directory)?;
-        let mut differences = String::new();
+        let (mut differences, mut external) = (String::new(), String::new());
         for package in workspace.published() {
             let json = format!("doc/{}.json", package.name.replace('-', "_"));
             let api = read_rustdoc_json(&target_directory.join(json))?;
             println!("{}: {} public items", package.name, api.items().count());
+            let api = api.to_string();
+            external += &external::differences(&api, &package.manifest)?;
             let snapshot = package.manifest.with_file_name(SNAPSHOT);
-            let difference = settle(&snapshot, &api.to_string(), self.write)?;
+            let difference = settle(&snapshot, &api, self.write)?;
             if !difference.is_empty() {
                 // Writing to a string does not fail.
                 let _ = write!(differences, "{}:\n{difference}", snapshot.display());
@@ -51,6 +56,9 @@ impl PublicApi {
                 "the public API changed\n{differences}\
                  run `cargo xtask public-api --write` and review the diff"
             );
+        }
+        if !external.is_empty() {
+            bail!("the types of other crates in public changed\n{external}");
         }
         Ok(())
     }
