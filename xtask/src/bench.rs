@@ -21,6 +21,7 @@ use self::services::{Framework, Load, Services};
 use crate::debian::ensure_installed;
 use crate::executables::Executables;
 use crate::process::Process;
+use crate::readme::Block;
 use crate::workspace::Workspace;
 
 const PACKAGE: &str = "tracehop-benches";
@@ -37,6 +38,9 @@ pub(crate) struct Bench {
     /// Measure only this.
     #[arg(long)]
     pub(crate) only: Option<Part>,
+    /// Put the tables into `core/benches/README.md`.
+    #[arg(long, conflicts_with = "quick")]
+    pub(crate) write: bool,
 }
 
 /// A part of the measurements that needs no other.
@@ -107,15 +111,11 @@ impl Bench {
             Some(Part::Requests) => {
                 let service = executables()?;
                 let requests = Requests::count(&workspace, service.get("service")?, runs)?;
-                println!("{}", requests.table());
-                print_shortfalls(requests.shortfalls());
-                return Ok(());
+                return self.show(&workspace, REQUESTS, &requests.to_string());
             }
             Some(Part::Services) => {
                 let services = services(executables()?.get("service")?, load)?;
-                services.iter().for_each(Services::print);
-                print_shortfalls(services.iter().flat_map(Services::shortfalls));
-                return Ok(());
+                return self.show(&workspace, SERVICES, &text(&services));
             }
             None => {}
         }
@@ -154,14 +154,33 @@ impl Bench {
         fs::write(&file, serde_json::to_vec_pretty(&measured)?)
             .with_context(|| format!("cannot write {}", file.display()))?;
         let Measurements { rows, longest, services, requests } = measured;
-        println!("{}\n{longest}\n{}", table(&rows), requests.table());
-        services.iter().for_each(Services::print);
         let short = shortfalls(&rows).into_iter().chain(longest.shortfall());
-        let short = short.chain(requests.shortfalls());
-        print_shortfalls(short.chain(services.iter().flat_map(Services::shortfalls)));
+        let rows = format!("{}\n\n{longest}\n{}", table(&rows), list(short));
+        self.show(&workspace, ROWS, &rows)?;
+        self.show(&workspace, REQUESTS, &requests.to_string())?;
+        self.show(&workspace, SERVICES, &text(&services))?;
         println!("{}", file.display());
         Ok(())
     }
+
+    /// Prints measurements, and puts them into the document that shows them if that is asked for.
+    fn show(self, workspace: &Workspace, block: Block, printed: &str) -> Result<()> {
+        print!("{printed}");
+        if self.write {
+            block.settle(&workspace.root().join("core/benches/README.md"), printed, true)?;
+        }
+        Ok(())
+    }
+}
+
+const ROWS: Block = Block { command: "cargo xtask bench" };
+
+const REQUESTS: Block = Block { command: "cargo xtask bench --only requests" };
+
+const SERVICES: Block = Block { command: "cargo xtask bench --only services" };
+
+fn text(services: &[Services]) -> String {
+    services.iter().map(Services::to_string).collect()
 }
 
 /// Puts load on the services of each framework.
@@ -170,11 +189,9 @@ fn services(program: &Path, load: Load) -> Result<Vec<Services>> {
     Framework::ALL.into_iter().map(measure).collect()
 }
 
-/// Prints what is short of its mark.
-fn print_shortfalls(shortfalls: impl IntoIterator<Item = String>) {
-    for line in shortfalls {
-        println!("short of its mark: {line}");
-    }
+/// Lists what is short of its mark, below a table.
+fn list(shortfalls: impl IntoIterator<Item = String>) -> String {
+    shortfalls.into_iter().map(|line| format!("\n* short of its mark: {line}\n")).collect()
 }
 
 fn rows(counted: &Path) -> Result<Vec<Row>> {

@@ -34,7 +34,7 @@ impl fmt::Display for Longest {
         let Self(times) = self;
         write!(
             f,
-            "a hop with 1 MiB of baggage takes {times:.2} times as long as one with the 8 KiB that are read, at most {AT_MOST:.1}"
+            "A hop with 1 MiB of baggage takes {times:.2} times as long as one with the 8 KiB that are read, at most {AT_MOST:.1}."
         )
     }
 }

@@ -1,5 +1,6 @@
 //! Instructions of whole services for each request: with and without traces, and with Sentry's SDK.
 
+use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +10,7 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::services::Framework::{self, Actix, Axum};
-use super::{collected, request_headers};
+use super::{collected, list, request_headers};
 use crate::interrupt;
 use crate::service::{Service, agent};
 use crate::workspace::Workspace;
@@ -52,7 +53,7 @@ enum Mark {
 
 const WITHOUT: &str = "no traces";
 
-const ROWS: [Row; 13] = [
+const ROWS: [Row; 14] = [
     Row::new(Actix, WITHOUT, "not"),
     Row::new(Actix, "both headers by hand", "by-hand"),
     Row::new(Actix, "both middlewares", "fully").mark(Mark::More(13_000.0)),
@@ -62,6 +63,7 @@ const ROWS: [Row; 13] = [
     Row::new(Actix, "both middlewares with the SDK", "recorded")
         .not_sampled()
         .mark(Mark::Share(1.10, 3)),
+    Row::new(Actix, "tracing-actix-web and reqwest-tracing with OpenTelemetry", "opentelemetry"),
     Row::new(Axum, WITHOUT, "not"),
     Row::new(Axum, "both headers by hand", "by-hand"),
     Row::new(Axum, "both layers", "fully").mark(Mark::ShareOfMore(1.5, 2)),
@@ -123,7 +125,7 @@ impl Requests {
         self.0[number] - without.map_or(0.0, |(_, counted)| *counted)
     }
 
-    pub(crate) fn table(&self) -> Table {
+    fn table(&self) -> Table {
         let mut table = Table::new();
         table.load_style(presets::ASCII_MARKDOWN);
         table.set_header([
@@ -141,7 +143,7 @@ impl Requests {
     }
 
     /// What costs more than it should, a sentence each.
-    pub(crate) fn shortfalls(&self) -> impl Iterator<Item = String> {
+    fn shortfalls(&self) -> impl Iterator<Item = String> {
         ROWS.iter().enumerate().filter_map(|(number, row)| {
             let (counted, more) = (self.0[number], self.more(number));
             let at_most = match row.mark? {
@@ -156,6 +158,12 @@ impl Requests {
                 )
             })
         })
+    }
+}
+
+impl fmt::Display for Requests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}", self.table(), list(self.shortfalls()))
     }
 }
 
@@ -203,11 +211,11 @@ mod tests {
     fn services_above_their_marks_are_named() {
         let mut requests = Requests(vec![100e3; ROWS.len()]);
         requests.0[2] = 113e3;
-        requests.0[9] = 119.5e3;
+        requests.0[10] = 119.5e3;
         requests.0[5] = 95e3;
         assert_eq!(requests.shortfalls().collect::<Vec<_>>(), [""; 0]);
         requests.0[2] = 114e3;
-        requests.0[9] = 121.1e3;
+        requests.0[10] = 121.1e3;
         requests.0[5] = 95.1e3;
         assert_eq!(
             requests.shortfalls().collect::<Vec<_>>(),

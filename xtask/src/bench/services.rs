@@ -5,6 +5,7 @@ mod caller;
 mod spread;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -16,9 +17,11 @@ use serde::Serialize;
 use self::caller::{Caller, Turn, for_rest};
 use self::spread::Spread;
 use super::cores::Cores;
+use super::list;
 use crate::service::Service;
 
-/// The share of the requests of a service without traces that one with traces must answer.
+/// The share of the requests of a service without traces, or of one that copies both headers, that one with traces must
+/// answer.
 const THROUGHPUT: f64 = 0.98;
 
 /// Bytes for each request by which a service that keeps nothing of it may grow: what the allocator does has an end,
@@ -132,7 +135,7 @@ const WITHOUT: Side = Side { what: "the same without", traced: "not" };
 
 /// Hands both headers on as they came, with what the frameworks have for it: what any service must pay whose calls have
 /// these headers.
-const BY_HAND: Side = Side { what: "that copies both headers by hand", traced: "by-hand" };
+const BY_HAND: Side = Side { what: "one that copies both headers by hand", traced: "by-hand" };
 
 /// With both middlewares, or both layers.
 const WITH: Side = Side { what: "with traces", traced: "fully" };
@@ -147,17 +150,23 @@ const SENTRY_TOWER: Side = Side { what: "sentry-tower, and a span by hand", trac
 const OPENTELEMETRY: Side =
     Side { what: "axum-tracing-opentelemetry, without an exporter", traced: "opentelemetry" };
 
-const ACTIX_PAIRS: [Pair; 4] = [
+const TRACING_ACTIX_WEB: Side = Side {
+    what: "tracing-actix-web and reqwest-tracing with OpenTelemetry, without an exporter",
+    traced: "opentelemetry",
+};
+
+const ACTIX_PAIRS: [Pair; 5] = [
     Pair { one: WITH, other: WITHOUT, at_least: Some(THROUGHPUT) },
     Pair { one: BY_HAND, other: WITHOUT, at_least: None },
-    Pair { one: WITH, other: BY_HAND, at_least: None },
+    Pair { one: WITH, other: BY_HAND, at_least: Some(THROUGHPUT) },
+    Pair { one: WITH, other: TRACING_ACTIX_WEB, at_least: Some(2.0) },
     Pair { one: RECORDED, other: SENTRY_ACTIX, at_least: None },
 ];
 
 const AXUM_PAIRS: [Pair; 5] = [
     Pair { one: WITH, other: WITHOUT, at_least: Some(THROUGHPUT) },
     Pair { one: BY_HAND, other: WITHOUT, at_least: None },
-    Pair { one: WITH, other: BY_HAND, at_least: None },
+    Pair { one: WITH, other: BY_HAND, at_least: Some(THROUGHPUT) },
     Pair { one: WITH, other: OPENTELEMETRY, at_least: None },
     Pair { one: RECORDED, other: SENTRY_TOWER, at_least: None },
 ];
@@ -215,10 +224,6 @@ impl Services {
         Spread::of(self.rounds.iter().map(figure))
     }
 
-    pub(crate) fn print(&self) {
-        println!("{}\n{}", self.table(), self.memory());
-    }
-
     fn table(&self) -> Table {
         let mut table = Table::new();
         table.load_style(presets::ASCII_MARKDOWN);
@@ -246,12 +251,12 @@ impl Services {
         let (grown, limit) = (self.growth() / 1e3, self.requests as f64 * BYTES_A_REQUEST / 1e3);
         let (requests, name) = (self.requests, self.framework.name());
         format!(
-            "with traces that with {name} grew by {grown:.0} kB of {limit:.0} kB over {requests} requests"
+            "The memory of the service with {name} and traces grew by {grown:.0} kB of {limit:.0} kB over {requests} requests"
         )
     }
 
     /// What is worse than it should be, a sentence each.
-    pub(crate) fn shortfalls(&self) -> Vec<String> {
+    fn shortfalls(&self) -> Vec<String> {
         let (mut lines, name) = (Vec::new(), self.framework.name());
         for pair in self.framework.pairs() {
             let Pair { one, other, at_least } = *pair;
@@ -271,6 +276,12 @@ impl Services {
             ));
         }
         lines
+    }
+}
+
+impl fmt::Display for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n\n{}.\n{}\n", self.table(), self.memory(), list(self.shortfalls()))
     }
 }
 
@@ -334,9 +345,9 @@ mod tests {
 
     #[test]
     fn each_service_runs_once_and_the_first_has_traces() {
-        assert_eq!(Framework::Actix.traced(), ["fully", "not", "by-hand", "recorded", "sdk"]);
-        let axum = ["fully", "not", "by-hand", "opentelemetry", "recorded", "sdk"];
-        assert_eq!(Framework::Axum.traced(), axum);
+        let each = ["fully", "not", "by-hand", "opentelemetry", "recorded", "sdk"];
+        assert_eq!(Framework::Actix.traced(), each);
+        assert_eq!(Framework::Axum.traced(), each);
     }
 
     #[test]
@@ -346,6 +357,7 @@ mod tests {
             services(0.9, 1_500_000).shortfalls(),
             [
                 "throughput of a service with axum with traces, 0.900 instead of 0.98 of the same without",
+                "throughput of a service with axum with traces, 0.900 instead of 0.98 of one that copies both headers by hand",
                 "memory of a service with axum with traces, which grew by 1500000 bytes over 1000000 requests"
             ]
         );

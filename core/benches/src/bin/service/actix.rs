@@ -4,11 +4,12 @@ use std::net::TcpListener;
 
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{App, HttpRequest, HttpServer, error};
-use anyhow::bail;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, RequestBuilder};
+use reqwest_tracing::TracingMiddleware;
 use tracehop_actix::TracePropagation;
 use tracehop_actix::tracehop::Propagator;
-use tracehop_benches::propagator;
+use tracehop_benches::{opentelemetry_spans, propagator};
+use tracing_actix_web::TracingLogger;
 
 use crate::{Traced, sdk};
 
@@ -32,7 +33,10 @@ pub(crate) async fn serve(
             let _guard = sentry::init(sdk::options());
             sentry_actix_caller(listener, url).await
         }
-        Traced::Opentelemetry => bail!("`--traced opentelemetry` needs `--framework axum`"),
+        Traced::Opentelemetry => {
+            tracing::dispatcher::set_global_default(opentelemetry_spans())?;
+            opentelemetry_caller(listener, url).await
+        }
     }
 }
 
@@ -101,6 +105,18 @@ async fn sentry_actix_caller(listener: TcpListener, url: String) -> anyhow::Resu
             .app_data(Upstream::new(client, &url))
             .route(ITEMS, web::get().to(item_with_span))
             .wrap(sentry_actix::Sentry::with_transaction())
+    };
+    Ok(HttpServer::new(app).workers(1).listen(listener)?.run().await?)
+}
+
+/// Serves the caller with the middlewares that hand on OpenTelemetry's traces.
+async fn opentelemetry_caller(listener: TcpListener, url: String) -> anyhow::Result<()> {
+    let app = move || {
+        let client = ClientBuilder::new(reqwest::Client::new()).with(TracingMiddleware::default());
+        App::new()
+            .app_data(Upstream::new(client, &url))
+            .route(ITEMS, web::get().to(item))
+            .wrap(TracingLogger::default())
     };
     Ok(HttpServer::new(app).workers(1).listen(listener)?.run().await?)
 }

@@ -60,7 +60,8 @@ enum Traced {
     Recorded,
     /// With the SDK's own middleware, sentry-actix or sentry-tower, a span for the call by hand, and `sentry-trace` alone
     Sdk,
-    /// With axum-tracing-opentelemetry, and `traceparent` by hand; with axum only
+    /// With OpenTelemetry, by tracing-actix-web and reqwest-tracing, or by axum-tracing-opentelemetry and `traceparent` by
+    /// hand
     Opentelemetry,
 }
 
