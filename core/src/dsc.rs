@@ -484,5 +484,7 @@ mod tests {
             serde_json::from_str::<DynamicSamplingContext>(odd).unwrap().as_str(),
             "sentry-a=4"
         );
+        let error = serde_json::from_str::<DynamicSamplingContext>("7").unwrap_err().to_string();
+        assert!(error.contains("expected a map of strings"), "{error}");
     }
 }

@@ -135,6 +135,8 @@ mod tests {
             (&["extension=\"never closed", "public"], true),
             (&["extension=\"never closed, private", "public"], false),
             (&["extension=\\, public"], true),
+            (&["extension=\\\"a, public, b\""], false),
+            (&["no-store=\"never closed, public"], false),
             (&["extension=no-store, public"], true),
             // Directives are whole words.
             (&["publicly, s-maxages=1, x-immutable"], false),

@@ -191,6 +191,20 @@ mod tests {
         }
     }
 
+    /// The first is of [RFC 3492](https://www.rfc-editor.org/rfc/rfc3492#section-7.1).
+    #[test]
+    fn labels_decode_to_their_text() {
+        for (label, text) in [
+            ("ihqwcrb4cv8a8dqg056pqjye", "他们为什么不说中文"),
+            ("bcher-kva", "bücher"),
+            ("80ak6aa92e", "аррӏе"),
+            ("fiqs8s", "中国"),
+        ] {
+            let decoded: Option<String> = decode_label(label).map(|text| text.iter().collect());
+            assert_eq!(decoded.as_deref(), Some(text));
+        }
+    }
+
     /// A host that clients connect to under this name must be possible as a target.
     #[test]
     fn encoded_labels_of_urls_are_all_read() {

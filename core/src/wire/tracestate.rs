@@ -202,6 +202,11 @@ mod tests {
         ];
         for (line, error) in table {
             assert_eq!(read(&[line]).as_ref(), Err(error), "{line}");
+            let (E::NoValue { member } | E::Key { member } | E::Value { member }) = error else {
+                continue;
+            };
+            let shown = error.to_string();
+            assert!(shown.contains(&format!("member {member} of the tracestate")), "{shown}");
         }
         assert!(read(&[&format!("{longest}={longest}")]).is_ok());
     }
