@@ -189,9 +189,9 @@ fn services(program: &Path, load: Load) -> Result<Vec<Services>> {
     Framework::ALL.into_iter().map(measure).collect()
 }
 
-/// Lists what is short of its mark, below a table.
+/// Lists the targets that are missed, below a table.
 fn list(shortfalls: impl IntoIterator<Item = String>) -> String {
-    shortfalls.into_iter().map(|line| format!("\n* short of its mark: {line}\n")).collect()
+    shortfalls.into_iter().map(|line| format!("\n* target missed: {line}\n")).collect()
 }
 
 fn rows(counted: &Path) -> Result<Vec<Row>> {
@@ -204,7 +204,7 @@ fn request_headers(service: &Path) -> Result<Vec<(String, String)>> {
     let output = Command::new(service).arg("headers").output();
     let output = output.context("cannot list the headers of a request")?;
     let mut headers: Vec<(String, String)> = serde_json::from_slice(&output.stdout)?;
-    // That one is the client's own.
+    // The client sets its own `host`.
     headers.retain(|(name, _)| name != "host");
     Ok(headers)
 }
@@ -270,7 +270,7 @@ fn table(results: &[Measured]) -> Table {
     table
 }
 
-/// Writes a ratio. Small ones have two decimals, because 0.77 and 0.80 are not the same mark.
+/// Writes a ratio. Small ones have two decimals, because 0.77 and 0.80 are different targets.
 fn times(ratio: f64) -> String {
     let decimals = if ratio < 2.0 { 2 } else { 1 };
     format!("{ratio:.decimals$}×")
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_below_their_mark_are_named() {
+    fn rows_below_their_target_are_named() {
         let result = |id: &str, ours, at_least| Measured {
             id: id.to_owned(),
             what: id.to_owned(),

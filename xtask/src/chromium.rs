@@ -19,12 +19,11 @@ const PROGRAMS: [&str; 5] =
 /// The variables that name the Chromium to use.
 const VARIABLES: [&str; 2] = ["CHROMIUM", "CHROME"];
 
-/// How to get one, as the end of a sentence.
+/// How to get Chromium, as the end of a sentence.
 pub(crate) const HOW_TO_GET: &str =
     "install one (for example with `apt-get install chromium`), or set CHROMIUM to its path";
 
-/// Without the traffic of its own that a browser makes, and without what a machine without a
-/// screen lacks.
+/// These turn off the traffic that a browser makes by itself, and what needs a screen.
 const ARGUMENTS: [&str; 9] = [
     "--headless=new",
     "--disable-gpu",
@@ -112,18 +111,18 @@ pub(crate) fn dump_dom_in(program: &Path, profile: &Path, url: &str) -> Result<S
     });
     let status = process.wait()?;
     if !status.success() {
-        bail!("Chromium could not load {url} ({status})");
+        bail!("Chromium cannot load {url} ({status})");
     }
     let page = reader.join().map_err(|_| anyhow!("cannot read what Chromium printed"))?;
     page.context("cannot read what Chromium printed")
 }
 
-/// The Chromium to use, if there is one. It is an error to name one that is not there.
+/// Returns the Chromium to use, if there is one. Fails if a variable names a program that is missing.
 pub(crate) fn find() -> Result<Option<PathBuf>> {
     find_with(|variable| std::env::var_os(variable), |program| which::which(program).ok())
 }
 
-/// The Chromium to use, installed if there is none.
+/// Returns the Chromium to use. Installs one if there is none.
 pub(crate) fn ensure() -> Result<PathBuf> {
     if let Some(program) = find()? {
         return Ok(program);
@@ -183,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn is_searched_for_by_its_names() {
+    fn every_known_name_is_found() {
         assert_eq!(find_in(&[], &["firefox"]).unwrap(), None);
         for name in PROGRAMS {
             let found = find_in(&[], &["firefox", name]).unwrap();
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_comes_first() {
+    fn variables_win_over_known_names() {
         for name in VARIABLES {
             let found = find_in(&[(name, "brave")], &["chromium", "brave"]).unwrap();
             assert_eq!(found, Some(PathBuf::from("/bin/brave")), "{name}");
@@ -200,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_variable_is_as_none() {
+    fn empty_variables_count_as_unset() {
         let found = find_in(&[("CHROMIUM", "")], &["chromium"]).unwrap();
         assert_eq!(found, Some(PathBuf::from("/bin/chromium")));
     }

@@ -128,14 +128,16 @@ fn lower_bounds(workspace: &Workspace) -> Command {
     command
 }
 
-/// Needs cargo 1.90: older ones look up the crates of this workspace in the registry, where a
-/// version that is not published yet cannot be found.
+/// Packages the published crates, and builds each package.
+///
+/// Needs cargo 1.90: an older cargo looks up the crates of this workspace in the registry, which lacks a version that is
+/// not published yet.
 fn add_packages(steps: &mut Steps, workspace: &Workspace) {
     let mut line = vec!["package", "--workspace"];
     for package in workspace.unpublished() {
         line.extend(["--exclude", &package.name]);
     }
-    // CI checks what was committed, a person also what is about to be.
+    // CI checks what was committed. A developer also checks what is not committed yet.
     if std::env::var("CI").as_deref() != Ok("true") {
         line.push("--allow-dirty");
     }
@@ -143,8 +145,8 @@ fn add_packages(steps: &mut Steps, workspace: &Workspace) {
     let target_directory = workspace.target_directory().to_owned();
     let shown = format!("cargo {} --target-dir (a new one)", line.join(" "));
     steps.function("packages", shown, move || {
-        // Cargo unpacks our crates into its home under a name made of their version and of this directory, and
-        // takes what it finds there another time. Only in a new directory it checks the crates of today.
+        // Cargo unpacks our crates into its home, under a name made of their version and the target directory, and
+        // uses what is there already. Only with a new directory does cargo check the current crates.
         let directory = tempfile::Builder::new().prefix("package-").tempdir_in(target_directory)?;
         let status =
             Process::spawn("cargo package", command.arg("--target-dir").arg(directory.path()))?

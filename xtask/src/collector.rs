@@ -34,18 +34,18 @@ impl Collector {
         &self.url
     }
 
-    /// The DSN of an SDK that sends here. Its host names no organisation. Sentry reads no dynamic sampling
-    /// context with a public key that has not 32 characters.
+    /// The DSN for an SDK that sends here. Its host names no organisation. Its key has 32 characters, because Sentry ignores
+    /// a dynamic sampling context with any other key.
     pub(crate) fn dsn(&self) -> String {
         format!("{}/1", self.url.replacen("://", "://0123456789abcdef0123456789abcdef@", 1))
     }
 
-    /// Where a person sees the trace drawn.
+    /// The URL of the page that draws the trace.
     pub(crate) fn trace_url(&self, trace_id: &str) -> String {
         format!("{}/traces/{trace_id}", self.url)
     }
 
-    /// What came of a trace so far.
+    /// Returns what arrived of a trace so far; nothing for an unknown trace.
     pub(crate) fn trace(&self, trace_id: &str) -> Result<Trace> {
         Ok(self.json(&format!("/traces/{trace_id}/json"))?.unwrap_or_default())
     }
@@ -57,8 +57,8 @@ impl Collector {
         text.with_context(|| format!("GET {url}"))
     }
 
-    /// The trace with the most spans, the newest of them if several have as many. A browser asks
-    /// for more than the page, for example for an icon, and that may be recorded as well.
+    /// The trace with the most spans; of several, the newest. A browser requests more than the page, for example an icon,
+    /// and a service may record such a request as a trace of its own.
     pub(crate) fn largest_trace(&self) -> Result<Option<String>> {
         let newest_first: Vec<ListedTrace> = self.json("/traces")?.unwrap_or_default();
         // Of equal elements the last is taken.
@@ -66,12 +66,12 @@ impl Collector {
         Ok(largest.map(|trace| trace.trace_id))
     }
 
-    /// All spans that came, of any trace.
+    /// All spans that arrived, of any trace.
     pub(crate) fn spans(&self) -> Result<Vec<Span>> {
         Ok(self.json("/spans")?.unwrap_or_default())
     }
 
-    /// All envelopes that came, as they were sent, oldest first.
+    /// All envelopes that arrived, as they were sent, oldest first.
     pub(crate) fn envelopes(&self) -> Result<Vec<String>> {
         Ok(self.json("/envelopes")?.unwrap_or_default())
     }
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_came_of_an_unknown_trace() {
+    fn unknown_traces_are_empty() {
         let server = TestServer::start(|_| not_found());
         let trace = Collector::new(server.url()).trace("0").unwrap();
         assert_eq!((trace.spans.len(), trace.events.len()), (0, 0));
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn an_sdk_is_told_where_it_is() {
+    fn its_dsn_has_a_key_of_32_characters() {
         let dsn = Collector::new("http://127.0.0.1:4000").dsn();
         assert_eq!(dsn, "http://0123456789abcdef0123456789abcdef@127.0.0.1:4000/1");
     }

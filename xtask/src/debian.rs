@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 
 use crate::process::Process;
 
-/// Installs a package where that takes no more than a command: as root on Debian, which is what most CI containers
-/// are. Says whether it was possible to try.
+/// Installs a package, as root on Debian: most CI containers are that. Returns `false` if this is another system or another
+/// user.
 pub(crate) fn install(package: &str) -> Result<bool> {
     let Some(apt_get) = which::which("apt-get").ok().filter(|_| is_root()) else {
         return Ok(false);
@@ -34,7 +34,7 @@ pub(crate) fn ensure_installed(name: &str, what_for: &str) -> Result<()> {
     bail!("no {name} found, which {what_for}: get it with `apt-get install {name}`")
 }
 
-/// Whether this runs with all rights.
+/// Whether this process runs as root. `false` on systems other than Unix.
 pub(crate) fn is_root() -> bool {
     #[cfg(unix)]
     return rustix::process::geteuid().is_root();

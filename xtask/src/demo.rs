@@ -24,7 +24,7 @@ const PACKAGE: &str = "tracehop-examples";
 ///
 /// Builds and starts the example services and a collector of what their SDKs send, loads the storefront's page in a
 /// headless Chromium, waits until the trace is whole and prints its tree. Serves until ctrl-c. Without Chromium, open the
-/// page in a browser of your own. What SENTRY_DSN and SENTRY_SPOTLIGHT name gets the same as the collector.
+/// page in a browser of your own. The services also send to what SENTRY_DSN and SENTRY_SPOTLIGHT name.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Demo {
     /// Stop after printing the tree. Needs Chromium.
@@ -40,14 +40,14 @@ pub(crate) struct Demo {
     #[arg(long, value_name = "FOLDER")]
     pub(crate) screenshots: Option<PathBuf>,
 
-    /// Leave out what SENTRY_DSN and SENTRY_SPOTLIGHT name.
+    /// Whether to send nothing to what SENTRY_DSN and SENTRY_SPOTLIGHT name.
     #[arg(skip)]
     pub(crate) sends_nowhere_else: bool,
 }
 
 impl Demo {
     pub(crate) fn run(self) -> Result<()> {
-        // First, as it takes no time and may fail.
+        // Before the build, because it takes no time and may fail.
         let chromium = chromium::find()?;
         if chromium.is_none() && (self.once || self.screenshots.is_some()) {
             let how = chromium::HOW_TO_GET;
@@ -124,7 +124,7 @@ fn show(collector: &Collector, trace_id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Returns when interrupted, which is how this is meant to end.
+/// Watches the services until ctrl-c, which is the usual end and no error.
 fn serve(services: &mut [&mut Process]) -> Result<()> {
     eprintln!("serving until ctrl-c");
     loop {

@@ -1,4 +1,4 @@
-//! Whether what the documents point at is there.
+//! Checks that the files that documents name exist.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ const FOLDERS: [&str; 9] = [
     "xtask/interop",
 ];
 
-/// The lines that are no code.
+/// Returns the lines outside of code blocks.
 fn prose(text: &str) -> impl Iterator<Item = &str> {
     let mut is_code = false;
     text.lines().filter(move |line| {
@@ -29,7 +29,7 @@ fn prose(text: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn the_files_that_documents_name_are_there() {
+fn files_that_documents_name_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let link = Regex::new(r"\]\(([^)\s#]+)[^)\s]*\)").unwrap();
     let source = Regex::new(r"`([\w-]+/[\w/.-]+\.rs)`").unwrap();

@@ -20,7 +20,7 @@ pub(crate) struct Executables {
 }
 
 impl Executables {
-    /// Builds them. What cargo tells a person goes to stderr, as always.
+    /// Builds the packages. Cargo's progress and diagnostics go to stderr, as usual.
     pub(crate) fn build(
         workspace: &Workspace,
         packages: &[&str],

@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: looks for input that hurts.
+//! `cargo xtask fuzz`: searches for input that breaks a promise.
 
 mod corpus;
 
@@ -19,10 +19,10 @@ use crate::workspace::Workspace;
 /// The version that is installed where there is none.
 const CARGO_FUZZ: &str = "0.13.2";
 
-/// Look for input that breaks a promise, with coverage as the guide.
+/// Search for input that breaks a promise, guided by coverage.
 ///
-/// What was found goes into `target/fuzz`, beside the kept inputs that the search begins with. Needs a C++ compiler,
-/// and cargo-fuzz, which is installed if it is missing.
+/// Findings go into `target/fuzz`, beside the kept inputs that the search begins with. Needs a C++ compiler, and
+/// cargo-fuzz, which is installed if it is missing.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Fuzz {
     /// One target; all of them if left out.
@@ -36,7 +36,7 @@ pub(crate) struct Fuzz {
     /// Bytes of the longest input.
     #[arg(long, default_value_t = 512)]
     max_len: u32,
-    /// Keep what was found: minimise it, and put it into the repository.
+    /// Keep the inputs that were found: minimise them, and put them into the repository.
     #[arg(long)]
     keep: bool,
 }
@@ -105,7 +105,7 @@ struct Fuzzer {
     workspace: Workspace,
     /// The crate of the targets.
     home: PathBuf,
-    /// For all that is made.
+    /// The target directory, with findings and inputs.
     directory: PathBuf,
     targets: Vec<String>,
 }
@@ -124,12 +124,12 @@ impl Fuzzer {
         Ok(Self { workspace: workspace.clone(), home, directory, targets })
     }
 
-    /// A call of cargo-fuzz. Without a sanitizer: there is no unsafe code for one to watch, and it would need a
+    /// A call of cargo-fuzz. Without a sanitizer: there is no unsafe code for a sanitizer to watch, and it would need a
     /// nightly compiler.
     fn cargo_fuzz(&self, subcommand: &str) -> Command {
         let mut command = self.workspace.cargo(["fuzz", subcommand, "--sanitizer", "none"]);
         command.arg("--target-dir").arg(&self.directory);
-        // Where it looks for a crate of fuzz targets.
+        // Cargo-fuzz looks here for a crate of fuzz targets.
         command.current_dir(self.home.join(".."));
         command
     }
@@ -165,7 +165,7 @@ impl Fuzzer {
         command.arg(format!("-artifact_prefix={}/{target}-", findings.display()));
         let last = watch(target, &mut command).with_context(|| {
             format!(
-                "{target} has found something: go through it with \
+                "{target} did not pass: replay a finding with \
                  `cargo run --package tracehop-fuzz --bin {target} {}/{target}-…`",
                 findings.display()
             )
@@ -185,7 +185,7 @@ impl Fuzzer {
     }
 }
 
-/// Shows on a terminal the line that a fuzzer writes last, until it ends; that line.
+/// Shows the latest line of a fuzzer on a terminal until the fuzzer ends. Returns its last line.
 fn watch(target: &str, command: &mut Command) -> Result<String> {
     let bar = ProgressBar::new_spinner();
     bar.enable_steady_tick(Duration::from_millis(100));

@@ -1,5 +1,5 @@
-//! The two headers that every service reads and writes, as requests and pages have them. Not read with this
-//! library: it is what that is compared with.
+//! Reads `sentry-trace` and `baggage` of requests and pages without this library, because the library is compared with
+//! what is read here.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,14 @@ use percent_encoding::percent_decode_str;
 pub(crate) struct SentryTrace {
     pub(crate) trace_id: String,
     pub(crate) span_id: String,
-    /// `None` leaves the decision to whoever continues the trace.
+    /// `None`: the decision is deferred.
     pub(crate) sampled: Option<bool>,
 }
 
 impl SentryTrace {
     pub(crate) fn parse(content: &str) -> Result<Self> {
         let mut parts = content.split('-');
-        let tag = match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        let read = match (parts.next(), parts.next(), parts.next(), parts.next()) {
             (Some(trace_id), Some(span_id), sampled, None)
                 if is_lower_hex(trace_id, 32) && is_lower_hex(span_id, 16) =>
             {
@@ -36,7 +36,7 @@ impl SentryTrace {
             }
             _ => None,
         };
-        tag.with_context(|| format!("the sentry-trace tag is malformed: {content:?}"))
+        read.with_context(|| format!("the sentry-trace is malformed: {content:?}"))
     }
 }
 
@@ -64,7 +64,7 @@ mod tests {
     const SPAN_ID: &str = "2b11dafbc1cd4d3f";
 
     #[test]
-    fn the_sampled_flag_is_kept_as_it_is() {
+    fn every_sampling_decision_is_read() {
         for (flag, sampled) in [("-1", Some(true)), ("-0", Some(false)), ("", None)] {
             let content = format!("{TRACE_ID}-{SPAN_ID}{flag}");
             let tag = SentryTrace::parse(&content).unwrap();
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_trace_tags_are_refused() {
+    fn malformed_values_are_refused() {
         let upper = TRACE_ID.to_uppercase();
         for content in [
             "",
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn only_sentrys_members_are_of_the_dsc() {
+    fn only_sentry_members_are_in_the_dsc() {
         let read =
             dsc("other=1, sentry-release=shop%401,sentry-sampled=true,sentry-sample_rate=1.0");
         let expected = [("release", "shop@1"), ("sampled", "true"), ("sample_rate", "1.0")];

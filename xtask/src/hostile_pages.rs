@@ -1,4 +1,4 @@
-//! `cargo xtask hostile-pages`: what a real browser makes of pages for callers who mean harm.
+//! `cargo xtask hostile-pages`: how a real browser reads pages that are rendered for hostile callers.
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -10,17 +10,17 @@ use crate::executables::Executables;
 use crate::service::Service;
 use crate::workspace::Workspace;
 
-/// What a page was given to say.
+/// The tags that a page was rendered with.
 #[derive(Debug, Deserialize)]
 struct Said {
     tags: Vec<Vec<String>>,
 }
 
-/// What the browser found, as the script of the page around all of them wrote it down.
+/// What the browser found, as the script of the outer page wrote it down.
 #[derive(Debug, Deserialize)]
 struct Found {
     pages: Vec<Page>,
-    /// Whether any script or header of a caller's has done something.
+    /// Whether a script of a caller ran, or a header of a caller was set.
     ran: bool,
 }
 
@@ -31,9 +31,9 @@ struct Page {
     timings: Vec<Vec<String>>,
 }
 
-/// Load pages for hostile callers in Chromium, and check that they are what they should be.
+/// Load pages for hostile callers in Chromium, and check that the callers' values stay where they belong.
 ///
-/// Each has in its tags and its Server-Timing what a caller sent who would rather have it elsewhere.
+/// The tags and the Server-Timing of each page have values that a caller made to break out of them.
 #[derive(Debug, Args)]
 pub(crate) struct HostilePages {}
 
@@ -63,7 +63,7 @@ impl Found {
     }
 
     fn compare(&self, said: &[Said]) -> Result<()> {
-        ensure!(!self.ran, "a caller's script ran, or a header of its own was set");
+        ensure!(!self.ran, "a caller's script ran, or a caller's header was set");
         let (count, expected) = (self.pages.len(), said.len());
         ensure!(count == expected && count > 0, "{count} pages were found, {expected} served");
         for (caller, (page, said)) in self.pages.iter().zip(said).enumerate() {

@@ -26,13 +26,13 @@ impl Process {
         Ok(Self { name, child, stderr })
     }
 
-    /// The other end of its stdout, once, if it is piped.
+    /// Returns the stream of its stdout. Fails if stdout is not piped, or was taken before.
     pub(crate) fn take_stdout(&mut self) -> Result<ChildStdout> {
         let stdout = self.child.stdout.take();
-        stdout.with_context(|| format!("the stdout of {} is not piped", self.name))
+        stdout.with_context(|| format!("the stdout of {} is not piped, or was taken", self.name))
     }
 
-    /// What the system knows it by.
+    /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -41,7 +41,7 @@ impl Process {
     pub(crate) fn wait(mut self) -> Result<ExitStatus> {
         loop {
             if let Some(status) = self.exit_status()? {
-                // As in `ensure_running`; success needs no such explanation.
+                // A ctrl-c explains the failure, as in `ensure_running`.
                 if !status.success() {
                     interrupt::pause()?;
                 }
@@ -51,10 +51,10 @@ impl Process {
         }
     }
 
-    /// An error with the process's stderr if it has ended.
+    /// Fails with the process's stderr if the process has ended.
     pub(crate) fn ensure_running(&mut self) -> Result<()> {
         if let Some(status) = self.exit_status()? {
-            // A ctrl-c on a terminal reaches the child as well, which may be the faster one.
+            // A ctrl-c on a terminal reaches the child as well, which may end before this process notes it.
             interrupt::pause()?;
             if let Some(stderr) = &self.stderr {
                 stderr.wait_for_end();
@@ -64,7 +64,7 @@ impl Process {
         Ok(())
     }
 
-    /// The last lines of its stderr with a heading, to be appended to a message.
+    /// Returns the last lines of its stderr with a heading, to append to a message.
     pub(crate) fn stderr(&self) -> String {
         let text = self.stderr.as_ref().map(Tail::text).unwrap_or_default();
         if text.is_empty() {
@@ -74,7 +74,7 @@ impl Process {
         }
     }
 
-    /// How it ended, if it has.
+    /// Its exit status, if it has ended.
     pub(crate) fn exit_status(&mut self) -> Result<Option<ExitStatus>> {
         let status = self.child.try_wait();
         status.with_context(|| format!("cannot wait for {}", self.name))
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_for_the_exit_status() {
+    fn waiting_returns_the_exit_status() {
         assert_eq!(shell("exit 3").wait().unwrap().code(), Some(3));
     }
 
@@ -123,13 +123,13 @@ mod tests {
     }
 
     #[test]
-    fn is_killed_on_drop() {
+    fn dropped_processes_are_killed() {
         let mut process = shell("exec tail -f /dev/null");
         let mut stdout = process.take_stdout().unwrap();
 
         drop(process);
 
-        // The pipe ends when its last writer is gone, and this one never goes by itself.
+        // The pipe ends when its last writer is gone. This writer never ends by itself.
         assert_eq!(stdout.read_to_end(&mut Vec::new()).unwrap(), 0);
     }
 }

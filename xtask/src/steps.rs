@@ -18,7 +18,7 @@ pub(crate) struct Steps {
 
 struct Step {
     name: String,
-    /// What to type to have the same.
+    /// The command line that does the same.
     command_line: String,
     action: Action,
 }
@@ -42,8 +42,7 @@ enum Outcome {
 }
 
 impl Steps {
-    /// Adds a command. It inherits the standard streams, so that it shows on a terminal what it
-    /// would show without this in between.
+    /// Adds a command. It inherits the standard streams, so that its output on a terminal is the usual one.
     pub(crate) fn command(&mut self, name: impl Into<String>, command: Command) {
         self.steps.push(Step {
             name: name.into(),
@@ -66,7 +65,7 @@ impl Steps {
         });
     }
 
-    /// Adds a step that is left out because the user said so. The summary lists it all the same.
+    /// Adds a step that an option leaves out. The summary still lists it.
     pub(crate) fn leave_out(&mut self, name: impl Into<String>, option: impl Into<String>) {
         self.steps.push(Step {
             name: name.into(),
@@ -75,7 +74,7 @@ impl Steps {
         });
     }
 
-    /// Runs the steps; an error that names the first one that failed.
+    /// Runs the steps. The error names the first step that failed.
     pub(crate) fn run(self) -> Result<()> {
         let (rows, failure) = self.run_until_failure();
         eprintln!("\n{}", summary(&rows));
@@ -148,7 +147,7 @@ fn run_command(name: &str, mut command: Command) -> Result<()> {
     Ok(())
 }
 
-/// The command as one would type it: with the environment it adds, and its program by name only.
+/// Returns the command as a user types it: with the environment that it adds, and its program by name only.
 fn command_line(command: &Command) -> String {
     let variables = command.get_envs().filter_map(|(name, value)| {
         let value = value?.to_string_lossy();
@@ -203,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_all_steps_and_lists_those_left_out() {
+    fn all_steps_run_except_those_left_out() {
         let calls = Rc::new(Cell::new(0));
         let mut steps = Steps::default();
         for name in ["one", "two"] {
@@ -224,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn stops_at_the_first_failure_and_names_it() {
+    fn the_first_failure_is_named_and_ends_the_run() {
         let mut steps = Steps::default();
         steps.function("one", "cargo one", || Ok(()));
         steps.function("two", "cargo two", || Err(anyhow!("no space left")));

@@ -96,5 +96,8 @@ fn ensure_openssl() -> Result<()> {
     if is_there || debian::install("pkg-config")? && debian::install("libssl-dev")? {
         return Ok(());
     }
-    bail!("the default features of `sentry` need pkg-config and the headers of OpenSSL");
+    bail!(
+        "the default features of `sentry` need pkg-config and the headers of OpenSSL: get them with `apt-get install \
+         pkg-config libssl-dev`"
+    );
 }

@@ -23,20 +23,20 @@ use crate::Report;
 /// The request to make. It is made twice, each time with a trace of its own, to find caches that hand on a trace.
 #[derive(Debug, Clone)]
 pub struct Question {
-    /// The URL of a page or of another resource.
+    /// The URL of a page or of another resource, with the scheme `http` or `https`.
     pub url: Url,
     /// Whether the URL is requested as it is. If not, it gets a query of its own, so that no cache keeps the trace for
     /// visitors.
     pub is_exact: bool,
     /// Headers to send besides those of the trace, to the origin of the URL alone.
     pub headers: HeaderMap,
-    /// Whether redirects are followed.
+    /// Whether redirects are followed, at most 10 of them.
     pub follows_redirects: bool,
     /// Whether invalid certificates are accepted.
     pub accepts_invalid_certificates: bool,
-    /// The origin of the pages that call it from a browser, for the check of the preflight.
+    /// The origin of the pages that call the URL from a browser, for the check of the preflight.
     pub origin: Option<Url>,
-    /// The Sentry organisation of the trace.
+    /// The id of the Sentry organisation of the trace, a number of at most 20 digits.
     pub org_id: Option<String>,
 }
 
@@ -90,9 +90,11 @@ impl Answer {
 
 /// Makes the request and reports on the response.
 ///
+/// Blocks the thread, for at most 20 seconds a request. Of a body, the first 8 MiB are read.
+///
 /// # Errors
 ///
-/// The service does not answer.
+/// The service does not answer, or the organisation's id is malformed.
 pub fn ask(question: &Question) -> anyhow::Result<Report> {
     let mut client = Client::new(question);
     let sent = Sent::new(question.org_id.as_deref())?;
@@ -252,7 +254,7 @@ struct Client<'a> {
 /// The longest time that the service may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The bytes that are read of a page. The tags are in its head, far before this.
+/// The most bytes that are read of a body. The tags are in a page's head, far before this.
 const MAX_BODY: u64 = 8 << 20;
 
 impl<'a> Client<'a> {

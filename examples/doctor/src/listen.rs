@@ -14,7 +14,8 @@ use crate::{Report, explain};
 /// Serves an endpoint on a socket that answers each request with a report on its headers, and sends the report to the
 /// channel as well. Pages of any origin may call.
 ///
-/// The response is text, or JSON if the caller's `Accept` names it.
+/// The response is text, or JSON if the caller's `Accept` names it. The returned server runs when it is awaited or
+/// spawned, in a runtime of actix-web.
 ///
 /// # Errors
 ///

@@ -12,10 +12,10 @@ use tracehop_doctor::{self as doctor, Question, Report};
 use ureq::http::{HeaderName, HeaderValue};
 use url::Url;
 
-/// Checks that a service continues its traces, and hands them on
+/// Checks that a service continues incoming traces, and hands them on
 ///
-/// Exit status: 0 healthy, 1 problems found, 2 service unreachable or bad arguments, 3 nothing to be seen from outside,
-/// such as in an answer that is no page.
+/// Exit status: 0 healthy, 1 problems found, 2 service unreachable or invalid arguments, 3 no trace visible from outside,
+/// such as in a response that is no page.
 ///
 /// The URL is requested twice, with a query of its own, so that no cache keeps a trace for visitors.
 #[derive(Parser)]
@@ -29,7 +29,7 @@ struct Arguments {
     /// The origin of pages that call the service from a browser, such as `https://shop.example.com`
     #[arg(long, value_parser = web_url)]
     origin: Option<Url>,
-    /// The Sentry organisation of the trace, for a service with strict continuation
+    /// The id of the Sentry organisation of the trace, for a service with strict continuation
     #[arg(long, value_name = "NUMBER")]
     org_id: Option<String>,
     /// Send a header, such as `Authorization: Bearer …`; several are allowed
@@ -68,7 +68,7 @@ struct Listen {
 /// The exit status if nothing could be checked.
 const UNREACHABLE: u8 = 2;
 
-/// The exit status if no trace can be seen in the answer.
+/// The exit status if no trace is visible in the response.
 const UNSEEN: u8 = 3;
 
 fn main() -> ExitCode {
@@ -117,7 +117,7 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     Ok((name, value))
 }
 
-/// Listens until the process is stopped, or to the first call. Returns whether all calls were fine.
+/// Listens until the process is stopped, or until the first call. Returns whether all calls were fine.
 fn listen(options: &Listen, json: bool) -> anyhow::Result<bool> {
     rt::System::new().block_on(async {
         let listener = TcpListener::bind(options.listen)?;

@@ -1,18 +1,18 @@
-//! Which processors the services run on: each load always on the same, so that a turn of one is like the next.
+//! Keeps what is measured on one processor, and everything else on another, so that turns can be compared.
 
 use std::io;
 
 /// Two of the processors that this process may run on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cores {
-    /// What is measured has one of its own.
+    /// The one for what is measured.
     measured: usize,
-    /// All else.
+    /// The one for everything else.
     rest: usize,
 }
 
 impl Cores {
-    /// `None` if there is only one, or if the system does not say.
+    /// Returns the first two. `None` if there is only one, or if the system is not Linux.
     pub(crate) fn find() -> Option<Self> {
         let mut usable = usable().ok()?.into_iter();
         Some(Self { measured: usable.next()?, rest: usable.next()? })
@@ -29,7 +29,7 @@ impl Cores {
     }
 }
 
-/// What a thread starts runs where the thread does.
+/// Starts something on one processor: what a thread starts stays on the processors that the thread may use.
 #[cfg(target_os = "linux")]
 fn on<R>(core: usize, start: impl FnOnce() -> R) -> io::Result<R> {
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};

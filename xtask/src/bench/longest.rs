@@ -13,7 +13,7 @@ const AT_MOST: f64 = 1.1;
 pub(crate) struct Longest(f64);
 
 impl Longest {
-    /// Measures by the time of each size.
+    /// Computes the ratio from the time of each size, in any unit.
     pub(crate) fn measure<E>(time: impl Fn(&str) -> Result<f64, E>) -> Result<Self, E> {
         Ok(Self(time("1-mib")? / time("8-kib")?))
     }
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reading_more_than_8_kib_misses_the_mark() {
+    fn reading_more_than_8_kib_misses_the_target() {
         let longest = |mib: f64| {
             Longest::measure(|size| match size {
                 "1-mib" => Ok(mib),

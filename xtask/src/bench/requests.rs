@@ -15,8 +15,8 @@ use crate::interrupt;
 use crate::service::{Service, agent};
 use crate::workspace::Workspace;
 
-/// How many requests a service answers, twice: what it does once has no part in the difference. The first time is left
-/// out if it has none.
+/// The numbers of requests in two runs of a service. The difference of the runs leaves out what a service does once. A run
+/// without requests is left out.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Runs {
     few: u32,
@@ -35,19 +35,20 @@ impl Runs {
 struct Row {
     framework: Framework,
     what: &'static str,
-    /// As the service takes it.
+    /// The value of the service's option `--traced`.
     traced: &'static str,
     is_sampled: bool,
     mark: Option<Mark>,
 }
 
+/// The most instructions that a row may have: its target.
 #[derive(Debug, Clone, Copy)]
 enum Mark {
-    /// So many instructions more than the service without traces.
+    /// This many more than the service without traces.
     More(f64),
-    /// The share of the row with this number.
+    /// This share of the instructions of the row with this index.
     Share(f64, usize),
-    /// The share of what a row with another number has more than its service without traces.
+    /// More than the service without traces by this share of the same difference in the row with this index.
     ShareOfMore(f64, usize),
 }
 
@@ -87,7 +88,7 @@ impl Row {
         self
     }
 
-    /// What is measured, in a word or more.
+    /// What is measured, in a few words.
     fn name(&self) -> String {
         let sampled = if self.is_sampled { "" } else { ", not sampled" };
         format!("{}{sampled}", self.what)
@@ -117,7 +118,7 @@ impl Requests {
         Ok(Self(counted.collect::<Result<_>>()?))
     }
 
-    /// What a row has more than the service without traces of its framework.
+    /// Returns how many instructions a row has more than the service without traces of its framework.
     fn more(&self, number: usize) -> f64 {
         let framework = ROWS[number].framework;
         let is_without = |row: &Row| row.framework == framework && row.what == WITHOUT;
@@ -142,7 +143,7 @@ impl Requests {
         table
     }
 
-    /// What costs more than it should, a sentence each.
+    /// Returns a sentence for each row that misses its target.
     fn shortfalls(&self) -> impl Iterator<Item = String> {
         ROWS.iter().enumerate().filter_map(|(number, row)| {
             let (counted, more) = (self.0[number], self.more(number));
@@ -167,7 +168,7 @@ impl fmt::Display for Requests {
     }
 }
 
-/// Counts the instructions of a service that answers so many requests, one after the other on one connection.
+/// Counts the instructions of a service that answers this many requests, one after the other on one connection.
 fn count(program: &Path, row: &Row, url: &str, report: &Path, requests: u32) -> Result<u64> {
     let mut command = Command::new("valgrind");
     command
@@ -190,7 +191,7 @@ fn count(program: &Path, row: &Row, url: &str, report: &Path, requests: u32) -> 
         }
         request.call()?.body_mut().read_to_string()?;
     }
-    // The service ends by itself, so that callgrind writes its totals.
+    // SIGINT lets the service end by itself, so that callgrind writes its totals.
     let process = service.process();
     let status = Command::new("kill").args(["-INT", &process.id().to_string()]).status()?;
     if !status.success() {
@@ -208,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn services_above_their_marks_are_named() {
+    fn services_above_their_targets_are_named() {
         let mut requests = Requests(vec![100e3; ROWS.len()]);
         requests.0[2] = 113e3;
         requests.0[10] = 119.5e3;

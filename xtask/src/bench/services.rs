@@ -1,5 +1,5 @@
-//! Whole services under load: one that takes part in traces beside the same that does not, beside one that does the
-//! least that can be done, and beside others' libraries.
+//! Whole services under load: one with traces beside the same without them, beside one that copies both headers by hand,
+//! and beside services with other libraries.
 
 mod caller;
 mod spread;
@@ -24,26 +24,26 @@ use crate::service::Service;
 /// answer.
 const THROUGHPUT: f64 = 0.98;
 
-/// Bytes for each request by which a service that keeps nothing of it may grow: what the allocator does has an end,
-/// and is nothing over so many.
+/// The bytes for each request by which a service's memory may grow. The allocator's own growth ends, and is less than this
+/// over a million requests.
 const BYTES_A_REQUEST: f64 = 1.0;
 
 /// How much load.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
-    /// Turns of every service.
+    /// The number of turns of each service.
     rounds: usize,
-    /// Of one turn of one service.
+    /// The duration of one turn of one service.
     turn: Duration,
-    /// Before anything is measured.
+    /// The duration of the load on each service before anything is measured.
     warm_up: Duration,
-    /// What the service with traces must answer at least while its memory is watched.
+    /// The number of requests that the service with traces answers at least while its memory is watched.
     requests: u64,
 }
 
 impl Load {
     pub(crate) const FULL: Self = Self {
-        // Many short turns: whatever else the machine does meets all services then.
+        // Many short turns: other work of the machine then slows all services alike.
         rounds: 60,
         turn: Duration::from_secs(1),
         warm_up: Duration::from_secs(10),
@@ -71,7 +71,7 @@ pub(crate) enum Framework {
 impl Framework {
     pub(crate) const ALL: [Self; 2] = [Self::Actix, Self::Axum];
 
-    /// As the service takes it.
+    /// The value of the service's option `--framework`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Actix => "actix",
@@ -86,7 +86,7 @@ impl Framework {
         }
     }
 
-    /// Each service once, as the service takes it. The first is the one with traces, whose memory is watched.
+    /// Each service once, by its value of `--traced`. The first is the one with traces, whose memory is watched.
     fn traced(self) -> Vec<&'static str> {
         let sides = self.pairs().iter().flat_map(|pair| [pair.one, pair.other]);
         let mut traced = Vec::new();
@@ -105,24 +105,24 @@ pub(crate) struct Services {
     /// What the services are made with.
     framework: Framework,
     rounds: Vec<Round>,
-    /// The service with traces answered so many while its memory was watched.
+    /// The number of requests that the service with traces answered while its memory was watched.
     requests: u64,
     resident_bytes_at_start: u64,
     resident_bytes_at_end: u64,
 }
 
-/// A turn of each service, by what it is traced with.
+/// A turn of each service, by its value of `--traced`.
 type Round = BTreeMap<&'static str, Turn>;
 
 /// A service.
 #[derive(Debug, Clone, Copy)]
 struct Side {
     what: &'static str,
-    /// As the service takes it.
+    /// The value of the service's option `--traced`.
     traced: &'static str,
 }
 
-/// Two services, of which one is measured by the other.
+/// Two services: the figures of `one` are in multiples of those of `other`.
 #[derive(Debug, Clone, Copy)]
 struct Pair {
     one: Side,
@@ -130,11 +130,10 @@ struct Pair {
     at_least: Option<f64>,
 }
 
-/// Takes no part in traces.
+/// Reads and sends no trace.
 const WITHOUT: Side = Side { what: "the same without", traced: "not" };
 
-/// Hands both headers on as they came, with what the frameworks have for it: what any service must pay whose calls have
-/// these headers.
+/// Copies both headers with the frameworks' own functions: the least cost of a service whose calls have these headers.
 const BY_HAND: Side = Side { what: "one that copies both headers by hand", traced: "by-hand" };
 
 /// With both middlewares, or both layers.
@@ -172,10 +171,10 @@ const AXUM_PAIRS: [Pair; 5] = [
 ];
 
 impl Services {
-    /// Starts the services and puts load on them in turns, so that whatever else the machine does meets all of them.
+    /// Starts the services and puts load on them in turns, so that other work of the machine slows all of them alike.
     ///
-    /// The service that is measured has a processor of its own, and the load and the service that is called share
-    /// another, if there are two. Then it is the one that everything waits for, and what is lost is what it costs.
+    /// If there are two processors, the service that is measured has one of its own. The load and the service that is
+    /// called share the other. The measured service is then the bottleneck, and the loss of throughput is its cost.
     pub(crate) fn measure(program: &Path, framework: Framework, load: Load) -> Result<Self> {
         let cores = Cores::find();
         let mut command = Command::new(program);
@@ -246,16 +245,16 @@ impl Services {
         table
     }
 
-    /// What became of the memory, a sentence.
+    /// Returns a sentence about the growth of the memory.
     fn memory(&self) -> String {
         let (grown, limit) = (self.growth() / 1e3, self.requests as f64 * BYTES_A_REQUEST / 1e3);
         let (requests, name) = (self.requests, self.framework.name());
         format!(
-            "The memory of the service with {name} and traces grew by {grown:.0} kB of {limit:.0} kB over {requests} requests"
+            "The memory of the service with {name} and traces grew by {grown:.0} kB over {requests} requests, at most {limit:.0} kB"
         )
     }
 
-    /// What is worse than it should be, a sentence each.
+    /// Returns a sentence for each target that is missed.
     fn shortfalls(&self) -> Vec<String> {
         let (mut lines, name) = (Vec::new(), self.framework.name());
         for pair in self.framework.pairs() {
@@ -285,8 +284,8 @@ impl fmt::Display for Services {
     }
 }
 
-/// A turn of each. Every round has another order: whatever one service leaves in the caches and the clock rate of the
-/// machine meets all others alike.
+/// Runs a turn of each service. Every round has another order: what one service leaves in the machine's caches and
+/// clock rate then affects all others alike.
 fn round(
     callers: &mut [(&'static str, Caller)],
     number: usize,
@@ -305,7 +304,7 @@ fn round(
 }
 
 impl Pair {
-    /// Every round has a turn of both.
+    /// Returns the turns of both: every round has them.
     fn turns(self, round: &Round) -> [Turn; 2] {
         [round[self.one.traced], round[self.other.traced]]
     }
@@ -315,7 +314,7 @@ impl Pair {
         one.requests_per_second / other.requests_per_second
     }
 
-    /// What a request takes more.
+    /// The processor time of a request of `one`, in multiples of that of `other`.
     fn processor_time(self, round: &Round) -> f64 {
         let [one, other] = self.turns(round);
         one.processor_microseconds_per_request / other.processor_microseconds_per_request
@@ -351,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn lost_and_grown_items_are_named() {
+    fn lost_throughput_and_grown_memory_are_named() {
         assert_eq!(services(0.985, 900_000).shortfalls(), [""; 0]);
         assert_eq!(
             services(0.9, 1_500_000).shortfalls(),
@@ -364,6 +363,6 @@ mod tests {
         let table = services(0.9, 1_500_000).table().to_string();
         assert!(table.contains("0.900") && table.contains("1.111"), "{table}");
         let memory = services(0.9, 1_500_000).memory();
-        assert!(memory.contains("1500 kB of 1000 kB over 1000000 requests"), "{memory}");
+        assert!(memory.contains("1500 kB over 1000000 requests, at most 1000 kB"), "{memory}");
     }
 }

@@ -16,7 +16,7 @@ pub(crate) struct Answered {
 }
 
 impl Answered {
-    /// Asks for a URL over and over again. An answer that is none of success is an error.
+    /// Requests a URL over and over again. A status other than 2xx and 3xx is an error.
     pub(crate) fn under_load(
         url: &str,
         headers: &[(String, String)],
@@ -34,7 +34,7 @@ impl Answered {
         match answered {
             Some(answered) => Ok(answered),
             None => bail!(
-                "not every request was answered:\n{report}{}",
+                "not every request was answered with success:\n{report}{}",
                 String::from_utf8_lossy(&output.stderr)
             ),
         }

@@ -1,4 +1,4 @@
-//! What came of a trace, as the collector tells it.
+//! What arrived of a trace, as the collector lists it.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::headers::Dsc;
 
-/// All that came of a trace.
+/// All that arrived of a trace.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct Trace {
     pub(crate) spans: Vec<Span>,

@@ -21,7 +21,7 @@ pub(crate) fn unpack(packed: &Path, directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Packs every file of a directory, the shortest first, and says how many they are.
+/// Packs every file of a directory, the shortest first and equal ones once. Returns the number of inputs.
 pub(crate) fn pack(directory: &Path, packed: &Path) -> Result<usize> {
     let read = || -> io::Result<Vec<Vec<u8>>> {
         fs::read_dir(directory)?.map(|file| fs::read(file?.path())).collect()

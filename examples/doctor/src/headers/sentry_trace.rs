@@ -17,7 +17,7 @@ pub(super) fn explain(lines: &[&[u8]], report: &mut Report) -> Option<SentryTrac
         return None;
     };
     let value = match SentryTrace::parse_lines(lines.iter().copied()) {
-        // Not reached, because there is a line.
+        // All lines are empty, which counts as no header.
         Ok(None) => return None,
         Ok(Some(value)) => value,
         Err(error) => {

@@ -14,7 +14,7 @@ use crate::bench::wrk::Answered;
 use crate::interrupt;
 use crate::service::Service;
 
-/// Starts what is not measured, on the processor for that.
+/// Starts what is not measured, on the processor for everything else.
 pub(crate) fn for_rest<R>(cores: Option<Cores>, start: impl FnOnce() -> Result<R>) -> Result<R> {
     match cores {
         Some(cores) => cores.for_rest(start)?,
@@ -27,7 +27,7 @@ pub(crate) fn for_rest<R>(cores: Option<Cores>, start: impl FnOnce() -> Result<R
 pub(crate) struct Turn {
     pub(crate) requests: u64,
     pub(crate) requests_per_second: f64,
-    /// Of the service alone, on all processors, in the system as well.
+    /// The time of the service's own threads, in user mode and in the system.
     pub(crate) processor_microseconds_per_request: f64,
 }
 
@@ -99,7 +99,7 @@ impl Caller {
     }
 }
 
-/// The time of a thread in user mode and in the system, in nanoseconds, from the text that Linux has of it.
+/// Reads the time of a thread in user mode and in the system, in nanoseconds, from Linux's file `schedstat`.
 fn time_on_processor(schedstat: &str) -> Option<u64> {
     schedstat.split_whitespace().next()?.parse().ok()
 }

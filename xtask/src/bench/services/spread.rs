@@ -30,7 +30,7 @@ impl fmt::Display for Spread {
     }
 }
 
-/// Of values in order.
+/// Returns the median of sorted values; not a number if there are none.
 fn middle(values: &[f64]) -> f64 {
     let middle = values.len() / 2;
     match values.get(middle) {
