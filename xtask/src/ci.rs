@@ -130,8 +130,8 @@ fn lower_bounds(workspace: &Workspace) -> Command {
 
 /// Packages the published crates, and builds each package.
 ///
-/// Needs cargo 1.90: an older cargo looks up the crates of this workspace in the registry, which lacks a version that is
-/// not published yet.
+/// Needs cargo 1.90: an older cargo looks up the crates of this workspace in the registry, which lacks a version that
+/// is not published yet.
 fn add_packages(steps: &mut Steps, workspace: &Workspace) {
     let mut line = vec!["package", "--workspace"];
     for package in workspace.unpublished() {

@@ -34,8 +34,8 @@ impl Collector {
         &self.url
     }
 
-    /// The DSN for an SDK that sends here. Its host names no organisation. Its key has 32 characters, because Sentry ignores
-    /// a dynamic sampling context with any other key.
+    /// The DSN for an SDK that sends here. Its host names no organisation. Its key has 32 characters, because Sentry
+    /// ignores a dynamic sampling context with any other key.
     pub(crate) fn dsn(&self) -> String {
         format!("{}/1", self.url.replacen("://", "://0123456789abcdef0123456789abcdef@", 1))
     }
@@ -57,8 +57,8 @@ impl Collector {
         text.with_context(|| format!("GET {url}"))
     }
 
-    /// The trace with the most spans; of several, the newest. A browser requests more than the page, for example an icon,
-    /// and a service may record such a request as a trace of its own.
+    /// The trace with the most spans; of several, the newest. A browser requests more than the page, for example an
+    /// icon, and a service may record such a request as a trace of its own.
     pub(crate) fn largest_trace(&self) -> Result<Option<String>> {
         let newest_first: Vec<ListedTrace> = self.json("/traces")?.unwrap_or_default();
         // Of equal elements the last is taken.

@@ -6,8 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::process::Process;
 
-/// Installs a package, as root on Debian: most CI containers are that. Returns `false` if this is another system or another
-/// user.
+/// Installs a package as root on Debian, which most CI containers are. Returns `false` elsewhere.
 pub(crate) fn install(package: &str) -> Result<bool> {
     let Some(apt_get) = which::which("apt-get").ok().filter(|_| is_root()) else {
         return Ok(false);

@@ -1,4 +1,4 @@
-//! `cargo xtask interop`: this library and all that it has to agree with, over real HTTP.
+//! `cargo xtask interop`: this library beside the SDKs that it has to agree with, over real HTTP.
 
 mod envelopes;
 mod facts;
@@ -27,24 +27,24 @@ use crate::workspace::Workspace;
 
 const BLOCK: Block = Block { command: "cargo xtask interop" };
 
-/// Many, for all combinations to come up, and few enough for seconds.
+/// Enough for all combinations, and few enough to take seconds.
 const HEADERS: usize = 10_000;
 
-/// Bring this library together with the SDKs that it has to agree with.
+/// Check that this library agrees with the released SDKs.
 ///
-/// Installs them, runs a service with each, sends requests through them and this library's services, and shows
+/// Installs the SDKs, runs a service with each, sends requests through them and this library's services, and shows
 /// what each peer can do.
 #[derive(Debug, Args)]
 pub(crate) struct Interop {
-    /// Put the matrix into `xtask/interop/README.md`, instead of comparing the two.
+    /// Write the matrix into `xtask/interop/README.md`, instead of comparing the two.
     #[arg(long)]
     pub(crate) write: bool,
 
-    /// What the made-up headers come from: the same seed gives the same headers. Another one each time by default.
+    /// The seed of the generated headers: the same seed gives the same headers. Another one each time by default.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
 
-    /// How many headers are made up.
+    /// The number of generated headers.
     #[arg(long, default_value_t = HEADERS)]
     pub(crate) headers: usize,
 
@@ -95,7 +95,7 @@ impl Interop {
         let generator = Generator { seed, count: self.headers };
         let artifacts = workspace.target_directory().join("interop");
         let mut lab = Lab::open(Installed::install(&workspace)?, artifacts, generator)?;
-        eprintln!("headers are made up with `--seed {seed} --headers {}`", self.headers);
+        eprintln!("headers are generated with `--seed {seed} --headers {}`", self.headers);
 
         let mut markdown = String::new();
         for ours in OURS {
@@ -108,7 +108,7 @@ impl Interop {
                 bail!("{}", list(&faults));
             }
             if !markdown.is_empty() && markdown != filled {
-                bail!("the matrix of `{ours}` is another than that of `{}`", OURS[0]);
+                bail!("the matrix of `{ours}` differs from that of `{}`", OURS[0]);
             }
             markdown = filled;
         }
@@ -121,7 +121,7 @@ impl Interop {
     }
 }
 
-/// A line each, but not thousands.
+/// Lists the first faults, a line each.
 fn list(faults: &[String]) -> String {
     const SHOWN: usize = 30;
     let lines = faults.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>();

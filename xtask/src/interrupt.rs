@@ -1,8 +1,7 @@
 //! What ctrl-c does.
 //!
-//! A signal's default action would end this process without running any `Drop`, and leave the
-//! processes it started behind. The signal is therefore only noted, and everything that waits
-//! here looks at the note often.
+//! A signal's default action would end this process without running any `Drop`, and leave the processes behind that it
+//! started. The handler therefore only sets a flag, and every loop that waits checks the flag often.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -18,7 +17,7 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// Notes ctrl-c, and on Unix SIGTERM and SIGHUP, from now on.
 pub(crate) fn install() -> Result<()> {
     ctrlc::set_handler(|| {
-        // Whoever asks a second time does not want to wait for the cleaning up.
+        // A second ctrl-c ends this process at once, without cleaning up.
         if INTERRUPTED.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
@@ -31,7 +30,7 @@ pub(crate) fn is_set() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 
-/// An error once ctrl-c was pressed.
+/// Fails once ctrl-c was pressed.
 pub(crate) fn check() -> Result<()> {
     if is_set() {
         bail!("interrupted");
@@ -39,7 +38,7 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
-/// Sleeps until the next look is due; an error once ctrl-c was pressed.
+/// Sleeps until the next look is due. Fails once ctrl-c was pressed.
 pub(crate) fn pause() -> Result<()> {
     check()?;
     thread::sleep(POLL_INTERVAL);

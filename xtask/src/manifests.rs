@@ -1,4 +1,4 @@
-//! Whether the documentation lists the features of the manifests, and a registry would take the published crates.
+//! Checks that the documentation lists the features of the manifests, and that a registry takes the published crates.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -13,9 +13,8 @@ use crate::workspace::is_published;
 
 /// Check the `rust-version` of the published crates.
 ///
-/// None of their dependencies, in all features, may need a newer Rust. Where rustup has a toolchain of that very
-/// version, they are built with it as well. That the code uses nothing newer of the standard library is one of
-/// Clippy's lints, which look at `rust-version` too.
+/// None of their dependencies, in all features, may need a newer Rust. Where rustup has a toolchain of that version,
+/// the crates are checked with it as well. Clippy's lint `incompatible_msrv` finds newer items of the standard library.
 #[derive(Debug, Args)]
 pub(crate) struct MinimumRust {}
 
@@ -37,7 +36,7 @@ impl MinimumRust {
             build(&metadata, &toolchain)
         } else {
             eprintln!(
-                "not built with it: `rustup toolchain install {toolchain}` makes that possible"
+                "not built with Rust {toolchain}: `rustup toolchain install {toolchain}` installs it"
             );
             Ok(())
         }
@@ -48,17 +47,17 @@ fn published(metadata: &Metadata) -> impl Iterator<Item = &Package> {
     metadata.workspace_packages().into_iter().filter(|package| is_published(package))
 }
 
-/// The one that all published crates have.
+/// Returns the `rust-version` that all published crates have.
 fn minimum(metadata: &Metadata) -> Result<Version> {
     let mut versions = published(metadata).map(|package| package.rust_version.clone());
     let first = versions.next().flatten().context("a published crate has no `rust-version`")?;
     if versions.any(|version| version.as_ref() != Some(&first)) {
-        bail!("the published crates differ in `rust-version`");
+        bail!("the published crates differ in `rust-version`: give all of them the same");
     }
     Ok(first)
 }
 
-/// What a user of the published crates builds besides, with all their features.
+/// Returns the packages that a user of the published crates builds besides, with all features.
 fn dependencies(metadata: &Metadata) -> Result<Vec<&Package>> {
     let resolve = metadata.resolve.as_ref().context("cargo metadata resolved nothing")?;
     let nodes = resolve.nodes.iter().map(|node| (&node.id, node)).collect::<HashMap<_, _>>();

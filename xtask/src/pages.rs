@@ -13,7 +13,7 @@ use crate::interop::install::{Interpreter, PACKAGES, bundle, install_node, run};
 use crate::service::Service;
 use crate::workspace::Workspace;
 
-/// The source of the page script, and what the crate ships of it, from the root of the workspace.
+/// The source of the page script, and the minified script that the crate ships. From the root of the workspace.
 const SOURCE: &str = "askama-helpers/src/page_script/page.js";
 const SHIPPED: &str = "askama-helpers/src/page_script/page.min.js";
 
@@ -27,7 +27,7 @@ const ALL_HEADERS: &str = "sentry-trace, baggage, content-type, x-application";
 /// and one that they do not list.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Pages {
-    /// Minify the page script anew, instead of comparing the two. Its hashes are constants beside it.
+    /// Minify the page script anew, instead of comparing the two. The constants beside it need its new hash then.
     #[arg(long)]
     pub(crate) write: bool,
 }
@@ -40,7 +40,8 @@ impl Pages {
         let chromium = chromium::ensure()?;
         let sentry = workspace.target_directory().join("pages/sentry.js");
         bundle(&node, "pages/sentry.mjs", &sentry)?;
-        // All of them, as `cargo xtask interop` builds them: other features would build the dependencies again.
+        // The packages that `cargo xtask interop` builds: a build of fewer could have other features, and build the
+        // dependencies again.
         let executables = Executables::build(&workspace, &PACKAGES, &["--bins"])?;
         let start = |allowed: &str| {
             let mut command = executables.command("pages")?;

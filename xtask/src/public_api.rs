@@ -80,7 +80,7 @@ fn write_rustdoc_json(workspace: &Workspace, target_directory: &Path) -> Result<
         .env("RUSTC_BOOTSTRAP", "1");
     let status = Process::spawn("cargo doc", &mut command)?.wait()?;
     if !status.success() {
-        bail!("cargo doc: {status}");
+        bail!("cargo doc failed ({status})");
     }
     Ok(())
 }

@@ -41,7 +41,7 @@ impl Service {
         Self::start_on(name, command, None)
     }
 
-    /// Starts a service on a port, or on a free one.
+    /// Starts a service on this port, or on a free one if it is `None`.
     pub(crate) fn start_on(name: &str, mut command: Command, port: Option<u16>) -> Result<Self> {
         command.args(["--listen", &format!("127.0.0.1:{}", port.unwrap_or(0))]);
         Self::spawn(name, &mut command, READY_TIMEOUT)
@@ -54,10 +54,10 @@ impl Service {
         let (sender, ready) = mpsc::channel();
         let ready_name = name.to_owned();
         thread::spawn(move || {
-            // On to the end of the stream, so that the service never blocks on a full pipe.
+            // Reads to the end of the stream, so that the service never blocks on a full pipe.
             for_each_line(stdout, |line| {
                 if let Some(url) = ready_url(&ready_name, &line) {
-                    // Nobody listens any more after the first.
+                    // The receiver is dropped after the first URL.
                     let _ = sender.send(url.to_owned());
                 }
             });
@@ -86,7 +86,7 @@ fn wait_until_ready(
     loop {
         match ready.recv_timeout(interrupt::POLL_INTERVAL) {
             Ok(url) => return Ok(url),
-            // It has closed its stdout. If it is about to end as well, its exit status tells more.
+            // The service has closed its stdout. If it is about to end, its exit status says more than a timeout.
             Err(RecvTimeoutError::Disconnected) => interrupt::pause()?,
             Err(RecvTimeoutError::Timeout) => interrupt::check()?,
         }
@@ -136,7 +136,7 @@ mod tests {
         }
 
         #[test]
-        fn is_ready_when_it_says_so() {
+        fn ready_lines_have_the_services_url() {
             let script = "echo warming up; echo shop listening on http://127.0.0.1:1; exec tail -f /dev/null";
             let mut service = spawn(script, READY_TIMEOUT).unwrap();
             assert_eq!(service.url(), "http://127.0.0.1:1");
@@ -144,7 +144,7 @@ mod tests {
         }
 
         #[test]
-        fn may_write_on_after_it_is_ready() {
+        fn output_after_the_ready_line_never_blocks() {
             // More than a pipe holds.
             let script = "echo shop listening on http://127.0.0.1:1
                 head -c 1000000 /dev/zero && head -c 1000000 /dev/zero >&2 && exit 7";
@@ -155,7 +155,7 @@ mod tests {
                 }
                 thread::yield_now();
             };
-            // Not the signal for a pipe that nobody reads.
+            // Not SIGPIPE, the signal for a pipe without a reader.
             assert!(end.starts_with("shop ended early (exit status: 7)"));
         }
 

@@ -15,13 +15,13 @@ use crate::service::Service;
 /// Both services, ended when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Shop {
-    // Dropped in this order: whoever calls first.
+    // Dropped in this order: the caller before the callee.
     storefront: Service,
     inventory: Service,
 }
 
 impl Shop {
-    /// Opens the storefront on a port, and the inventory on the next; on free ports without one.
+    /// Starts the storefront on this port, and the inventory on the next one. Without a port, both take free ones.
     pub(crate) fn open(
         executables: &Executables,
         collector: &Collector,

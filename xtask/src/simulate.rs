@@ -1,4 +1,4 @@
-//! `cargo xtask simulate`: a fleet of services, and whether they agree on every trace.
+//! `cargo xtask simulate`: checks that a fleet of services agrees on every trace.
 
 use std::process::Command;
 
@@ -13,8 +13,8 @@ const PACKAGE: &str = "tracehop-simulate";
 
 /// Send traces through a fleet of services at random, and check every hop.
 ///
-/// Some services have the library, with different options, others an old SDK, OpenTelemetry or bad intentions. Each
-/// hop is checked against what follows from the roles alone.
+/// Some services have the library, with different options. Others have an old SDK or OpenTelemetry, or are hostile.
+/// Each hop is checked against what follows from the roles alone.
 #[derive(Debug, Clone, Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Simulate {
@@ -29,7 +29,7 @@ impl Simulate {
         Self { options: ["--services=300", "--traces=10000"].map(str::to_owned).into() }
     }
 
-    /// What to type to have the same.
+    /// Returns the command line that does the same.
     pub(crate) fn command_line(&self) -> String {
         ["cargo xtask simulate", &self.options.join(" ")].join(" ")
     }

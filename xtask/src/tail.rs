@@ -28,7 +28,7 @@ impl Tail {
         let kept = Arc::clone(&lines);
         thread::spawn(move || {
             for_each_line(stream, |line| keep(&kept, line));
-            // Dropping it is the message.
+            // The receiver sees the end of the stream by this drop.
             drop(end_sender);
         });
         Self { lines, end }
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_the_last_lines_only() {
+    fn only_the_last_lines_are_kept() {
         let written: String = (0..MAX_LINES + 2).map(|n| format!("line {n}\n")).collect();
 
         let tail = Tail::of(std::io::Cursor::new(written));
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_on_after_bytes_that_are_not_utf8() {
+    fn bytes_that_are_not_utf8_are_replaced() {
         let mut lines = Vec::new();
         for_each_line(&b"a\xff\nb"[..], |line| lines.push(line));
         assert_eq!(lines, ["a\u{fffd}", "b"]);

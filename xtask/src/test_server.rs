@@ -1,4 +1,4 @@
-//! A small HTTP server for tests that plays services.
+//! A small HTTP server that stands in for services in tests.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
@@ -34,7 +34,7 @@ impl TestServer {
                 let mut seen = Seen { url: request.url().to_owned(), body: String::new() };
                 request.as_reader().read_to_string(&mut seen.body).unwrap();
                 let response = reply(&seen);
-                // Before the response: whoever got that may look at the request.
+                // Before the response: a test that has the response may ask for the request.
                 let _ = sender.send(seen);
                 let _ = request.respond(response);
             }
@@ -47,7 +47,7 @@ impl TestServer {
         &self.url
     }
 
-    /// The requests that came since this was last called.
+    /// The requests that arrived since the last call.
     pub(crate) fn requests(&self) -> Vec<Seen> {
         self.seen.try_iter().collect()
     }

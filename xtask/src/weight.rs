@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 
 const BLOCK: Block = Block { command: "cargo xtask weight" };
 
-/// The adapters, with what a service has anyway that uses one.
+/// The adapters, with the crates that a service has without them.
 const ADAPTERS: [(&str, &[&str]); 3] = [
     ("tracehop-actix", &["actix-web"]),
     ("tracehop-reqwest", &["reqwest", "reqwest-middleware"]),
@@ -22,7 +22,7 @@ const ADAPTERS: [(&str, &[&str]); 3] = [
 /// Show what each adapter adds to the build of a service, and compare that with `core/benches/README.md`.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Weight {
-    /// Put it into that document, instead of comparing the two.
+    /// Write the result into that document, instead of comparing the two.
     #[arg(long)]
     write: bool,
 }
@@ -61,25 +61,25 @@ impl Weight {
     }
 }
 
-/// What a build of this package for this machine has, in default features.
+/// Returns what `cargo tree` prints for this package with default features, on this machine.
 fn cargo_tree(workspace: &Workspace, package: &str, more: &[&str]) -> Result<String> {
     let mut command = workspace.cargo(["tree", "--edges", "normal", "--package", package]);
     let output = command.args(more).output().context("cannot run cargo tree")?;
     if !output.status.success() {
         bail!("cargo tree: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
-    String::from_utf8(output.stdout).context("cargo tree wrote something that is no text")
+    String::from_utf8(output.stdout).context("cargo tree printed bytes that are not UTF-8")
 }
 
-/// Each with its version: a build may have two of a name.
+/// Packages with their versions: a build may have two versions of one package.
 #[derive(Debug, PartialEq)]
 struct Packages<'a> {
     all: BTreeSet<&'a str>,
-    /// Those that are not there for the sake of what is present anyway.
+    /// Those that the present packages do not bring.
     new: BTreeSet<&'a str>,
 }
 
-/// Reads a tree whose lines are a depth and a package, with nothing left out of it.
+/// Reads a whole tree, whose lines are a depth and a package.
 fn packages<'a>(tree: &'a str, present: &[&str]) -> Result<Packages<'a>> {
     let mut all = BTreeSet::new();
     let mut before = BTreeSet::new();
@@ -88,7 +88,7 @@ fn packages<'a>(tree: &'a str, present: &[&str]) -> Result<Packages<'a>> {
         let digits = line.len() - line.trim_start_matches(|it: char| it.is_ascii_digit()).len();
         let (depth, package) = line.split_at(digits);
         let depth = depth.parse::<usize>().with_context(|| format!("no depth in: {line}"))?;
-        // Behind name and version there may be a path, or what kind of crate it is.
+        // After name and version there may be a path or `(proc-macro)`.
         let package = package.split_once(" (").map_or(package, |(package, _)| package);
         all.insert(package);
         if present_at.is_some_and(|at| depth <= at) {
@@ -105,7 +105,7 @@ fn packages<'a>(tree: &'a str, present: &[&str]) -> Result<Packages<'a>> {
     Ok(Packages { all, new })
 }
 
-/// Versions change with every update, and are in the lock file.
+/// Removes the version: versions change with every update, and are in the lock file.
 fn without_version(line: &str) -> &str {
     line.split_once(" v").map_or(line, |(name, _)| name)
 }

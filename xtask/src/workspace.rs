@@ -44,12 +44,12 @@ impl Workspace {
         }
     }
 
-    /// Where its manifest is.
+    /// The folder of its manifest.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Where cargo puts what it makes.
+    /// Cargo's target directory.
     pub(crate) fn target_directory(&self) -> &Path {
         &self.target_directory
     }
@@ -64,7 +64,7 @@ impl Workspace {
 
     /// A cargo call at the root of the workspace.
     pub(crate) fn cargo<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
-        // Set by the cargo that runs this: the same toolchain for everything.
+        // The cargo that runs this sets the variable: all chores use its toolchain.
         let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
         let mut command = Command::new(program);
         command.args(arguments).current_dir(&self.root);
@@ -84,7 +84,7 @@ impl Member {
     }
 }
 
-/// Whether a registry may get it.
+/// Whether the package may be published to a registry.
 pub(crate) fn is_published(package: &Package) -> bool {
     // `publish = false` is an empty list of registries.
     package.publish.as_ref().is_none_or(|to| !to.is_empty())

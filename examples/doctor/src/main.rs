@@ -14,8 +14,8 @@ use url::Url;
 
 /// Checks that a service continues incoming traces, and hands them on
 ///
-/// Exit status: 0 healthy, 1 problems found, 2 service unreachable or invalid arguments, 3 no trace visible from outside,
-/// such as in a response that is no page.
+/// Exit status: 0 healthy, 1 problems found, 2 service unreachable or invalid arguments, 3 no trace visible from
+/// outside, such as in a response that is no page.
 ///
 /// The URL is requested twice, with a query of its own, so that no cache keeps a trace for visitors.
 #[derive(Parser)]

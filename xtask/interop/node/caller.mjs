@@ -1,4 +1,4 @@
-// The script of a page without an SDK: one call to another origin, which the page script adds the trace to.
+// The script of a page without an SDK: one call to another origin. The page script adds the trace to it.
 
 const response = await fetch(document.body.dataset.next);
 const shown = document.getElementById('reply');

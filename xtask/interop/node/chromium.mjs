@@ -1,4 +1,4 @@
-// Debian's Chromium, without a window.
+// Starts a Chromium without a window.
 
 import { chromium } from 'playwright-core';
 
@@ -6,7 +6,7 @@ export const launch = (executablePath, chromiumSandbox) =>
   chromium.launch({
     executablePath,
     chromiumSandbox,
-    // Without traffic of its own, and where the shared memory is small.
+    // Without traffic of its own, and without the shared memory, which is often too small in a container.
     args: [
       '--disable-quic',
       '--disable-background-networking',

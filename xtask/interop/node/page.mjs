@@ -15,7 +15,7 @@ Sentry.init({
   tracePropagationTargets: [new URL(next).origin],
 });
 
-// The page load ends when nothing more happens.
+// The SDK ends the page load some time after the last request.
 const loaded = new Promise((resolve) => {
   Sentry.getClient().on('spanEnd', (span) => span === Sentry.getRootSpan(span) && resolve());
 });

@@ -32,7 +32,7 @@ Sentry.init({
 
 const HEADERS = ['sentry-trace', 'baggage', 'traceparent', 'tracestate'];
 
-// Without performance there is no span, but a place in the trace all the same.
+// In tracing without performance there is no span, but there is a position in the trace.
 function position() {
   const span = Sentry.getActiveSpan();
   if (span) {

@@ -44,7 +44,7 @@ try {
   };
   console.log(JSON.stringify(result));
 } catch (error) {
-  // What went wrong in the page says more than that it did not come to its end.
+  // The page's own errors say more than a timeout does.
   console.error([...complaints, error.message].join('\n'));
   process.exitCode = 1;
 } finally {

@@ -59,7 +59,7 @@ def application(environ, start_response):
         "received": received,
         "trace_id": span and span.trace_id,
         "span_id": span and span.span_id,
-        # Version 3 has it, and does not show it.
+        # Version 3 has it in a private attribute.
         "parent_span_id": span and getattr(span, PARENT, None),
         "sampled": span and span.sampled,
         "next": None,

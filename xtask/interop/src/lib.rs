@@ -1,4 +1,4 @@
-//! Services that pass requests on, each with another implementation of trace propagation.
+//! Services that call each other, each with another implementation of trace propagation.
 //!
 //! All of them do the same, and so do the services in other languages beside this crate. `GET /relay?next=URL` calls
 //! that URL and answers with a [`Reply`], which has the reply of the next service. One request goes through a chain of

@@ -11,7 +11,7 @@ pub struct Options {
     pub release: Option<String>,
     /// The environment of the service.
     pub environment: Option<String>,
-    /// The organisation's number.
+    /// The organisation's id.
     pub org_id: Option<u64>,
     /// The share of traces to sample.
     pub traces_sample_rate: Option<f64>,
@@ -19,7 +19,7 @@ pub struct Options {
     pub sampler_answers: Option<f64>,
     /// The rate of a sampler that follows the parent's decision, for traces without one.
     pub sampler_inherits_or: Option<f64>,
-    /// Whether traces are continued only if both organisations are known.
+    /// Whether a trace is continued only if both organisations are known, or neither is.
     pub strict_trace_continuation: bool,
     /// Whether `traceparent` is sent as well.
     pub propagate_traceparent: bool,

@@ -21,14 +21,14 @@ pub struct Reply {
     pub service: &'static str,
     /// The propagation headers as they arrived.
     pub received: BTreeMap<&'static str, String>,
-    /// The position in the trace, by the implementation.
+    /// The position in the trace, as the implementation sees it.
     #[serde(flatten)]
     pub seen: Seen,
     /// The reply of the next service.
     pub next: Option<Value>,
 }
 
-/// The position of a service in a trace, by its implementation.
+/// The position of a service in a trace, as its implementation sees it.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Seen {
     /// The trace's id.

@@ -131,7 +131,7 @@ impl Arrival {
         } else if !self.told.items.is_empty() {
             told.items.clone_from(&self.told.items);
             let has_rand = matches!(self.rand(), Rand::Given(_));
-            // Without room for the random number, neither item is set.
+            // If the list has no space for the random number, neither item is set.
             if has_rand || told.item("sample_rand").is_some() || told.items.len() < MAX_ITEMS {
                 if !has_rand {
                     told.put("sample_rand", &rand);

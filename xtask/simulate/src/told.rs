@@ -1,8 +1,8 @@
-//! What the headers of a request say, computed from the services that wrote them.
+//! What the headers of a request carry, computed from the services that wrote them.
 
 use crate::strangers::{FLOOD, Fresh, Trick};
 
-/// What a request says. Computed, and never read from its headers.
+/// What the headers of a request carry. Computed, and never read from the headers themselves.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Told {
     pub(crate) sentry_trace: Line,
@@ -39,7 +39,7 @@ pub(crate) struct Parent {
 pub(crate) const MAX_ITEMS: usize = 64;
 
 impl Told {
-    /// Returns what a service with an old SDK sends in turn.
+    /// Returns what a service with an old SDK sends after this request.
     pub(crate) fn by_old_sdk(&self, decision: Option<bool>, fresh: &Fresh) -> Self {
         let (trace_id, sampled) = match &self.sentry_trace {
             Line::One(parent) | Line::Conflicting(parent) => (&parent.trace_id, parent.sampled),
@@ -50,7 +50,7 @@ impl Told {
         Self { sentry_trace: Line::One(parent), ..Self::default() }
     }
 
-    /// Returns what a service with OpenTelemetry sends in turn.
+    /// Returns what a service with OpenTelemetry sends after this request.
     pub(crate) fn by_open_telemetry(&self, index: usize, fresh: &Fresh) -> Self {
         let own = format!("otel=s{index}");
         let (trace_id, sampled, others) = match &self.traceparent {
@@ -68,7 +68,7 @@ impl Told {
         }
     }
 
-    /// Returns what a hostile service sends in turn.
+    /// Returns what a hostile service sends after this request.
     pub(crate) fn by_hostile(&self, trick: Trick, fresh: &Fresh) -> Self {
         let mut told = self.clone();
         if let Line::Nothing = told.sentry_trace {
@@ -132,7 +132,7 @@ impl Told {
         }
     }
 
-    /// Appends an item that is missing, if the list has room and the item is read.
+    /// Appends an item that is missing, if the list has space and the item is read.
     pub(crate) fn add(&mut self, name: &str, value: &str) {
         if self.item(name).is_none() && self.items.len() < MAX_ITEMS && !self.is_cut {
             self.items.push((name.to_owned(), value.to_owned()));

@@ -187,7 +187,7 @@ impl Walk<'_> {
             self.report.writing.add(start.elapsed());
             headers.sort();
             let is_new = !call.is_child || self.span_ids.insert(span.span_id());
-            ensure!(is_new, "the span {} was there before", span.span_id());
+            ensure!(is_new, "the span id {} is not new", span.span_id());
 
             let own = Parent {
                 trace_id: context.trace_id().to_string(),
@@ -235,13 +235,13 @@ impl Walk<'_> {
                 ensure!(why.is_some(), "a new trace must begin, and {trace_id} is continued");
                 ensure!(context.parent_span_id().is_none(), "a new trace has no parent");
                 let is_new = !self.trace_ids.contains(&trace_id);
-                ensure!(is_new, "the id of the new trace is not new, {trace_id}");
+                ensure!(is_new, "the id of the new trace is not new: {trace_id}");
                 self.report.started += 1;
             }
         }
         self.trace_ids.insert(trace_id);
         let is_new = self.span_ids.insert(context.span_id());
-        ensure!(is_new, "the span {} was there before", context.span_id());
+        ensure!(is_new, "the span id {} is not new", context.span_id());
         Ok(())
     }
 
@@ -260,7 +260,10 @@ impl Walk<'_> {
             Rand::Agreeing { sampled, rate } => {
                 let is_possible = if sampled { rate > 0.0 } else { rate < 1.0 };
                 let agrees = (rand < rate) == sampled || !is_possible;
-                ensure!(agrees, "{rand} does not agree with {sampled} at {rate}");
+                ensure!(
+                    agrees,
+                    "sample_rand {rand} does not agree with sampled={sampled} at the rate {rate}"
+                );
                 Some((sampled, rate.to_bits()))
             }
             Rand::Any => None,
@@ -281,7 +284,7 @@ impl Walk<'_> {
         );
         let records =
             (ours.rate.is_some() || ours.sampler.is_some()) && found.sampled == Some(true);
-        ensure!(context.sends_spans() == records, "whether spans are sent must be {records}");
+        ensure!(context.sends_spans() == records, "`sends_spans` must be {records}");
 
         let is_inherited = matches!(ours.sampler, Some(Sampler::Inherit(_)));
         if let (Some(sampled), Some(rate)) = (decision.sampled, decision.own_rate)
@@ -334,7 +337,10 @@ fn agrees_with_itself(told: &Told) -> Result<()> {
             (parent.sampled, number("sample_rand"), number("sample_rate"))
         && !told.is_lie
     {
-        ensure!(sampled == (rand < rate), "{sampled}, {rand} and {rate} do not agree");
+        ensure!(
+            sampled == (rand < rate),
+            "sampled={sampled}, sample_rand={rand} and sample_rate={rate} do not agree"
+        );
     }
     Ok(())
 }
@@ -343,7 +349,7 @@ fn is_within_limits(headers: &Headers) -> Result<()> {
     for (name, value) in headers {
         let is_header = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
         ensure!(value.len() <= 8192, "{name} has {} bytes", value.len());
-        ensure!(value.iter().all(is_header), "{name} is no header value");
+        ensure!(value.iter().all(is_header), "the value of {name} is not printable ASCII");
     }
     let members = lines(headers, "baggage").flat_map(|line| line.split(|byte| *byte == b','));
     let members = members.count();

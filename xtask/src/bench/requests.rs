@@ -15,8 +15,8 @@ use crate::interrupt;
 use crate::service::{Service, agent};
 use crate::workspace::Workspace;
 
-/// The numbers of requests in two runs of a service. The difference of the runs leaves out what a service does once. A run
-/// without requests is left out.
+/// The numbers of requests in two runs of a service. The difference of the runs leaves out what a service does once. A
+/// run without requests is left out.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Runs {
     few: u32,

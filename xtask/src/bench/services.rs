@@ -1,5 +1,5 @@
-//! Whole services under load: one with traces beside the same without them, beside one that copies both headers by hand,
-//! and beside services with other libraries.
+//! Whole services under load: one with traces beside the same without them, beside one that copies both headers by
+//! hand, and beside services with other libraries.
 
 mod caller;
 mod spread;
@@ -24,8 +24,8 @@ use crate::service::Service;
 /// answer.
 const THROUGHPUT: f64 = 0.98;
 
-/// The bytes for each request by which a service's memory may grow. The allocator's own growth ends, and is less than this
-/// over a million requests.
+/// The bytes for each request by which a service's memory may grow. The allocator's own growth ends, and is less than
+/// this over a million requests.
 const BYTES_A_REQUEST: f64 = 1.0;
 
 /// How much load.

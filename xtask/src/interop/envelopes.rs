@@ -1,4 +1,4 @@
-//! What a service of ours sends that has Sentry's SDK beside this library, in the traces of peers.
+//! The envelopes of services with this library and Sentry's SDK, in traces that peers begin.
 
 use anyhow::{Context, Result};
 
@@ -23,12 +23,12 @@ pub(super) fn check(lab: &mut Lab, peer: Peer) -> Result<Cell> {
         }),
         _ => {
             for sampled in [true, false] {
-                // The others cannot be told to sample nothing.
+                // The service with OpenTelemetry samples every trace that it begins.
                 if sampled || peer != Peer::OpenTelemetry {
                     let case = if sampled { "sampled" } else { "not sampled" };
                     facts.case(case, |facts| {
                         let theirs = options(peer, sampled);
-                        // Whether it sends is decided by the head alone.
+                        // The head's decision counts, not this rate.
                         let ours = options(peer, true);
                         let service = (Peer::OursWithSdk, &ours);
                         let replies = lab.chain(&[], &[(peer, &theirs), service, service])?;
@@ -45,8 +45,8 @@ pub(super) fn check(lab: &mut Lab, peer: Peer) -> Result<Cell> {
     Ok(if peer == Peer::OpenTelemetry { cell.with_note(BY_TRACEPARENT) } else { cell })
 }
 
-/// A service sends in the order in which it finishes: what it does for a request that is sampled comes behind all that
-/// it has sent before.
+/// Waits for the span of one more request, which is sampled. A service sends in the order in which it finishes: when
+/// that span has arrived, everything earlier has.
 fn wait_for_all_that_was_sent(lab: &mut Lab, service: (Peer, &Options)) -> Result<()> {
     let replies = lab.chain(&[], &[service])?;
     let [reply] = &*replies else { anyhow::bail!("{} services replied", replies.len()) };
@@ -55,13 +55,14 @@ fn wait_for_all_that_was_sent(lab: &mut Lab, service: (Peer, &Options)) -> Resul
     lab.span(trace_id, span_id).map(drop)
 }
 
-/// Two services of ours send what they did: at its place in the trace, under the dynamic sampling context on the wire.
+/// Checks that two services of ours send their spans and errors at the right place in the trace, and with the dynamic
+/// sampling context that arrived.
 fn sends(facts: &mut Facts, lab: &Lab, replies: &[Reply], sampled: bool) -> Result<()> {
     let [first, second] = replies else { anyhow::bail!("{} services replied", replies.len()) };
     let trace_id = first.trace_id.as_deref().context("ours is in no trace")?;
     for reply in [first, second] {
         facts.equal("the trace", reply.trace_id.as_deref(), Some(trace_id));
-        // To the letter, as it arrived.
+        // Byte for byte, as it arrived.
         let on_the_wire = Some(headers::dsc(reply.baggage())).filter(|dsc| !dsc.is_empty());
         let span_id = reply.span_id.as_deref().context("ours has no span")?;
         let error = lab.event(trace_id, span_id)?;

@@ -12,7 +12,7 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Both are the same.
+    /// Checks that both are equal.
     pub(super) fn equal<T: PartialEq + Debug>(&mut self, what: impl Display, seen: T, expected: T) {
         if seen == expected {
             self.held += 1;
@@ -21,17 +21,17 @@ impl Facts {
         }
     }
 
-    /// It is so.
+    /// Checks that something holds.
     pub(super) fn hold(&mut self, what: impl Display, holds: bool) {
         self.equal(what, holds, true);
     }
 
-    /// Something could not be looked at, which is a fault as well.
+    /// Takes a value. An error is a fault.
     pub(super) fn look<T>(&mut self, seen: Result<T>) -> Option<T> {
         seen.map_err(|error| self.faults.push(format!("{error:#}"))).ok()
     }
 
-    /// What follows is about another case.
+    /// Runs a check, and puts the case before its faults. A check without facts is a fault.
     pub(super) fn case(&mut self, case: &str, check: impl FnOnce(&mut Self) -> Result<()>) {
         let mut facts = Self::default();
         let checked = check(&mut facts);
@@ -43,12 +43,12 @@ impl Facts {
         self.faults.extend(facts.faults.into_iter().map(|fault| format!("{case}: {fault}")));
     }
 
-    /// How many held.
+    /// The number of facts that held.
     pub(super) fn held(&self) -> usize {
         self.held
     }
 
-    /// What did not.
+    /// What did not hold, a line each.
     pub(super) fn faults(&self) -> &[String] {
         &self.faults
     }

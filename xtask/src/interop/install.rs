@@ -1,4 +1,4 @@
-//! Gets the peers, each pinned by the lock file of its ecosystem.
+//! Installs the peers, each pinned by the lock file of its ecosystem.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -18,10 +18,10 @@ use crate::workspace::Workspace;
 /// Where the peers' services are, from the root of the workspace.
 const FOLDER: &str = "xtask/interop";
 
-/// Where the binaries in Rust are. Built at once, so that both have the same dependencies.
+/// The packages of the services in Rust. One build of both gives them the same features of their dependencies.
 pub(crate) const PACKAGES: [&str; 2] = ["tracehop-interop", "tracehop-examples"];
 
-/// What can be started, and in which versions.
+/// The programs of the peers, and their versions.
 #[derive(Debug)]
 pub(super) struct Installed {
     /// The services in Rust, the demo's among them, and the collector.
@@ -30,9 +30,9 @@ pub(super) struct Installed {
     pub(super) python: Interpreter,
     /// The same scripts, with the version of the SDK that streams spans.
     pub(super) python_streamed: Interpreter,
-    /// What Relay decides by the `trace` header of an envelope.
+    /// Relay's decisions by the `trace` header of an envelope.
     pub(super) relay_sampling: Interpreter,
-    /// What Relay makes of transactions and errors.
+    /// Relay's reading of transactions and errors.
     pub(super) relay_events: Interpreter,
     pub(super) chromium: PathBuf,
     pub(super) versions: Versions,
@@ -151,7 +151,7 @@ fn node_package_version(node: &Interpreter, package: &str) -> Result<String> {
     Ok(version.with_context(|| format!("{} has no version", file.display()))?.to_owned())
 }
 
-/// Makes one script for browsers of a script of Node's folder and all that it imports.
+/// Bundles a script of Node's folder, and all that it imports, into one script for browsers.
 pub(crate) fn bundle(node: &Interpreter, script: &str, into: &Path) -> Result<()> {
     let mut command = node.command("node_modules/esbuild/bin/esbuild");
     command.arg(node.folder.join(script)).args(["--bundle", "--format=esm", "--log-level=error"]);
@@ -160,7 +160,7 @@ pub(crate) fn bundle(node: &Interpreter, script: &str, into: &Path) -> Result<()
     run("esbuild", command.arg(output))
 }
 
-/// A Python of its own, with the packages of a folder's lock file.
+/// A virtual environment of Python, with the packages of a folder's lock file.
 fn install_python(folder: PathBuf) -> Result<Interpreter> {
     let environment = folder.join(".venv");
     let binaries = environment.join(if cfg!(windows) { "Scripts" } else { "bin" });
@@ -204,7 +204,7 @@ fn make_environment(environment: &Path) -> Result<()> {
     make().or_else(|error| if debian::install("python3-venv")? { make() } else { Err(error) })
 }
 
-/// Does what makes `place` from `lock`, unless it is made from this very lock already.
+/// Calls `make`, which makes `place` from `lock`, unless `place` was made from the same text of `lock`.
 fn once_for(lock: &Path, place: &Path, make: impl FnOnce() -> Result<()>) -> Result<()> {
     let text = fs::read(lock).with_context(|| format!("cannot read {}", lock.display()))?;
     let stamp = place.join(".made-from");

@@ -1,4 +1,4 @@
-//! The services that run, and what came of a request through them.
+//! Runs services, sends requests through them, and finds the spans that their SDKs send.
 
 use std::collections::HashMap;
 use std::fs;
@@ -21,7 +21,7 @@ use crate::service::{Service, agent};
 /// The programs that are a service of ours, with actix-web and with axum. Their replies are the same.
 pub(super) const OURS: [&str; 2] = ["ours", "ours_axum"];
 
-/// SDKs send spans when they find the time.
+/// SDKs send spans in the background, some seconds later.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Services, started when they are first asked for, and the collector of what their SDKs send.
@@ -38,11 +38,11 @@ pub(super) struct Lab {
     generator: Generator,
     /// How many envelopes Relay has read.
     read: usize,
-    /// How many runs of made-up traces there were.
+    /// The number of runs of generated traces.
     runs: u32,
 }
 
-/// Which headers are made up.
+/// Which headers are generated.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Generator {
     pub(super) seed: u64,
@@ -72,12 +72,12 @@ impl Lab {
         })
     }
 
-    /// A folder for what is made on the way.
+    /// The folder for screenshots, scripts and headers.
     pub(super) fn artifacts(&self) -> &Path {
         &self.artifacts
     }
 
-    /// Which headers are made up.
+    /// Which headers are generated.
     pub(super) fn generator(&self) -> Generator {
         self.generator
     }
@@ -157,7 +157,7 @@ impl Lab {
         self.services.clear();
     }
 
-    /// Sends a request through services in this order, and returns what each of them says.
+    /// Sends a request through services in this order, and returns the reply of each.
     pub(super) fn chain(
         &mut self,
         headers: &[(&str, &str)],
@@ -201,7 +201,7 @@ impl Lab {
         })
     }
 
-    /// The first span that is as wanted, once an SDK has sent one.
+    /// The first span for which `is_it` holds, once an SDK has sent one. An error calls the span `what`.
     pub(super) fn find_span(&self, what: &str, is_it: impl Fn(&Span) -> bool) -> Result<Span> {
         let mut span =
             self.wait_for(what, || Ok(self.collector.spans()?.into_iter().find(&is_it)))?;
@@ -209,7 +209,7 @@ impl Lab {
         Ok(span)
     }
 
-    /// A number that no trace of this lab has been made up with.
+    /// Returns another number each time, for the ids of generated traces.
     pub(super) fn next_run(&mut self) -> u32 {
         self.runs += 1;
         self.runs
@@ -221,7 +221,7 @@ impl Lab {
         envelopes.iter().filter_map(|text| Sent::read(text).transpose()).collect()
     }
 
-    /// Those that came since the last call.
+    /// Those that arrived since the last call.
     pub(super) fn new_envelopes(&mut self) -> Result<Vec<Sent>> {
         let mut all = self.all_envelopes()?;
         let new = all.split_off(self.read.min(all.len()));

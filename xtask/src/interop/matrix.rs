@@ -10,23 +10,23 @@ use super::facts::Facts;
 #[derive(Debug)]
 pub(super) struct Cell {
     pub(super) facts: Facts,
-    /// What to know of it, as a run showed as well.
+    /// How far the ability goes, or why the peer lacks it.
     note: Option<&'static str>,
     ability: bool,
 }
 
 impl Cell {
-    /// It can.
+    /// The peer has the ability.
     pub(super) fn can(facts: Facts) -> Self {
         Self { facts, note: None, ability: true }
     }
 
-    /// It has not got the ability, as these facts show, if there is anything to see.
+    /// The peer lacks the ability. The facts show that, if there is anything to check.
     pub(super) fn cannot(facts: Facts, note: &'static str) -> Self {
         Self { facts, note: Some(note), ability: false }
     }
 
-    /// With what is to be known of it.
+    /// Adds how far the ability goes.
     pub(super) fn with_note(self, note: &'static str) -> Self {
         Self { note: Some(note), ..self }
     }

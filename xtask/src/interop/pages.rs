@@ -18,7 +18,7 @@ use crate::headers::{self, SentryTrace};
 use crate::shop::elsewhere::Elsewhere;
 use crate::shop::{Shop, wait};
 
-const NO_PAGE: &str = "is no browser";
+const NO_PAGE: &str = "does not run in a browser";
 
 /// What the browser saw.
 #[derive(Debug, Deserialize)]
@@ -170,7 +170,7 @@ fn visit(
     visit_with(lab, from, options, name, next, &script, &[])
 }
 
-/// Loads a page of ours with this script, and maybe the page script before it.
+/// Loads a page of ours with this script. The flag `--page-script` loads the page script before it.
 fn visit_with(
     lab: &mut Lab,
     from: From,
@@ -191,11 +191,11 @@ fn visit_with(
         .finish();
     let url = format!("{pages}/pages/{tags}?{query}");
     let visit = open(lab, &url, &folder.join(format!("{name}.png")), "#reply[data-done]", None)?;
-    let reply = serde_json::from_str(&visit.shown).context("the page's script was not replied")?;
+    let reply = serde_json::from_str(&visit.shown).context("the page's script got no reply")?;
     Ok((visit, reply))
 }
 
-/// The page script takes the trace on to services of all kinds, and each of them to ours.
+/// The page script hands the trace on to ours, to Node and to Python, and each of them to ours.
 fn script(lab: &mut Lab, from: From) -> Result<Facts> {
     let mut facts = Facts::default();
     let caller = lab.installed().node.folder().join("caller.mjs");
@@ -213,7 +213,7 @@ fn script(lab: &mut Lab, from: From) -> Result<Facts> {
             facts.equal("the trace that is sent", &sent.trace_id, &rendered.trace_id);
             facts.hold("the span is one of the page", sent.span_id != rendered.span_id);
             facts.equal("the decision that is sent", sent.sampled, rendered.sampled);
-            // To the letter.
+            // Byte for byte.
             facts.equal("the baggage that is sent", reply.baggage(), &baggage);
             facts.equal("the callee's trace", reply.trace_id.as_ref(), Some(&sent.trace_id));
             facts.equal("the callee's parent", reply.parent_span_id.as_ref(), Some(&sent.span_id));
@@ -243,7 +243,7 @@ pub(super) fn shop(lab: &mut Lab, facts: &mut Facts) {
         let whole = wait::until_whole(lab.collector(), find, &mut shop.processes())?;
         facts.equal("the trace that is whole", whole, rendered.trace_id.clone());
         let trace = lab.collector().trace(&rendered.trace_id)?;
-        // To the letter: all of them have it from the same text.
+        // Byte for byte: all of them have it from the same text.
         let rendered_dsc = Some(headers::dsc(&visit.baggage.context("the page has no baggage")?));
         for span in &trace.spans {
             facts.equal(format!("the DSC of {span}"), &span.dsc, &rendered_dsc);
@@ -255,8 +255,7 @@ pub(super) fn shop(lab: &mut Lab, facts: &mut Facts) {
     });
 }
 
-/// Opens a page in Chromium, waits until there is the element that its script `shows` and until it has called another
-/// URL `then`.
+/// Opens a page in Chromium. Waits for the element with the selector `shows`, and for the response of the URL `then`.
 fn open(lab: &Lab, url: &str, screenshot: &Path, shows: &str, then: Option<&str>) -> Result<Visit> {
     let mut command = lab.installed().node.command("visit.mjs");
     command.arg("--chromium").arg(&lab.installed().chromium);
@@ -270,7 +269,7 @@ fn open(lab: &Lab, url: &str, screenshot: &Path, shows: &str, then: Option<&str>
     if !output.status.success() {
         bail!("cannot open {url}: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
-    serde_json::from_slice(&output.stdout).context("cannot read what the visit was like")
+    serde_json::from_slice(&output.stdout).context("cannot read what visit.mjs printed")
 }
 
 /// The description of a metric in a `Server-Timing` header.

@@ -1,4 +1,4 @@
-//! The implementations that this library is brought together with.
+//! The implementations that this library is compared with.
 
 use serde::Serialize;
 
@@ -37,7 +37,7 @@ impl Peer {
         Self::Script,
     ];
 
-    /// What it says in the line that it prints when it is ready; `None` for what runs in a page.
+    /// The service's name in the line that it prints when it is ready; `None` for a peer in a page.
     pub(super) fn service(self) -> Option<&'static str> {
         match self {
             Self::Ours | Self::OursWithSdk => Some("ours"),
@@ -77,12 +77,12 @@ impl Options {
         Self { traces_sample_rate: Some(rate), ..Self::default() }
     }
 
-    /// A rate, which the sampler makes void.
+    /// A sampler that returns `answer`, and a rate that the sampler overrides.
     pub(super) fn sampler(answer: f64) -> Self {
         Self { sampler_answers: Some(answer), ..Self::rate(1.0) }
     }
 
-    /// Takes part in W3C traces, too.
+    /// Reads and writes `traceparent` as well.
     pub(super) fn with_traceparent(self) -> Self {
         Self { propagate_traceparent: true, continue_traceparent: true, ..self }
     }

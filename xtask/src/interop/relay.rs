@@ -1,4 +1,4 @@
-//! What Relay, Sentry's own receiver of envelopes, reads of those that services of ours send.
+//! Whether Relay, Sentry's own receiver of envelopes, reads the envelopes of services of ours.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -23,13 +23,13 @@ const OURS: [&str; 3] = ["ours", "storefront", "inventory"];
 const PUBLIC_KEY: &str = "49d0f7386ad645858ae85020e393bef3";
 const SPAN_ID: &str = "b72fa28504b07285";
 
-/// Fewer than the transactions and errors that the SDK holds back when it has no time to send.
+/// The requests between two waits. The SDK's queue holds their transactions and errors, and drops what is more.
 const AT_ONCE: usize = 10;
 
-/// How many lists of made-up members are sent.
+/// The number of generated lists that are sent.
 const HOSTILE: usize = 200;
 
-/// Members that some service may send, and Relay does not read, or reads in a way of its own.
+/// Members that a service may send, and that Relay cannot read or reads differently.
 const ODD: [&str; 22] = [
     "sentry-sample_rate=0.10",
     "sentry-sample_rate=.5",
@@ -55,8 +55,8 @@ const ODD: [&str; 22] = [
     "sentry-odd=%22%0A%E6%97%A5",
 ];
 
-/// The peer begins a trace, and calls two services of ours. Then Relay reads these envelopes, and all that the other
-/// checks left behind.
+/// The peer begins a trace, and calls two services of ours. Then Relay reads these envelopes, and those of the other
+/// checks.
 pub(super) fn check(lab: &mut Lab, peer: Peer) -> Result<Cell> {
     let mut facts = Facts::default();
     facts.case("a trace", |facts| is_one_decision(lab, facts, peer));
@@ -88,7 +88,7 @@ pub(super) struct Sent {
 }
 
 impl Sent {
-    /// Reads an envelope; `None` if it has none of them.
+    /// Reads an envelope; `None` if it has no transaction, no error and no spans.
     pub(super) fn read(text: &str) -> Result<Option<Self>> {
         let mut lines = text.lines();
         let mut next = || lines.next().map(serde_json::from_str::<Value>).transpose();
@@ -137,7 +137,7 @@ fn is_one_decision(lab: &mut Lab, facts: &mut Facts, peer: Peer) -> Result<()> {
     }
     let all = lab.all_envelopes()?;
     let of_trace = all.iter().filter(|sent| sent.trace_id() == trace_id);
-    // Those two send no DSC on, and ours makes none of its own.
+    // Those two hand no DSC on, and ours makes none for a trace that it continues.
     let has_dsc = !matches!(peer, Peer::Rust | Peer::OpenTelemetry);
     let of_trace = of_trace.filter(|sent| has_dsc || sent.service() == "ours");
     let headers = of_trace.map(|sent| sent.dsc.clone()).collect::<Vec<_>>();
@@ -155,7 +155,7 @@ fn is_one_decision(lab: &mut Lab, facts: &mut Facts, peer: Peer) -> Result<()> {
     Ok(())
 }
 
-/// Whatever arrives, Relay reads the header, or there is none; and what it reads is not left out.
+/// Checks that ours sends each header that Relay reads, and none that Relay cannot read.
 fn odd_members_are_readable_or_left_out(lab: &mut Lab, facts: &mut Facts) -> Result<()> {
     let made_up = wire::baggage(lab, Generator { count: 3 * HOSTILE, ..lab.generator() })?;
     let odd = ODD.iter().map(|member| (*member).to_owned());
@@ -216,7 +216,7 @@ fn are_read(lab: &Lab, facts: &mut Facts, sent: &[Sent]) -> Result<()> {
     Ok(())
 }
 
-/// What Relay decides by each of these headers; null for those that it does not read.
+/// Returns Relay's decision by each of these headers; null for those that it cannot read.
 fn decisions(lab: &Lab, headers: &[impl Serialize]) -> Result<Vec<Value>> {
     ask(lab, &lab.installed().relay_sampling, headers)
 }

@@ -1,4 +1,4 @@
-//! What services say of a request that went through them.
+//! The replies of services to a request that went through them.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 pub(super) use crate::headers::Dsc;
 use crate::headers::{self, SentryTrace};
 
-/// What one service says, and what the next one said to it.
+/// The reply of one service, with the reply that the next one gave to it.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Reply {
     pub(super) service: String,
@@ -62,7 +62,7 @@ impl Reply {
         dsc(self.own_dsc.as_deref().unwrap_or_default())
     }
 
-    /// The dynamic sampling context that the service works with, to the letter, without properties.
+    /// The dynamic sampling context that the service works with, byte for byte, without properties.
     pub(super) fn exact_dsc(&self) -> Dsc {
         let members = self.own_dsc.as_deref().unwrap_or_default().split(',');
         let members = members.map(|member| member.split(';').next().unwrap_or_default());
@@ -80,7 +80,7 @@ pub(super) fn dsc(baggage: &str) -> Dsc {
     comparable(headers::dsc(baggage))
 }
 
-/// With its numbers in one form: Python's SDK writes a rate of 1 as `1.0`, and Node's a random number without the
+/// Writes the numbers in one form: Python's SDK writes a rate of 1 as `1.0`, and Node's a random number without the
 /// zeros at its end.
 pub(super) fn comparable(mut dsc: Dsc) -> Dsc {
     for name in ["sample_rand", "sample_rate"] {

@@ -1,4 +1,4 @@
-//! Whether to continue, and what to decide: the rules that two services must read alike.
+//! Whether to continue, and what to decide: the rules that all services must apply alike.
 
 use anyhow::{Context, Result, ensure};
 
@@ -11,12 +11,12 @@ use super::services::replies;
 
 const OURS: Peer = Peer::Ours;
 
-/// Which organisations continue each other's traces, as the tests of the library know them.
+/// Which organisations continue each other's traces: the table that the library's own tests use.
 const CONTINUATION: &str = include_str!("../../../core/tests/data/continuation.csv");
 
 const NO_SUCH_RULE: &str = "has no such rule";
 
-const IN_A_PAGE: &str = "follows the page";
+const IN_A_PAGE: &str = "takes the page's trace and decision";
 
 /// Every row of the table, in both directions.
 pub(super) fn organisations(lab: &mut Lab, peer: Peer) -> Result<Cell> {
@@ -71,7 +71,7 @@ fn organisation(number: &str) -> Result<Option<u64>> {
     Ok((!number.is_empty()).then(|| number.parse()).transpose()?)
 }
 
-/// A decision that nobody made yet.
+/// A deferred decision.
 pub(super) fn deferred(lab: &mut Lab, peer: Peer) -> Result<Cell> {
     let (none, all) = (Options::default(), Options::rate(1.0));
     let cell = each_case(peer, |facts| {
@@ -106,7 +106,7 @@ pub(super) fn deferred(lab: &mut Lab, peer: Peer) -> Result<Cell> {
     })
 }
 
-/// A sampler that decides otherwise than the caller did, and one that follows it.
+/// A sampler that decides against the caller, and one that follows the caller.
 pub(super) fn sampler(lab: &mut Lab, peer: Peer) -> Result<Cell> {
     let all = Options::rate(1.0);
     each_case(peer, |facts| {
@@ -138,8 +138,7 @@ pub(super) fn sampler(lab: &mut Lab, peer: Peer) -> Result<Cell> {
     })
 }
 
-/// A caller that sends `sentry-trace` alone, as SDKs did that know no dynamic sampling context. The one for Rust
-/// still does.
+/// A caller that sends `sentry-trace` alone, as SDKs without a dynamic sampling context do. The SDK for Rust is one.
 pub(super) fn no_dsc(lab: &mut Lab, peer: Peer) -> Result<Cell> {
     let all = Options::rate(1.0);
     let cell = each_case(peer, |facts| {
@@ -159,15 +158,15 @@ pub(super) fn no_dsc(lab: &mut Lab, peer: Peer) -> Result<Cell> {
         Ok(())
     })?;
     Ok(match peer {
-        Peer::Node => cell.with_note("adds `sample_rand` to the DSC that it did not get"),
+        Peer::Node => cell.with_note("sends a DSC with `sample_rand` alone if it receives none"),
         Peer::Python | Peer::PythonStreamed => {
-            cell.with_note("fills a DSC of its own where it got none")
+            cell.with_note("makes a DSC of its own if it receives none")
         }
         _ => cell,
     })
 }
 
-/// The one for Rust sends no DSC, on which all this is decided.
+/// Returns the callers and callees to check. The SDK for Rust is only a callee, because it sends no DSC.
 fn directions(peer: Peer) -> Vec<(Peer, Peer)> {
     let called = (peer != Peer::Rust).then_some((peer, OURS));
     [(OURS, peer)].into_iter().chain(called).collect()
@@ -182,7 +181,7 @@ fn each_case(peer: Peer, check: impl FnOnce(&mut Facts) -> Result<()>) -> Result
     let mut facts = Facts::default();
     check(&mut facts)?;
     let cell = Cell::can(facts);
-    Ok(if peer == Peer::Rust { cell.with_note("where it is called") } else { cell })
+    Ok(if peer == Peer::Rust { cell.with_note("as a callee only") } else { cell })
 }
 
 fn is_one_trace(facts: &mut Facts, head: &Reply, called: &Reply, tail: &Reply) -> Result<()> {
@@ -194,7 +193,7 @@ fn is_one_trace(facts: &mut Facts, head: &Reply, called: &Reply, tail: &Reply) -
     Ok(())
 }
 
-/// What a service adds to the DSC, if there is none. Ours does not, as the rule is; each of the others has its own.
+/// Checks what a service makes of a missing DSC. Ours sends none, as the rule says; each SDK has its own way.
 fn adds(facts: &mut Facts, who: Peer, called: &Reply, tail: &Reply) {
     let received = called.dsc();
     let names = |dsc: Dsc| dsc.into_keys().collect::<Vec<_>>().join(" ");
@@ -210,8 +209,8 @@ fn adds(facts: &mut Facts, who: Peer, called: &Reply, tail: &Reply) {
     facts.equal("the names in the DSC sent on", names(tail.dsc()), expected);
 }
 
-/// What `called` got, `tail` gets from it, but for the rate, if `called` decided by one of its own, and for what ours
-/// adds to a DSC without it.
+/// Checks that `tail` receives the DSC that `called` received. The rate differs if `called` decided by its own rate,
+/// and ours adds a missing random number.
 fn sends_on(facts: &mut Facts, who: Peer, called: &Reply, tail: &Reply, own_rate: Option<&str>) {
     let mut expected = called.dsc();
     let mut sent = tail.dsc();
@@ -228,7 +227,7 @@ fn sends_on(facts: &mut Facts, who: Peer, called: &Reply, tail: &Reply, own_rate
     facts.equal("the DSC sent on", sent, expected);
 }
 
-/// What `sample_rand` and `sample_rate` make of a trace.
+/// Returns the decision that follows from `sample_rand` and `sample_rate`.
 fn is_sampled(dsc: &Dsc) -> Result<bool> {
     let number = |name: &str| -> Result<f64> {
         let text = dsc.get(name).with_context(|| format!("the DSC has no {name}"))?;

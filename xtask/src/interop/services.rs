@@ -9,7 +9,7 @@ use super::pages;
 use super::peer::{Options, Peer};
 use super::reply::{Dsc, Reply};
 
-const NO_BAGGAGE: &str = "sends no baggage, and keeps none";
+const NO_BAGGAGE: &str = "sends no baggage, and drops what it receives";
 const NO_SERVICE: &str = "runs in a page: see `tags` and `Server-Timing`";
 pub(super) const BY_TRACEPARENT: &str = "by `traceparent`";
 
@@ -152,14 +152,14 @@ fn sends_on(
 ) -> Result<()> {
     facts.equal("one trace id", &after.trace_id, &before.trace_id);
     let expected = match peer {
-        // Or else the matrix has to be told.
+        // When an SDK for Rust sends a DSC, the note in the matrix has to change.
         Peer::Rust => Dsc::new(),
         Peer::OpenTelemetry if before.service == "opentelemetry" => Dsc::new(),
         _ => between.dsc(),
     };
     facts.equal("the DSC sent on", after.dsc(), expected);
     if between.service == "ours" {
-        facts.equal("byte by byte", after.baggage(), between.baggage());
+        facts.equal("the baggage byte for byte", after.baggage(), between.baggage());
     }
     Ok(())
 }

@@ -55,9 +55,9 @@ pub(super) fn traceparent(lab: &mut Lab, peer: Peer) -> Result<Cell> {
                 facts.equal("its own", tail.received.get("traceparent"), None);
                 Ok(())
             });
-            Cell::cannot(facts, "knows no `traceparent`")
+            Cell::cannot(facts, "does not support `traceparent`")
         }
-        Peer::Ours | Peer::OursWithSdk | Peer::Script => Cell::cannot(facts, "has no need of it"),
+        Peer::Ours | Peer::OursWithSdk | Peer::Script => Cell::cannot(facts, "does not write it"),
     })
 }
 
@@ -92,7 +92,7 @@ fn passes_on_tracestate(lab: &mut Lab, facts: &mut Facts) {
     });
 }
 
-/// SDKs write the flag for "not sampled" also where nobody decided yet.
+/// SDKs write the flag for "not sampled" also for a deferred decision.
 fn defers_what_is_not_sampled(lab: &mut Lab, facts: &mut Facts) {
     facts.case("not sampled", |facts| {
         let sent = format!("00-{TRACE_ID}-{SPAN_ID}-00");

@@ -1,6 +1,6 @@
 //! The same headers, read and written again by this library and by SDKs.
 //!
-//! Lists are compared member by member, since all implementations read them so: then a difference belongs to one
+//! Lists are compared member by member, since all implementations read them so. A difference then belongs to one
 //! member, and excuses no other.
 
 mod differences;
@@ -46,8 +46,7 @@ struct Reading {
     written: String,
 }
 
-/// Nothing may differ but what the table of differences names, neither in the headers that are made up nor in what
-/// both write of them.
+/// Checks that both read the generated headers alike, and what both write of them, except for the table of differences.
 pub(super) fn check(lab: &mut Lab, peer: Peer) -> Result<Cell> {
     if !matches!(peer, Peer::Node | Peer::Python | Peer::PythonStreamed) {
         let note = "compared with the functions of the SDKs for JavaScript and Python";
@@ -76,7 +75,7 @@ pub(super) fn check(lab: &mut Lab, peer: Peer) -> Result<Cell> {
     Ok(Cell::can(facts))
 }
 
-/// The headers that were written, and what was read before.
+/// Returns the headers that were written, with the values that each was written from.
 fn written(headers: &[Header], readings: Vec<Reading>) -> (Vec<Header>, Vec<Values>) {
     let pairs = headers.iter().zip(readings).filter(|(_, reading)| !reading.written.is_empty());
     pairs
@@ -118,7 +117,7 @@ fn compare(
     Ok(readings)
 }
 
-/// What lists consist of, once each; and the headers that are no lists.
+/// Returns each distinct member of the lists, and the headers that are no lists.
 fn members(headers: &[Header]) -> Vec<Header> {
     let members = headers.iter().flat_map(|header| match header.name {
         Name::SentryTrace => vec![header.clone()],
@@ -156,7 +155,7 @@ fn is_part(values: &Values, header: &Header, by_member: &BTreeMap<Header, Values
     })
 }
 
-/// Made-up values of `baggage` that a client for HTTP sends.
+/// Generated values of `baggage` that an HTTP client can send.
 pub(super) fn baggage(lab: &Lab, generator: Generator) -> Result<Vec<String>> {
     let headers = generate(lab, generator)?.into_iter();
     let is_ascii = |value: &String| value.bytes().all(|byte| matches!(byte, b' '..=b'~'));

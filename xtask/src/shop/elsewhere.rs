@@ -1,4 +1,4 @@
-//! Where envelopes are sent besides to the collector.
+//! Where services send envelopes in addition to the collector.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use url::Url;
 const DSN: &str = "SENTRY_DSN";
 const SPOTLIGHT: &str = "SENTRY_SPOTLIGHT";
 
-/// What the environment says, of which the services make what the SDKs make of it.
+/// The variables of the environment that name further receivers. Services read them as the SDKs do.
 #[derive(Debug, Default)]
 pub(crate) struct Elsewhere {
     dsn: Option<String>,
@@ -20,7 +20,7 @@ impl Elsewhere {
         Self { dsn: variable(DSN), spotlight: variable(SPOTLIGHT) }
     }
 
-    /// Tells a service, which would look into the environment itself.
+    /// Sets these variables for a service, which reads its environment, and removes those that are absent here.
     pub(crate) fn apply_to(&self, command: &mut Command) {
         for (name, value) in [(DSN, &self.dsn), (SPOTLIGHT, &self.spotlight)] {
             match value {
@@ -30,7 +30,7 @@ impl Elsewhere {
         }
     }
 
-    /// Where to look for the trace, a line each.
+    /// Returns where to look for the trace, a line each.
     pub(crate) fn about(&self, trace_id: &str) -> Vec<String> {
         let project = self.dsn.as_deref().map(|dsn| {
             let url = Url::parse(dsn).ok();
@@ -82,11 +82,11 @@ mod tests {
     }
 
     #[test]
-    fn services_get_only_the_given_options() {
+    fn services_get_only_the_given_variables() {
         let mut command = Command::new("x");
         Elsewhere { spotlight: Some("1".to_owned()), dsn: None }.apply_to(&mut command);
-        let told = command.get_envs().collect::<Vec<_>>();
+        let variables = command.get_envs().collect::<Vec<_>>();
         let spotlight = Some("1".as_ref());
-        assert_eq!(told, [(DSN.as_ref(), None), (SPOTLIGHT.as_ref(), spotlight)]);
+        assert_eq!(variables, [(DSN.as_ref(), None), (SPOTLIGHT.as_ref(), spotlight)]);
     }
 }

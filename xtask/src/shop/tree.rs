@@ -1,4 +1,4 @@
-//! When the tree of the shop's trace is whole.
+//! Whether the tree of the shop's trace is whole.
 //!
 //! ```text
 //! storefront  http.server         the page
@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use crate::collector::trace::{Span, Trace};
 use crate::headers::Dsc;
 
-/// What keeps the tree from being whole, one sentence each; nothing if it is whole.
+/// Returns what is missing or wrong in the tree, one sentence each; nothing if the tree is whole.
 pub(crate) fn faults(trace_id: &str, trace: &Trace) -> Vec<String> {
     let mut faults = Vec::new();
     check_shape(trace, &mut faults);
@@ -23,7 +23,7 @@ pub(crate) fn faults(trace_id: &str, trace: &Trace) -> Vec<String> {
     faults
 }
 
-/// The spans that the shop is about are there, and the error.
+/// Checks that the spans of the tree above are there, and the error.
 fn check_shape(trace: &Trace, faults: &mut Vec<String>) {
     let spans = &trace.spans;
     let roots: Vec<_> = spans.iter().filter(|span| is_root(span)).collect();
@@ -64,7 +64,7 @@ fn check_shape(trace: &Trace, faults: &mut Vec<String>) {
     }
 }
 
-/// All spans hang together in the one trace.
+/// Checks that all spans have ids of their own, the same trace, and a parent that is there.
 fn check_links(trace_id: &str, spans: &[Span], faults: &mut Vec<String>) {
     let mut span_ids = HashSet::new();
     for span in spans {
@@ -84,7 +84,7 @@ fn check_links(trace_id: &str, spans: &[Span], faults: &mut Vec<String>) {
     }
 }
 
-/// All envelopes have the same dynamic sampling context.
+/// Checks that all envelopes have the same dynamic sampling context.
 fn check_sampling_context(trace: &Trace, faults: &mut Vec<String>) {
     let of_spans = trace.spans.iter().map(|span| (span.to_string(), span.dsc.as_ref()));
     let of_events = trace.events.iter().map(|event| (event.to_string(), event.dsc.as_ref()));
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn more_spans_and_errors_do_no_harm() {
+    fn more_spans_and_errors_are_no_faults() {
         let mut trace = whole();
         trace.spans.push(span("inventory", "http.server", "g", Some("b")));
         trace.spans.push(span("inventory", "db", "h", Some("g")));

@@ -10,7 +10,7 @@ use crate::collector::Collector;
 use crate::interrupt;
 use crate::process::Process;
 
-/// From the start of the page load on. A Chromium that starts for the first time takes seconds.
+/// The time from the start of the page load. A Chromium that starts for the first time takes seconds.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Waits until the trace that `find` finds is whole. Returns its id, or an error that says what
@@ -23,7 +23,7 @@ pub(crate) fn until_whole(
     let spinner = Spinner::start();
     let start = Instant::now();
     loop {
-        // First: that a service is gone says more than that it does not answer.
+        // First, because the end of a service says more than the error of a request to it.
         for process in &mut *processes {
             process.ensure_running()?;
         }
@@ -62,7 +62,7 @@ impl Look {
     fn message(&self) -> String {
         let seconds = TIMEOUT.as_secs();
         match self {
-            Self::NoTrace => format!("nothing came of any trace within {seconds} s"),
+            Self::NoTrace => format!("no trace arrived within {seconds} s"),
             Self::NotWhole { trace_id, faults, .. } => {
                 let faults = faults.join("\n  - ");
                 format!("trace {trace_id} is not whole after {seconds} s:\n  - {faults}")
@@ -72,7 +72,7 @@ impl Look {
     }
 }
 
-/// Shows on a terminal that something goes on; elsewhere one line does.
+/// Shows the progress on a terminal. Elsewhere, prints one line.
 struct Spinner(ProgressBar);
 
 impl Spinner {
@@ -129,13 +129,13 @@ mod tests {
         let looks = std::cell::Cell::new(0);
         TestServer::start(move |_| {
             looks.set(spans.len().min(looks.get() + 1));
-            let came = &spans[..looks.get()];
-            json_reply(&json!({ "trace_id": "0", "spans": came, "events": [event] }).to_string())
+            let sent = &spans[..looks.get()];
+            json_reply(&json!({ "trace_id": "0", "spans": sent, "events": [event] }).to_string())
         })
     }
 
     #[test]
-    fn looks_until_the_trace_is_whole() {
+    fn waiting_ends_when_the_trace_is_whole() {
         let server = growing_trace();
         let collector = Collector::new(server.url());
         let trace_id = until_whole(&collector, || Ok(Some("0".to_owned())), &mut []);
@@ -159,7 +159,7 @@ mod tests {
         );
         assert_eq!(
             look(&collector, || Ok(None)).unwrap().message(),
-            "nothing came of any trace within 20 s"
+            "no trace arrived within 20 s"
         );
     }
 }

@@ -1,4 +1,4 @@
-// The calls of pages, each as a function that runs in a page and returns what the page sees of it.
+// The calls of pages, each as the text of an expression that runs in a page and returns what the page sees.
 
 const xhr = (url, { method = 'GET', headers = {}, body, async = true, prepare = () => {} } = {}) =>
   `new Promise((resolve) => {
@@ -15,8 +15,8 @@ const seen = 'async (response) => [response.type, response.status, response.redi
 const failed = '(error) => [error.name, error.message]';
 const fetching = (line) => `(async () => ${line})().then(${seen}).catch(${failed})`;
 
-// By name, in the text of a page's function of `url`. `sends` is what the application itself sends; `adds` is false if
-// nothing can be added.
+// The calls by name. `call` is the expression, with the variable `url`. `sends` is the application's own baggage. `adds` is
+// false if the page script adds nothing.
 export const CALLS = {
   'a string': { call: fetching('fetch(url)') },
   'a URL': { call: fetching('fetch(new URL(url))') },

@@ -1,4 +1,4 @@
-// Each call to each origin, with the page script and without it: all but the trace is the same.
+// Each call to each origin, with the page script and without it: only the trace differs.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
@@ -12,7 +12,7 @@ async function run(page, origin, call) {
   return { result, ...(await arrivedOnce(origin, id, call)) };
 }
 
-// What is sent without an answer arrives when it likes.
+// The page gets no response to `sendBeacon`, so this asks the service until the request has arrived.
 async function arrivedOnce(origin, id, call) {
   let all = await arrived(origin, id);
   while (/sendBeacon/.test(call) && all.requests.length === 0) all = await arrived(origin, id);
@@ -21,8 +21,8 @@ async function arrivedOnce(origin, id, call) {
 
 const withoutTrace = (requests) => requests.map(({ traces, baggage, ...rest }) => rest);
 
-// With an end, should a request never arrive.
-test('calls', { timeout: 120_000 }, async (test) => {
+// The timeout ends the test if a request never arrives.
+test('calls with the page script differ by the trace alone', { timeout: 120_000 }, async (test) => {
   const [scripted, plain] = [await withScript(test), await withoutScript(test)];
   const spans = new Set();
   for (const [name, { call, sends, adds = true }] of Object.entries(CALLS)) {

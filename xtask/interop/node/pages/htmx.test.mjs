@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { BAGGAGE, TRACE_ID, arrived, open, origins } from './lab.mjs';
 
-// What the page's span sends.
+// The `sentry-trace` that the page was rendered with.
 const rendered = (page) =>
   page.evaluate(() => JSON.parse(document.body.getAttribute('hx-headers'))['sentry-trace']);
 
-// Does it, and returns the request that arrived of it.
+// Acts in the page, and returns the request that arrived.
 async function after(page, id, act) {
   await arrived(origins.own, id);
   const answered = page.waitForResponse(`**/call/${id}`);
@@ -18,7 +18,7 @@ async function after(page, id, act) {
   return requests.at(-1);
 }
 
-test('htmx', async (test) => {
+test('htmx sends what the filter renders', async (test) => {
   const page = await open(test, '/htmx');
   const trace = await rendered(page);
   assert.match(trace, new RegExp(`^${TRACE_ID}-[0-9a-f]{16}-1$`));
@@ -39,11 +39,11 @@ test('htmx', async (test) => {
       if (id === 'inherited') assert.ok(request.headers.some(([name]) => name === 'x-application'));
     });
   }
-  await test.test('overridden headers', async () => {
+  await test.test('overridden headers replace their names alone', async () => {
     const { traces, baggage } = await after(page, 'overridden', () => page.click('#overridden'));
     assert.deepEqual([traces, baggage], [[trace], ['tenant=7']]);
   });
-  await test.test('swapped content with a newer trace', async () => {
+  await test.test('swapped content sends its own trace', async () => {
     await page.click('#swap');
     await page.waitForSelector('#newer');
     const { traces } = await after(page, 'newer', () => page.click('#newer'));
@@ -53,7 +53,7 @@ test('htmx', async (test) => {
   assert.deepEqual(page.complaints, []);
 });
 
-test('htmx with hostile baggage', async (test) => {
+test('htmx runs no hostile baggage', async (test) => {
   for (const value of [
     `'><img/src=x/onerror=globalThis.ran=1>`,
     `"}';globalThis.ran=1;//`,

@@ -19,7 +19,7 @@ const context = await browser.newContext({ ignoreHTTPSErrors: true });
 context.setDefaultTimeout(20_000);
 after(() => browser.close());
 
-// The pages, until the end of a test.
+// Opens a page, and closes it at the end of the test.
 export async function open(test, path, parameters = {}, origin = origins.own) {
   const page = await context.newPage();
   test.after(() => page.close());
@@ -33,20 +33,20 @@ export async function open(test, path, parameters = {}, origin = origins.own) {
 export const withScript = (test, more) =>
   open(test, '/page', { from: 'tags', script: 'file', origins: origins.listed, ...more });
 
-// The same without the script.
+// The same page without the script.
 export const withoutScript = (test, more) => withScript(test, { ...more, script: '' });
 
 let count = 0;
 
-// A name for one call, by which a service knows it.
+// A name for one call, by which a service lists it.
 export const newId = () => `c${process.pid}-${++count}`;
 
-// What arrived of a call, preflights in `preflights`.
+// The requests and preflights of a call that arrived since the last time.
 export async function arrived(origin, id) {
   const calls = await context.request.get(`${origin}/arrived/${id}`).then((response) => response.json());
   const requests = calls.map(({ method, headers, body }) => {
     const lines = (name) => headers.filter(([it]) => it === name).map(([, value]) => value);
-    // Pages differ in their query.
+    // The pages that are compared differ in their query.
     const others = headers
       .filter(([name]) => !['sentry-trace', 'baggage'].includes(name))
       .map(([name, value]) => [name, name === 'referer' ? value.split('?')[0] : value]);
@@ -56,7 +56,7 @@ export async function arrived(origin, id) {
   return { preflights: requests.filter(isPreflight), requests: requests.filter((it) => !isPreflight(it)) };
 }
 
-// The span id of a request in the page's trace.
+// Asserts that a request is in the page's trace, and returns its span id.
 export function spanOf({ traces }, traceId = TRACE_ID) {
   assert.equal(traces.length, 1, `sent ${JSON.stringify(traces)}`);
   const [, id, span] = traces[0].match(/^([0-9a-f]{32})-([0-9a-f]{16})-1$/) ?? assert.fail(traces[0]);

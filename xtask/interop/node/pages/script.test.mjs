@@ -16,8 +16,8 @@ async function call(page, origin = origins.own, init) {
 
 const assertUntouched = ({ traces, baggage }) => assert.deepEqual([traces, baggage], [[], []]);
 
-test('trace of Server-Timing', async (test) => {
-  // An empty tag is as none.
+test('Server-Timing is read without tags', async (test) => {
+  // An empty tag counts as absent.
   for (const head of ['', '<meta name="sentry-trace" content="">']) {
     const page = await open(test, '/page', { from: 'timing', script: 'file', head });
     const request = await call(page);
@@ -34,7 +34,7 @@ test('tags win over Server-Timing', async (test) => {
   assert.deepEqual(request.baggage, []);
 });
 
-test('sampling decisions', async (test) => {
+test('the decision of the tag is sent', async (test) => {
   for (const [tag, sent] of [
     ['-1', '-1'],
     ['-0', '-0'],
@@ -48,7 +48,7 @@ test('sampling decisions', async (test) => {
   }
 });
 
-test('malformed or missing tags', async (test) => {
+test('malformed or missing tags send no trace', async (test) => {
   const tag = (name, content) => `<meta name="${name}" content="${content}">`;
   const [id, span] = ['1'.repeat(32), '2'.repeat(16)];
   for (const head of [
@@ -114,7 +114,7 @@ test('swapped tags are read at the next request', async (test) => {
   assertUntouched(await call(page));
 });
 
-test('back to an earlier page', async (test) => {
+test('an earlier page keeps its trace', async (test) => {
   const page = await withScript(test, { trace: 1 });
   await page.goto(page.url().replace('trace=1', 'trace=2'));
   spanOf(await call(page), TRACE_ID.slice(0, -1) + 2);
@@ -142,7 +142,7 @@ test('origins are compared as a whole', async (test) => {
   spanOf(await call(page, origins.own));
 });
 
-test('content security policies', async (test) => {
+test('strict content security policies allow the script', async (test) => {
   const strict = "default-src 'none'; script-src 'nonce-cGFnZXM'; connect-src *; base-uri 'none'";
   for (const policy of [strict, `${strict}; require-trusted-types-for 'script'; trusted-types 'none'`]) {
     for (const script of ['file', 'inline']) {
@@ -154,7 +154,7 @@ test('content security policies', async (test) => {
   }
 });
 
-test('the export', async (test) => {
+test('the export has a new span each time', async (test) => {
   const page = await withScript(test);
   const twice = await page.evaluate(async () => {
     const { traceHeaders } = await import(document.querySelector('script[src]').src);
@@ -170,7 +170,7 @@ test('the export', async (test) => {
   spanOf({ traces: [headers['sentry-trace']] });
 });
 
-test('workers can import it, and it does nothing there', async (test) => {
+test('workers can import the script without effect', async (test) => {
   const page = await withScript(test);
   const headers = await page.evaluate(() => {
     const { src } = document.querySelector('script[src]');
@@ -185,7 +185,7 @@ test('workers can import it, and it does nothing there', async (test) => {
   assert.deepEqual(headers, {});
 });
 
-test('twice in a page', async (test) => {
+test('a script that runs twice adds headers once', async (test) => {
   const page = await withScript(test);
   await page.evaluate(() => import(`${document.querySelector('script[src^="/tracehop"]').src}?again`));
   for (const way of ['fetch', 'xhr']) {
@@ -195,7 +195,7 @@ test('twice in a page', async (test) => {
   }
 });
 
-test('service workers', async (test) => {
+test('service workers keep the headers', async (test) => {
   const page = await withScript(test);
   await page.evaluate(async () => {
     const controlled = new Promise((resolve) => (navigator.serviceWorker.oncontrollerchange = resolve));
@@ -259,7 +259,7 @@ test('a redirect to another origin takes the headers along', async (test) => {
   assert.deepEqual([without.ended, without.preflights], [[200, true], []]);
 });
 
-test('streamed bodies', async (test) => {
+test('streamed bodies arrive whole', async (test) => {
   const secure = async (origin) => (await (await fetch(`${origin}/secure`)).text()).trim();
   const [own, listed, foreign] = await Promise.all(Object.values(origins).map(secure));
   const page = await open(test, '/page', { from: 'tags', script: 'file', origins: listed }, own);
@@ -284,8 +284,8 @@ test('streamed bodies', async (test) => {
   }
 });
 
-// With an end, should a request never arrive.
-test('abort signals', { timeout: 60_000 }, async (test) => {
+// The timeout ends the test if a request never arrives.
+test('abort signals end the request', { timeout: 60_000 }, async (test) => {
   const page = await withScript(test);
   for (const kind of ['init', 'Request']) {
     const id = newId();
@@ -308,7 +308,7 @@ test('abort signals', { timeout: 60_000 }, async (test) => {
   }
 });
 
-test('functions keep what can be seen of them', async (test) => {
+test('wrapped functions look like the originals', async (test) => {
   const look = () =>
     [fetch, XMLHttpRequest.prototype.open, XMLHttpRequest.prototype.send, XMLHttpRequest.prototype.setRequestHeader].map(
       (it) => [it.name, it.length, typeof it, String(it).replace(/ \w+\(/, ' (')],
@@ -317,7 +317,7 @@ test('functions keep what can be seen of them', async (test) => {
   assert.deepEqual(await scripted.evaluate(look), await plain.evaluate(look));
 });
 
-test('wrappers beneath get a text and plain options', async (test) => {
+test('earlier wrappers get a string and plain options', async (test) => {
   const head = `<script>
     const original = fetch;
     fetch = (url, options) =>
@@ -330,7 +330,7 @@ test('wrappers beneath get a text and plain options', async (test) => {
   assert.ok(request.headers.some(([name, value]) => name === 'x-application' && value === '9'));
 });
 
-test('what goes wrong in the script does not reach the page', async (test) => {
+test('errors of the script do not reach the page', async (test) => {
   for (const broken of [
     'crypto.getRandomValues = () => { throw new Error("broken"); }',
     'document.querySelectorAll = null',
@@ -345,7 +345,7 @@ test('what goes wrong in the script does not reach the page', async (test) => {
   }
 });
 
-test('frozen functions stay', async (test) => {
+test('frozen functions are not wrapped', async (test) => {
   const head = `<script>
     Object.defineProperty(globalThis, 'fetch', { value: fetch, writable: false });
     Object.freeze(XMLHttpRequest.prototype);

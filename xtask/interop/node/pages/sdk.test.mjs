@@ -1,4 +1,4 @@
-// The page script beside Sentry's SDK, which then does it all.
+// The page script beside Sentry's SDK: only the SDK adds headers then.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
@@ -20,7 +20,7 @@ const headers = (page) =>
   page.evaluate(async () => (await import(document.querySelector('script[src^="/tracehop"]').src)).traceHeaders());
 
 for (const when of ['earlier', 'later']) {
-  test(`an SDK that is loaded ${when}`, async (test) => {
+  test(`an SDK that is loaded ${when} adds the headers alone`, async (test) => {
     const script = '<script src="/sentry.js"></script>';
     const page = await withScript(test, when === 'earlier' ? { head: script } : {});
     if (when === 'later') {
@@ -30,7 +30,7 @@ for (const when of ['earlier', 'later']) {
     await start(page);
     for (const way of ['fetch', 'xhr']) {
       const { traces, baggage } = await callOwn(page, way);
-      // In the trace of the tags, by the SDK alone: its own list, and no second one behind it.
+      // In the trace of the tags, and with one list of baggage: the SDK's own.
       spanOf({ traces });
       assert.equal(baggage.length, 1);
       assert.equal(baggage[0].match(/sentry-sample_rand=/g).length, 1);

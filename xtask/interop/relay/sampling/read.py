@@ -30,7 +30,7 @@ OF_HEAD = configuration(
     ]
 )
 OF_SERVICE = configuration([])
-# Relay reads it, and no rule is about it.
+# Relay needs an event, but no rule is about it.
 EVENT = json.dumps({"type": "transaction"})
 
 

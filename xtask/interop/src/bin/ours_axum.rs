@@ -1,4 +1,4 @@
-//! A service with tracehop, axum and hyper's client: it does what that with actix-web and reqwest does.
+//! A service with tracehop, axum and hyper's client. It does what the service with actix-web and reqwest does.
 
 use askama::Template as _;
 use axum::body::{Body, Bytes};
@@ -21,7 +21,7 @@ use tracehop::{Field, PropagationContext};
 use tracehop_askama::PageScript;
 use tracehop_interop::{Arrived, Next, OurArguments, Page, PageQuery, Reply, Seen, Tags};
 
-/// The name of the service with actix-web: what is checked is the same.
+/// The name of the service with actix-web as well, because the same checks apply.
 const NAME: &str = "ours";
 
 type HttpClient = ClientTracePropagation<Client<HttpConnector, Body>>;

@@ -118,9 +118,13 @@ fn agrees_when_continued(
         ("baggage".to_owned(), bytes.to_vec()),
     ];
     let continued = propagator.continue_trace(&carrier[..]);
-    // Ids that are read here in no form, such as zeros, name another trace.
+    // A trace id that cannot be read, such as zeros, names another trace.
     if continued.dsc_not_used().is_some() && read.trace_id().is_none() {
-        anyhow::ensure!(continued.dsc().is_empty(), "{} is used", continued.dsc());
+        anyhow::ensure!(
+            continued.dsc().is_empty(),
+            "items of another trace are used: {}",
+            continued.dsc()
+        );
         return Ok(());
     }
     let others = |dsc: &DynamicSamplingContext| {

@@ -1,4 +1,4 @@
-//! The table of what is read otherwise on purpose.
+//! The table of headers that this library reads differently on purpose.
 
 use anyhow::{Context, Result, ensure};
 use regex_lite::Regex;
@@ -70,8 +70,12 @@ impl Differences {
             let pattern = Regex::new(&row.pattern).with_context(about)?;
             if let Some((example, ..)) = row.example(Peer::Node) {
                 let is_matched = pattern.is_match(example);
-                ensure!(is_matched, "{}: its pattern misses its example", about());
-                ensure!(row.is_of(Peer::Node) || row.is_of(Peer::Python), "{}: is none", about());
+                ensure!(is_matched, "{}: its pattern does not match its example", about());
+                ensure!(
+                    row.is_of(Peer::Node) || row.is_of(Peer::Python),
+                    "{}: both SDKs read its example as ours does",
+                    about()
+                );
             }
             ensure!(!row.reason.is_empty(), "{}: has no reason", about());
             Ok((row, pattern))
@@ -87,7 +91,7 @@ impl Differences {
         })
     }
 
-    /// Whether the peer may read this member, or this header that is no list, otherwise.
+    /// Whether the peer may read this member, or this header that is no list, differently.
     pub(super) fn excuse(&self, peer: Peer, header: &Header) -> bool {
         self.matching(header).any(|row| row.is_of(peer))
     }
@@ -135,13 +139,16 @@ mod tests {
     }
 
     #[test]
-    fn empty_rows_are_errors() {
+    fn faulty_rows_are_errors() {
         let table = [
             (
                 ROW.replace("' ='", "'x'"),
-                "the difference \"blanks\": its pattern misses its example",
+                "the difference \"blanks\": its pattern does not match its example",
             ),
-            (ROW.replace("\"a \"", "a"), "the difference \"blanks\": is none"),
+            (
+                ROW.replace("\"a \"", "a"),
+                "the difference \"blanks\": both SDKs read its example as ours does",
+            ),
             (ROW.replace("they are no part of it", ""), "the difference \"blanks\": has no reason"),
         ];
         for (text, message) in table {

@@ -53,7 +53,7 @@ impl Calls {
     }
 }
 
-/// Each line of a name by itself.
+/// Returns the noted headers. Several lines of a name stay separate.
 fn noted(headers: &HeaderMap) -> Vec<(&'static str, String)> {
     let lines = |name: &'static str| {
         let values = headers.get_all(name);
@@ -70,7 +70,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route("/arrived/{id}", web::get().to(arrived));
 }
 
-/// Notes a call, and repeats its body.
+/// Notes a call. Answers with its method and the length of its body.
 async fn call(
     id: Path<String>,
     request: HttpRequest,
@@ -86,7 +86,7 @@ struct Redirect {
     to: String,
 }
 
-/// Notes a call, and sends it on to another URL.
+/// Notes a call, and redirects it to another URL.
 async fn redirect(
     id: Path<String>,
     request: HttpRequest,

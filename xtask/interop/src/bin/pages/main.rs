@@ -87,7 +87,7 @@ async fn script(text: Bytes) -> impl Responder {
     HttpResponse::Ok().content_type(PageScript::CONTENT_TYPE).body(text)
 }
 
-/// Browsers stream uploads over HTTP/2 alone, and HTTP/2 over TLS alone.
+/// Makes a self-signed certificate: browsers stream uploads only over HTTP/2, and use HTTP/2 only over TLS.
 fn certificate() -> anyhow::Result<ServerConfig> {
     let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
     let key = PrivatePkcs8KeyDer::from(own.signing_key.serialize_der());
