@@ -142,7 +142,10 @@ fn find_with(
             continue;
         };
         let Some(path) = look_up(&program) else {
-            bail!("{name} is set to {}, which is not a program", program.display());
+            bail!(
+                "{name} is set to {}, which is not a program: set it to the path of a Chromium, or unset it",
+                program.display()
+            );
         };
         return Ok(Some(path));
     }
@@ -207,7 +210,11 @@ mod tests {
     #[test]
     fn variables_without_a_program_are_errors() {
         let error = find_in(&[("CHROME", "/opt/chrome")], &["chromium"]).unwrap_err();
-        assert_eq!(error.to_string(), "CHROME is set to /opt/chrome, which is not a program");
+        let message = error.to_string();
+        assert!(
+            message.starts_with("CHROME is set to /opt/chrome, which is not a program: "),
+            "{message}"
+        );
     }
 
     #[test]

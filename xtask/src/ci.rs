@@ -68,7 +68,7 @@ fn ensure_component(workspace: &Workspace, component: &str, subcommand: &str) ->
     }
     bail!(
         "`cargo {subcommand}` is missing: get it with `rustup component add {component}`, or, \
-         without rustup, from where this Rust came from"
+         without rustup, from the source of this Rust"
     );
 }
 

@@ -22,7 +22,7 @@ const PACKAGE: &str = "tracehop-examples";
 
 /// Run two services, load a page from them and show the trace.
 ///
-/// Builds and starts the example services and a collector of what their SDKs send, loads the storefront's page in a
+/// Builds and starts the example services, and a collector of what their SDKs send. Loads the storefront's page in a
 /// headless Chromium, waits until the trace is whole and prints its tree. Serves until ctrl-c. Without Chromium, open
 /// the page in a browser of your own. The services also send to what SENTRY_DSN and SENTRY_SPOTLIGHT name.
 #[derive(Debug, Default, Args)]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use percent_encoding::percent_decode_str;
 
-/// What a `sentry-trace` header or tag says.
+/// The parts of a `sentry-trace` header or tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SentryTrace {
     pub(crate) trace_id: String,

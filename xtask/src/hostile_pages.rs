@@ -81,7 +81,7 @@ impl Page {
         ensure!(self.elements == expected, "has the elements {:?}", self.elements);
         ensure!(self.tags == *tags, "has the tags {:?}, and should have {tags:?}", self.tags);
         let timings = &self.timings;
-        ensure!(timings == tags, "came with the timings {timings:?}, and should have {tags:?}");
+        ensure!(timings == tags, "has the Server-Timing {timings:?}, and should have {tags:?}");
         Ok(())
     }
 }
@@ -109,7 +109,7 @@ mod tests {
             (found(false, &with_script, tag, tag), "has the elements"),
             (found(false, &elements, r#"["sentry-trace","y"]"#, tag), "has the tags"),
             (found(false, &elements, r#"["sentry-trace","x","y"]"#, tag), "has the tags"),
-            (found(false, &elements, tag, ""), "came with the timings"),
+            (found(false, &elements, tag, ""), "has the Server-Timing"),
         ] {
             let error = format!("{:#}", found.compare(&said).unwrap_err());
             assert!(error.contains(expected), "{error}");

@@ -13,7 +13,7 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// Puts what the command printed into the document. Without `write`, fails if the document shows something else.
+    /// With `write`, puts the printed text into the document. Without it, fails if the document shows another text.
     pub(crate) fn settle(self, readme: &Path, printed: &str, write: bool) -> Result<()> {
         let text = fs::read_to_string(readme)?;
         let (before, shown, after) = self.split(&text)?;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 const MAX_LINES: usize = 30;
 
-/// How long to wait for the end of the stream of a process that is gone. Not for ever: a process
-/// that it started may have inherited the stream and hold it open.
+/// How long to wait for the end of the stream of a process that has ended. Not for ever: a process that it started may
+/// have inherited the stream, and hold it open.
 const END_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Keeps the last lines of a stream. A thread reads it to its end, so that its writer never

@@ -11,7 +11,7 @@ use tracehop::{Extractor, Field};
 
 use crate::Report;
 
-/// Explains the headers of a request, or the values of any other carrier.
+/// Explains the headers of a request, or the values of any other carrier. `subject` is the heading of the report.
 pub fn explain(subject: impl Into<String>, headers: &impl Extractor) -> Report {
     let mut report = Report::new(subject);
     let lines = |field| headers.extract(field).collect::<Vec<_>>();

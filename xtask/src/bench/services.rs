@@ -136,7 +136,7 @@ const WITHOUT: Side = Side { what: "the same without", traced: "not" };
 /// Copies both headers with the frameworks' own functions: the least cost of a service whose calls have these headers.
 const BY_HAND: Side = Side { what: "one that copies both headers by hand", traced: "by-hand" };
 
-/// With both middlewares, or both layers.
+/// Uses both middlewares, or both layers.
 const WITH: Side = Side { what: "with traces", traced: "fully" };
 
 /// The same, and Sentry's SDK.

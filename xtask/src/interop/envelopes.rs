@@ -55,8 +55,8 @@ fn wait_for_all_that_was_sent(lab: &mut Lab, service: (Peer, &Options)) -> Resul
     lab.span(trace_id, span_id).map(drop)
 }
 
-/// Checks that two services of ours send their spans and errors at the right place in the trace, and with the dynamic
-/// sampling context that arrived.
+/// Checks that two services of ours send their spans and errors at the right place in the trace. Their envelopes have
+/// the dynamic sampling context that arrived.
 fn sends(facts: &mut Facts, lab: &Lab, replies: &[Reply], sampled: bool) -> Result<()> {
     let [first, second] = replies else { anyhow::bail!("{} services replied", replies.len()) };
     let trace_id = first.trace_id.as_deref().context("ours is in no trace")?;

@@ -118,7 +118,7 @@ impl Sent {
     }
 }
 
-/// All services of a trace that has a DSC leave the same decision to Relay.
+/// Checks that Relay decides the same by the DSC of each service of a trace.
 fn is_one_decision(lab: &mut Lab, facts: &mut Facts, peer: Peer) -> Result<()> {
     let ours = options(peer, true);
     let service = (Peer::OursWithSdk, &ours);

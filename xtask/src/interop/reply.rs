@@ -20,7 +20,7 @@ pub(super) struct Reply {
     pub(super) sampled: Option<bool>,
     pub(super) not_continued: Option<String>,
     pub(super) client_span_id: Option<String>,
-    /// As baggage.
+    /// The dynamic sampling context that the service works with, as baggage.
     own_dsc: Option<String>,
     next: Option<Box<Reply>>,
 }

@@ -61,7 +61,7 @@ pub(super) fn middle(lab: &mut Lab, peer: Peer) -> Result<Cell> {
     })
 }
 
-/// The same for a trace that is sampled and for one that is not.
+/// Runs a check for a trace that is sampled, and for one that is not.
 fn each_decision(
     peer: Peer,
     mut check: impl FnMut(&mut Facts, bool) -> Result<()>,
@@ -142,7 +142,7 @@ fn is_continued(
     Ok(())
 }
 
-/// What `between` got from `before` is what `after` gets from `between`.
+/// Checks that `after` receives from `between` what `between` received from `before`.
 fn sends_on(
     facts: &mut Facts,
     peer: Peer,

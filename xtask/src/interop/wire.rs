@@ -35,10 +35,10 @@ enum Name {
     Baggage,
 }
 
-/// What is in a header, by names.
+/// The values of a header, by their names.
 type Values = BTreeMap<String, String>;
 
-/// What an implementation makes of a header.
+/// One implementation's reading of a header.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 struct Reading {
     values: Values,
@@ -171,7 +171,7 @@ fn generate(lab: &Lab, Generator { seed, count }: Generator) -> Result<Vec<Heade
     lines(&output)
 }
 
-/// What ours and the peer make of each header.
+/// Returns the readings of all headers: those of ours and those of the peer.
 fn read_by_both(lab: &Lab, peer: Peer, headers: &[Header]) -> Result<[Vec<Reading>; 2]> {
     let input = lab.artifacts().join("asked.jsonl");
     let mut file = BufWriter::new(create(&input)?);

@@ -15,7 +15,7 @@ const UNKNOWN: &str = "sentry-doctor";
 pub(super) struct Sent {
     pub(super) sentry_trace: SentryTrace,
     pub(super) dsc: DynamicSamplingContext,
-    /// With the foreign member.
+    /// The foreign member, and the members of `dsc`.
     baggage: Baggage,
 }
 

@@ -42,7 +42,7 @@ pub(super) fn problem(name: &str, value: &str) -> Option<(&'static str, String)>
         "sampled" if !matches!(value, "true" | "false") => {
             format!("it is {value:?}, and must be true or false")
         }
-        "org_id" if !is_number() => format!("{value:?} is not the number of an organisation"),
+        "org_id" if !is_number() => format!("{value:?} is no organisation id, which is a number"),
         "public_key" if value.contains("://") => {
             "it is a whole DSN, and must be only the key in it".to_owned()
         }

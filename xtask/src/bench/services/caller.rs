@@ -71,7 +71,7 @@ impl Caller {
         })
     }
 
-    /// In seconds, of all threads.
+    /// Returns the processor time of all threads, in seconds.
     fn processor_time(&mut self) -> Result<f64> {
         let threads = format!("/proc/{}/task", self.service.process().id());
         let mut nanoseconds = 0;

@@ -20,7 +20,7 @@ struct Table {
 #[derive(Debug, Deserialize)]
 struct Difference {
     header: Name,
-    /// In words, and why. Both are for people.
+    /// The difference in words, for readers and error messages.
     what: String,
     reason: String,
     pattern: String,
@@ -31,9 +31,9 @@ struct Difference {
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Extent {
-    /// It is about one member, or about a header that is no list.
+    /// One member, or a header that is no list.
     One { example: String, javascript: Values, python: Values, ours: Values },
-    /// It is about a list, of which ours may leave members out.
+    /// A whole list, of which ours may leave members out.
     List { whole_list: bool },
 }
 
