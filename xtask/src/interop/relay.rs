@@ -137,7 +137,7 @@ fn is_one_decision(lab: &mut Lab, facts: &mut Facts, peer: Peer) -> Result<()> {
     }
     let all = lab.all_envelopes()?;
     let of_trace = all.iter().filter(|sent| sent.trace_id() == trace_id);
-    // Those two hand no DSC on, and ours makes none for a trace that it continues.
+    // Rust's SDK and OpenTelemetry hand no DSC on, and ours makes none for a trace that it continues.
     let has_dsc = !matches!(peer, Peer::Rust | Peer::OpenTelemetry);
     let of_trace = of_trace.filter(|sent| has_dsc || sent.service() == "ours");
     let headers = of_trace.map(|sent| sent.dsc.clone()).collect::<Vec<_>>();
