@@ -38,7 +38,7 @@ pub(crate) struct Bench {
     /// Measure only this.
     #[arg(long)]
     pub(crate) only: Option<Part>,
-    /// Put the tables into `core/benches/README.md`.
+    /// Write the tables into `core/benches/README.md`.
     #[arg(long, conflicts_with = "quick")]
     pub(crate) write: bool,
 }
@@ -163,7 +163,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Prints measurements, and puts them into the document that shows them if that is asked for.
+    /// Prints measurements. With `--write`, puts them into the document as well.
     fn show(self, workspace: &Workspace, block: Block, printed: &str) -> Result<()> {
         print!("{printed}");
         if self.write {

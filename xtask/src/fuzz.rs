@@ -21,7 +21,7 @@ const CARGO_FUZZ: &str = "0.13.2";
 
 /// Search for input that breaks a promise, guided by coverage.
 ///
-/// Findings go into `target/fuzz`, beside the kept inputs that the search begins with. Needs a C++ compiler, and
+/// Findings go into `target/fuzz`, beside the kept inputs that the search starts with. Needs a C++ compiler, and
 /// cargo-fuzz, which is installed if it is missing.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Fuzz {
@@ -142,7 +142,7 @@ impl Fuzzer {
         Ok(())
     }
 
-    /// The inputs that the search begins with, and those that it finds.
+    /// The inputs that the search starts with, and those that it finds.
     fn inputs(&self, target: &str) -> PathBuf {
         self.directory.join("corpus").join(target)
     }

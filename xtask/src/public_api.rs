@@ -58,7 +58,7 @@ impl PublicApi {
             );
         }
         if !external.is_empty() {
-            bail!("the types of other crates in public changed\n{external}");
+            bail!("the types of other crates in the public API changed\n{external}");
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The two example services, which make a shop, and the trace that a visit of its page begins.
+//! The two example services, which make a shop, and the trace that a visit of its page starts.
 
 pub(crate) mod elsewhere;
 mod tree;

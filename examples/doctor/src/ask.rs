@@ -25,8 +25,8 @@ use crate::Report;
 pub struct Question {
     /// The URL of a page or of another resource, with the scheme `http` or `https`.
     pub url: Url,
-    /// Whether the URL is requested as it is. If not, it gets a query of its own, so that no cache keeps the trace for
-    /// visitors.
+    /// Whether the URL is requested as it is. If not, it gets a query of its own: a cache shows the trace to visitors
+    /// only if it ignores queries.
     pub is_exact: bool,
     /// Headers to send besides those of the trace, to the origin of the URL alone.
     pub headers: HeaderMap,

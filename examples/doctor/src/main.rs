@@ -17,7 +17,7 @@ use url::Url;
 /// Exit status: 0 healthy, 1 problems found, 2 service unreachable or invalid arguments, 3 no trace visible from
 /// outside, such as in a response that is no page.
 ///
-/// The URL is requested twice, with a query of its own, so that no cache keeps a trace for visitors.
+/// The URL is requested twice, with a query of its own: a cache shows the trace to visitors only if it ignores queries.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Arguments {

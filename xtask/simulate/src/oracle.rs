@@ -8,7 +8,7 @@ use crate::told::{Line, MAX_ITEMS, Parent, Told};
 /// The trace of a request, as a service must read it.
 #[derive(Debug, Clone)]
 pub(crate) struct Arrival {
-    /// `None` if a new trace must begin here.
+    /// `None` if a new trace must start here.
     pub(crate) parent: Option<Parent>,
     told: Told,
 }

@@ -232,7 +232,7 @@ impl Walk<'_> {
                 self.report.continued += 1;
             }
             None => {
-                ensure!(why.is_some(), "a new trace must begin, and {trace_id} is continued");
+                ensure!(why.is_some(), "a new trace must start, and {trace_id} is continued");
                 ensure!(context.parent_span_id().is_none(), "a new trace has no parent");
                 let is_new = !self.trace_ids.contains(&trace_id);
                 ensure!(is_new, "the id of the new trace is not new: {trace_id}");

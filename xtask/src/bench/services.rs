@@ -20,8 +20,8 @@ use super::cores::Cores;
 use super::list;
 use crate::service::Service;
 
-/// The share of the requests of a service without traces, or of one that copies both headers, that one with traces must
-/// answer.
+/// The least throughput of a service with traces, as a share of the throughput of one without traces, or of one that
+/// copies both headers by hand.
 const THROUGHPUT: f64 = 0.98;
 
 /// The bytes for each request by which a service's memory may grow. The allocator's own growth ends, and is less than

@@ -1,4 +1,4 @@
-//! The envelopes of services with this library and Sentry's SDK, in traces that peers begin.
+//! The envelopes of services with this library and Sentry's SDK, in traces that peers start.
 
 use anyhow::{Context, Result};
 
@@ -11,7 +11,7 @@ use super::reply::Reply;
 use super::services::{BY_TRACEPARENT, options};
 use crate::headers;
 
-/// The peer begins a trace, and calls ours, which calls another of ours.
+/// The peer starts a trace, and calls ours, which calls another of ours.
 pub(super) fn check(lab: &mut Lab, peer: Peer) -> Result<Cell> {
     let mut facts = Facts::default();
     match peer {
@@ -23,7 +23,7 @@ pub(super) fn check(lab: &mut Lab, peer: Peer) -> Result<Cell> {
         }),
         _ => {
             for sampled in [true, false] {
-                // The service with OpenTelemetry samples every trace that it begins.
+                // The service with OpenTelemetry samples every trace that it starts.
                 if sampled || peer != Peer::OpenTelemetry {
                     let case = if sampled { "sampled" } else { "not sampled" };
                     facts.case(case, |facts| {

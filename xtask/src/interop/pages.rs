@@ -54,7 +54,7 @@ enum From {
     Nowhere,
 }
 
-/// The page begins the trace, and calls ours.
+/// The page starts the trace, and calls ours.
 pub(super) fn calls(lab: &mut Lab) -> Result<Cell> {
     let mut facts = Facts::default();
     facts.case("a page without tags", |facts| {
@@ -101,7 +101,7 @@ pub(super) fn call_with_traceparent(lab: &mut Lab, facts: &mut Facts) -> Result<
     Ok(reply)
 }
 
-/// What services get from a page whose SDK begins the trace.
+/// What services get from a page whose SDK starts the trace.
 pub(super) fn call(lab: &mut Lab, facts: &mut Facts, services: &[String]) -> Result<Vec<Reply>> {
     let next = relay(services);
     let (visit, reply) = visit(lab, From::Nowhere, &Options::rate(1.0), "envelopes", &next)?;

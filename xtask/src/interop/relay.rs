@@ -55,7 +55,7 @@ const ODD: [&str; 22] = [
     "sentry-odd=%22%0A%E6%97%A5",
 ];
 
-/// The peer begins a trace, and calls two services of ours. Then Relay reads these envelopes, and those of the other
+/// The peer starts a trace, and calls two services of ours. Then Relay reads these envelopes, and those of the other
 /// checks.
 pub(super) fn check(lab: &mut Lab, peer: Peer) -> Result<Cell> {
     let mut facts = Facts::default();
@@ -127,7 +127,7 @@ fn is_one_decision(lab: &mut Lab, facts: &mut Facts, peer: Peer) -> Result<()> {
             let url = lab.service(Peer::OursWithSdk, &Options::rate(1.0))?;
             pages::call(lab, facts, &[url.clone(), url])?
         }
-        // Has no SDK that could begin a trace.
+        // Has no SDK that could start a trace.
         Peer::Script => lab.chain(&[], &[service, service])?,
         _ => lab.chain(&[], &[(peer, &ours), service, service])?.split_off(1),
     };

@@ -47,15 +47,15 @@ pub(super) fn organisations(lab: &mut Lab, peer: Peer) -> Result<Cell> {
                         if second == Peer::Rust {
                             return Ok(());
                         }
-                        let begun = tail.dsc();
+                        let started = tail.dsc();
                         facts.equal(
                             "the DSC sent on",
-                            begun.get("trace_id"),
+                            started.get("trace_id"),
                             called.trace_id.as_ref(),
                         );
                         facts.equal(
                             "its organisation",
-                            begun.get("org_id").map_or("", |it| it),
+                            started.get("org_id").map_or("", |it| it),
                             own,
                         );
                     }

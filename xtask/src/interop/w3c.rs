@@ -33,7 +33,7 @@ pub(super) fn traceparent(lab: &mut Lab, peer: Peer) -> Result<Cell> {
                 let [.., theirs] =
                     replies(lab, &[(OURS, &options), (OPENTELEMETRY, &options), (peer, &options)])?;
                 let (sent, ..) = theirs.traceparent()?;
-                facts.hold("it begins a trace", theirs.trace_id != Some(sent));
+                facts.hold("it starts a trace", theirs.trace_id != Some(sent));
                 Ok(())
             });
             Cell::can(facts).with_note("writes it, and does not read it")
@@ -51,7 +51,7 @@ pub(super) fn traceparent(lab: &mut Lab, peer: Peer) -> Result<Cell> {
                 let [_, theirs, tail] =
                     replies(lab, &[(OPENTELEMETRY, &options), (peer, &options), (OURS, &options)])?;
                 let (sent, ..) = theirs.traceparent()?;
-                facts.hold("it begins a trace", theirs.trace_id != Some(sent));
+                facts.hold("it starts a trace", theirs.trace_id != Some(sent));
                 facts.equal("its own", tail.received.get("traceparent"), None);
                 Ok(())
             });

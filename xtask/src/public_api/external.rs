@@ -1,4 +1,4 @@
-//! The types and traits of other crates in a public API. A new major version of such a crate is one of ours.
+//! The types and traits of other crates in a public API. A new major version of such a crate forces one of ours.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 /// The file beside the manifest of each published crate, written by hand: a line for each type or trait.
 const ALLOWED: &str = "external-types.txt";
 
-/// Compares what a public API names of other crates with what is allowed. Returns a line for each difference.
+/// Compares the types of other crates in a public API with those that are allowed. Returns a line for each difference.
 pub(super) fn differences(api: &str, manifest: &Path) -> Result<String> {
     let path = manifest.with_file_name(ALLOWED);
     let allowed =
@@ -30,7 +30,7 @@ fn external(api: &str) -> BTreeSet<&str> {
     let paths = api.split(|c| !is_of_path(c)).filter_map(|path| {
         let (root, rest) = path.split_once("::")?;
         let is_ours = matches!(root, "core" | "std" | "alloc") || root.starts_with("tracehop");
-        // The last part of a method or of a field is not that of a type.
+        // The type is the first part in upper case. A method or a field may follow.
         let end = rest.split("::").position(|part| part.starts_with(char::is_uppercase))?;
         let length: usize = rest.split("::").take(end + 1).map(|part| part.len() + 2).sum();
         let starts_small = root.starts_with(char::is_lowercase);
