@@ -133,9 +133,11 @@ impl PropagatorBuilder {
     /// # Ok::<(), tracehop::BuildError>(())
     /// ```
     ///
-    /// The function is called when the decision is first needed, once for each trace. It runs without a current
-    /// context. It must not ask the context that it decides for about the decision: that call would never return. An
-    /// answer that is not from 0 to 1 means 0. If the function panics, the trace is decided on as if there were no
+    /// The function is called when the decision is first needed, once for each trace, and before that for each
+    /// [`provisional_position`](crate::PropagationContext::provisional_position). It runs without a current context. It
+    /// must not ask the context that it decides for about the decision: that call would never return.
+    ///
+    /// An answer that is not from 0 to 1 means 0. If the function panics, the trace is decided on as if there were no
     /// sampler, with an error in the log (feature `tracing`).
     pub fn traces_sampler<F>(mut self, sampler: F) -> Self
     where
