@@ -146,10 +146,14 @@ struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|it| match it {
-            '&' | '<' | '>' | '"' | '\'' => write!(f, "&#{};", u32::from(it)),
-            it => f.write_char(it),
-        })
+        let mut rest = self.0;
+        let is_special = |byte| matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'');
+        while let Some(at) = rest.bytes().position(is_special) {
+            let (plain, special) = rest.split_at(at);
+            write!(f, "{plain}&#{};", special.as_bytes()[0])?;
+            rest = &special[1..];
+        }
+        f.write_str(rest)
     }
 }
 

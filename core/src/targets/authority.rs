@@ -22,28 +22,27 @@ pub(crate) struct Authority<'a> {
 impl<'a> Authority<'a> {
     /// Splits a URL into its authority and the rest: path, query and fragment.
     pub(crate) fn split(url: &'a str) -> Option<(Self, &'a str)> {
-        let (scheme, rest) = url.split_once("://")?;
+        let (scheme, rest) = url.split_at(position(url, |byte| byte == b':')?);
+        let rest = rest.strip_prefix("://")?;
+        let is_scheme_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
         if !scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-            || !scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+            || !scheme.bytes().all(is_scheme_byte)
         {
             return None;
         }
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let end = position(rest, |byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
         let (authority, behind) = rest.split_at(end);
-        let (userinfo, host_and_port) = match authority.rsplit_once('@') {
-            Some((userinfo, host_and_port)) => (Some(userinfo), host_and_port),
+        let (userinfo, host_and_port) = match last_position(authority, b'@') {
+            Some(at) => (Some(&authority[..at]), &authority[at + 1..]),
             None => (None, authority),
         };
-        if !userinfo
-            .unwrap_or_default()
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && byte != b'\\')
-        {
+        let is_userinfo_byte = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
+        if !userinfo.unwrap_or_default().bytes().all(is_userinfo_byte) {
             return None;
         }
         // Colons in brackets belong to an IPv6 address.
-        let bracket = host_and_port.rfind(']').map_or(0, |at| at + 1);
-        let (host, port) = match host_and_port[bracket..].rfind(':') {
+        let bracket = last_position(host_and_port, b']').map_or(0, |at| at + 1);
+        let (host, port) = match last_position(&host_and_port[bracket..], b':') {
             Some(at) => host_and_port.split_at(bracket + at),
             None => (host_and_port, ""),
         };
@@ -56,6 +55,16 @@ impl<'a> Authority<'a> {
         };
         is_host(host).then_some((Self { scheme, userinfo, host, port }, behind))
     }
+}
+
+// The searchers of `str` take longer to set up than such short texts take to be read.
+
+fn position(text: &str, is_searched: impl Fn(u8) -> bool) -> Option<usize> {
+    text.bytes().position(is_searched)
+}
+
+fn last_position(text: &str, searched: u8) -> Option<usize> {
+    text.bytes().rposition(|byte| byte == searched)
 }
 
 /// Returns the host and the port of a URL: the `server.address` and `server.port` of
