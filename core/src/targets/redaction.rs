@@ -23,8 +23,13 @@ pub fn redact_url(url: &str) -> Cow<'_, str> {
         return Cow::Borrowed(if scheme.is_empty() { url } else { scheme });
     };
     let end = rest.find(['/', '\\']).unwrap_or(rest.len());
-    // Browsers end the authority at a backslash, others do not: the text after it may be a secret or a path.
-    let rest = if rest[end..].starts_with('\\') { &rest[..end] } else { rest };
+    // Browsers end the authority at a backslash, others do not: what stands around it may be a path or a password.
+    let rest = match rest[end..].strip_prefix('\\') {
+        Some(behind) if behind.contains('@') => "",
+        Some(_) => &rest[..end],
+        None => rest,
+    };
+    let end = end.min(rest.len());
     match rest[..end].rfind('@') {
         Some(at) => Cow::Owned([scheme, "//", &rest[at + 1..]].concat()),
         None => Cow::Borrowed(&url[..behind_scheme + "//".len() + rest.len()]),
@@ -45,8 +50,11 @@ mod tests {
             ("https://a:b@example.com:1/p?q#f", "https://example.com:1/p"),
             ("https://a@b@example.com", "https://example.com"),
             ("http://[::1]:80/x?y", "http://[::1]:80/x"),
-            ("https://a:b@example.com\\@c", "https://example.com"),
-            ("https://x\\@user:hush@y/p", "https://x"),
+            ("https://a:hush@example.com\\b", "https://example.com"),
+            ("https://a:hush@example.com\\@c", "https://"),
+            ("https://x\\@user:hush@y/p", "https://"),
+            ("https://user:hush\\x@y/p", "https://"),
+            ("https://user:hu@sh\\x@y/p", "https://"),
             ("https://example.com/a\\b", "https://example.com/a\\b"),
             ("/path?q=1", "/path"),
             ("/a:b://c@d", "/a:b://c@d"),
