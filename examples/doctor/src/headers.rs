@@ -91,6 +91,8 @@ mod tests {
         // The lines of sentry-trace and of baggage, the subject of the check, and a part of its text.
         let table: &[(&[&str], &[&str], &str, &str)] = &[
             (&[], &[&sampled], "sentry-trace", "no sentry-trace"),
+            (&[""], &[&sampled], "sentry-trace", "is empty"),
+            (&["", " "], &[&sampled], "sentry-trace", "is empty"),
             (&["1"], &[&sampled], "sentry-trace", "49 to 51 characters, 1 were found"),
             (&[&trace("-2")], &[&sampled], "sentry-trace", "neither 1 nor 0"),
             (&[&upper], &[&sampled], "sentry-trace", "upper case"),

@@ -17,8 +17,15 @@ pub(super) fn explain(lines: &[&[u8]], report: &mut Report) -> Option<SentryTrac
         return None;
     };
     let value = match SentryTrace::parse_lines(lines.iter().copied()) {
-        // All lines are empty, which counts as no header.
-        Ok(None) => return None,
+        Ok(None) => {
+            report.wrong(
+                ABOUT,
+                "the sentry-trace header is empty",
+                "Services read an empty value as none, and begin a new trace. Check what writes it: a proxy that sets \
+                 the header from a variable sends an empty one where there is no value.",
+            );
+            return None;
+        }
         Ok(Some(value)) => value,
         Err(error) => {
             for line in lines {
