@@ -6,15 +6,17 @@ use std::path::Path;
 use regex_lite::Regex;
 
 /// Where documents are.
-const FOLDERS: [&str; 9] = [
+const FOLDERS: [&str; 11] = [
     ".",
     "core",
     "core/benches",
+    "core/sentry",
     "actix",
     "reqwest-mw",
     "askama-helpers",
     "examples",
     "examples/cookbook",
+    "examples/doctor",
     "xtask/interop",
 ];
 

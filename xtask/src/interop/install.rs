@@ -82,13 +82,15 @@ impl Installed {
     }
 }
 
-/// The versions of crates in the lock file.
+/// The versions of crates in the lock file, the newest of each. The peers use the newest, and the benchmarks may need an
+/// older one beside it.
 fn locked_crates(workspace: &Workspace) -> Result<impl Fn(&str) -> Result<String>> {
     let mut command = MetadataCommand::new();
     command.current_dir(workspace.root()).other_options(vec!["--locked".to_owned()]);
     let metadata = command.exec().context("cannot read which crates are locked")?;
     Ok(move |name: &str| {
-        let package = metadata.packages.iter().find(|package| package.name == name);
+        let named = metadata.packages.iter().filter(|package| package.name == name);
+        let package = named.max_by_key(|package| &package.version);
         let package = package.with_context(|| format!("{name} is not in Cargo.lock"))?;
         Ok(package.version.to_string())
     })
