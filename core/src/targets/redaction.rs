@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 /// Removes credentials, query and fragment from a URL, for logs and for spans that are sent.
 ///
+/// A backslash in front of an `@` may be part of a password or start a path, and clients differ in how they read it. Of
+/// such a URL only the scheme is kept.
+///
 /// ```
 /// use tracehop::hop::redact_url;
 ///
@@ -22,17 +25,19 @@ pub fn redact_url(url: &str) -> Cow<'_, str> {
         // A URL with a scheme and no authority, such as `data:`, may have a secret in its path.
         return Cow::Borrowed(if scheme.is_empty() { url } else { scheme });
     };
-    let end = rest.find(['/', '\\']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(rest.find(['/', '\\']).unwrap_or(rest.len()));
     // Browsers end the authority at a backslash, others do not: what stands around it may be a path or a password.
-    let rest = match rest[end..].strip_prefix('\\') {
-        Some(behind) if behind.contains('@') => "",
-        Some(_) => &rest[..end],
-        None => rest,
+    let (authority, path) = match path.strip_prefix('\\') {
+        Some(behind) if behind.contains('@') => ("", ""),
+        Some(_) => (authority, ""),
+        None => (authority, path),
     };
-    let end = end.min(rest.len());
-    match rest[..end].rfind('@') {
-        Some(at) => Cow::Owned([scheme, "//", &rest[at + 1..]].concat()),
-        None => Cow::Borrowed(&url[..behind_scheme + "//".len() + rest.len()]),
+    match authority.rsplit_once('@') {
+        Some((_, host)) => Cow::Owned([scheme, "//", host, path].concat()),
+        None => {
+            let kept = scheme.len() + "//".len() + authority.len() + path.len();
+            Cow::Borrowed(&url[..kept])
+        }
     }
 }
 
