@@ -5,20 +5,7 @@ use std::path::Path;
 
 use regex_lite::Regex;
 
-/// Where documents are.
-const FOLDERS: [&str; 11] = [
-    ".",
-    "core",
-    "core/benches",
-    "core/sentry",
-    "actix",
-    "reqwest-mw",
-    "askama-helpers",
-    "examples",
-    "examples/cookbook",
-    "examples/doctor",
-    "xtask/interop",
-];
+use crate::workspace::Workspace;
 
 /// Returns the lines outside of code blocks.
 fn prose(text: &str) -> impl Iterator<Item = &str> {
@@ -32,11 +19,15 @@ fn prose(text: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn files_that_documents_name_exist() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let workspace = Workspace::load().unwrap();
+    let root = workspace.root();
+    let packages = workspace.published().chain(workspace.unpublished());
+    let packages = packages.filter_map(|member| member.manifest.parent().map(Path::to_owned));
+    let folders = packages.chain([root.to_owned(), root.join("examples/cookbook")]);
     let link = Regex::new(r"\]\(([^)\s#]+)[^)\s]*\)").unwrap();
     let source = Regex::new(r"`([\w-]+/[\w/.-]+\.rs)`").unwrap();
     let mut missing = Vec::new();
-    for folder in FOLDERS.map(|folder| root.join(folder)) {
+    for folder in folders {
         let documents = folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
         for document in documents.filter(|path| path.extension().is_some_and(|it| it == "md")) {
             let text = fs::read_to_string(&document).unwrap();
