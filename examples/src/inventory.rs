@@ -67,11 +67,13 @@ fn is_page_of_this_machine(origin: &HeaderValue) -> bool {
 async fn all(stock: Data<Stock>) -> actix_web::Result<impl Responder> {
     let items = web::block(move || stock.all()).await?;
     let items = items.map_err(error::ErrorInternalServerError)?;
-    for item in items.iter().filter(|item| item.quantity == 0) {
-        // The visitor gets a quantity of 0. The error goes to Sentry, for the staff that orders.
-        sentry::capture_error(&SoldOut { sku: item.sku.clone() });
-    }
+    items.iter().filter(|item| item.quantity == 0).for_each(report_sold_out);
     Ok(Json(items))
+}
+
+/// The visitor gets a quantity of 0. The error goes to Sentry, for the staff that orders.
+fn report_sold_out(item: &Item) {
+    sentry::capture_error(&SoldOut { sku: item.sku.clone() });
 }
 
 async fn one(stock: Data<Stock>, sku: Path<String>) -> actix_web::Result<impl Responder> {

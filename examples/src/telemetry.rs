@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use sentry::protocol::Event;
 use sentry::{Client, ClientOptions, Hub};
 use tracehop::{Propagator, PropagatorBuilder};
 use tracehop_sentry::SentryRecorder;
@@ -86,12 +87,16 @@ impl Telemetry {
                 .release(release)
                 .environment(ENVIRONMENT)
                 .traces_sample_rate(RATE as f32)
+                .attach_stacktrace(true)
+                .before_send(mark_own_frames)
                 .transport(recorder.transport(transport)),
         );
         // After the defaults, which read the environment if these are not set.
         client.dsn = destinations.dsn().cloned();
         client.org_id = options.org_id.map(Into::into).or(client.org_id);
         let client = Arc::new(Client::from_config(client));
+        // Reads the debug symbols now. At the first error it would take most of the time of that request.
+        sentry::integrations::backtrace::current_stacktrace();
         Ok(Self { propagator, client, destinations })
     }
 
@@ -115,6 +120,17 @@ impl Drop for Telemetry {
         // Sends the envelopes that are still waiting, as the guard of `sentry::init` does.
         self.client.close(Some(PATIENCE));
     }
+}
+
+/// Marks the frames of this crate as those of the application, and no other. The SDK looks for the crate in the names of
+/// functions, where that of an `async fn` lacks it.
+fn mark_own_frames(mut event: Event<'static>) -> Option<Event<'static>> {
+    let stacks = event.threads.iter_mut().filter_map(|thread| thread.stacktrace.as_mut());
+    for frame in stacks.flat_map(|stack| &mut stack.frames) {
+        let path = frame.abs_path.as_deref().unwrap_or_default();
+        frame.in_app = Some(path.starts_with(env!("CARGO_MANIFEST_DIR")));
+    }
+    Some(event)
 }
 
 /// Returns the release of a service, in Sentry's form `name@version`.

@@ -36,7 +36,7 @@ pub(crate) struct Demo {
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..65_534))]
     pub(crate) port: Option<u16>,
 
-    /// Write screenshots of the trace into this folder: light, dark and narrow. Needs Chromium.
+    /// Write screenshots of the trace into this folder: light, dark and narrow. Needs Chromium and Node.js.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) screenshots: Option<PathBuf>,
 
@@ -54,7 +54,8 @@ impl Demo {
             return Err(anyhow::anyhow!("no Chromium found: {how}"));
         }
 
-        let executables = Executables::build(&Workspace::load()?, &[PACKAGE], &["--bins"])?;
+        let workspace = Workspace::load()?;
+        let executables = Executables::build(&workspace, &[PACKAGE], &["--bins"])?;
         let elsewhere = if self.sends_nowhere_else {
             Elsewhere::default()
         } else {
@@ -73,7 +74,7 @@ impl Demo {
             let trace_id = visit(&program, &page, &collector, &mut services)?;
             show(&collector, &trace_id)?;
             if let Some(folder) = &self.screenshots {
-                screenshots::take(&program, &collector.trace_url(&trace_id), folder)?;
+                screenshots::take(&workspace, &program, &collector.trace_url(&trace_id), folder)?;
             }
             for line in elsewhere.about(&trace_id) {
                 eprintln!("{line}");

@@ -1,6 +1,7 @@
-//! `cargo xtask pages`: the page script, htmx and the bare filters in a real browser.
+//! `cargo xtask pages`: the page script, htmx, the bare filters and the demo's pages in a real browser.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -9,7 +10,9 @@ use clap::Args;
 use crate::chromium;
 use crate::debian::is_root;
 use crate::executables::Executables;
-use crate::interop::install::{Interpreter, PACKAGES, bundle, install_node, run};
+use crate::interop::install::{
+    Interpreter, PACKAGES, bundle, install_node, install_spotlight, run,
+};
 use crate::service::Service;
 use crate::workspace::Workspace;
 
@@ -21,10 +24,10 @@ const SHIPPED: &str = "askama-helpers/src/page_script/page.min.js";
 const FEW_HEADERS: &str = "content-type, x-application";
 const ALL_HEADERS: &str = "sentry-trace, baggage, content-type, x-application";
 
-/// Load pages with the page script, with htmx and with the bare filters in Chromium.
+/// Load pages with the page script, with htmx and with the bare filters in Chromium, and those of the demo.
 ///
 /// Installs what it needs, and starts three services that note what arrives: the pages' own origin, one that they list,
-/// and one that they do not list.
+/// and one that they do not list. The demo sends its traces to a real Spotlight as well.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Pages {
     /// Minify the page script anew, instead of comparing the two. The constants beside it need its new hash then.
@@ -37,6 +40,7 @@ impl Pages {
         let workspace = Workspace::load()?;
         let node = install_node(&workspace)?;
         self.minify(&workspace, &node)?;
+        let spotlight = install_spotlight(&workspace)?;
         let chromium = chromium::ensure()?;
         let sentry = workspace.target_directory().join("pages/sentry.js");
         bundle(&node, "pages/sentry.mjs", &sentry)?;
@@ -51,8 +55,10 @@ impl Pages {
         };
         let [own, listed, foreign] =
             [start(ALL_HEADERS)?, start(ALL_HEADERS)?, start(FEW_HEADERS)?];
-        let mut tests = node_test(&node)?;
+        let mut tests =
+            node_test(&node, &[node.folder().join("pages"), spotlight.folder().to_owned()])?;
         tests
+            .env("PAGES_DEMO", executables.get("demo")?)
             .env("PAGES_OWN", own.url())
             .env("PAGES_LISTED", listed.url())
             .env("PAGES_FOREIGN", foreign.url())
@@ -83,16 +89,16 @@ impl Pages {
     }
 }
 
-/// Node's own test runner, over all tests of the folder.
-fn node_test(node: &Interpreter) -> Result<Command> {
-    let folder = node.folder().join("pages");
-    let entries =
-        fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+/// Node's own test runner, over all tests of some folders.
+fn node_test(node: &Interpreter, folders: &[PathBuf]) -> Result<Command> {
     let mut files = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        if path.to_string_lossy().ends_with(".test.mjs") {
-            files.push(path);
+    for folder in folders {
+        let entries = fs::read_dir(folder);
+        for entry in entries.with_context(|| format!("cannot read {}", folder.display()))? {
+            let path = entry?.path();
+            if path.to_string_lossy().ends_with(".test.mjs") {
+                files.push(path);
+            }
         }
     }
     files.sort();

@@ -65,7 +65,7 @@ impl Test {
             }),
             ("hostile pages in Chromium", "cargo xtask hostile-pages", || HostilePages {}.run()),
             ("browser cache in Chromium", "cargo xtask browser-cache", || BrowserCache {}.run()),
-            ("page script and htmx in Chromium", "cargo xtask pages", || Pages::default().run()),
+            ("pages and Spotlight in Chromium", "cargo xtask pages", || Pages::default().run()),
         ];
         for (name, command_line, run) in in_chromium {
             if self.no_browser {

@@ -137,7 +137,8 @@ impl SentSpan {
 #[derive(Debug, Deserialize)]
 pub(super) struct SentEvent {
     contexts: Option<Contexts<Option<SentTrace>>>,
-    exception: Option<Exceptions>,
+    exception: Option<List<Exception>>,
+    threads: Option<List<Thread>>,
     message: Option<Message>,
     logentry: Option<LogEntry>,
     level: Option<String>,
@@ -145,19 +146,41 @@ pub(super) struct SentEvent {
     sdk: Option<Named>,
 }
 
-/// The chain of errors: the first is the cause, the last the result. The list may be wrapped or not.
+/// A list that may be wrapped.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Exceptions {
-    Wrapped { values: Vec<Exception> },
-    Bare(Vec<Exception>),
+enum List<T> {
+    Wrapped { values: Vec<T> },
+    Bare(Vec<T>),
 }
 
+impl<T> List<T> {
+    fn into_values(self) -> Vec<T> {
+        match self {
+            Self::Wrapped { values } | Self::Bare(values) => values,
+        }
+    }
+}
+
+/// An error of a chain: the first is the cause, the last the result.
 #[derive(Debug, Deserialize)]
 struct Exception {
     #[serde(rename = "type")]
     kind: Option<String>,
     value: Option<String>,
+    stacktrace: Option<Stacktrace>,
+}
+
+impl Exception {
+    fn into_title_and_stack(self) -> (String, Option<Stacktrace>) {
+        let title = [self.kind, self.value].into_iter().flatten().collect::<Vec<_>>().join(": ");
+        (title, self.stacktrace)
+    }
+}
+
+/// A thread at the time of the event. SDKs send one if the error has no stack of its own.
+#[derive(Debug, Deserialize)]
+struct Thread {
     stacktrace: Option<Stacktrace>,
 }
 
@@ -208,16 +231,11 @@ impl SentEvent {
     /// Returns the event; `None` if it is in no trace.
     pub(super) fn into_event(self, source: &Source) -> Option<Event> {
         let SentTrace { trace_id, span_id, .. } = self.contexts?.trace?;
-        let exceptions = match self.exception {
-            Some(Exceptions::Wrapped { values } | Exceptions::Bare(values)) => values,
-            None => Vec::new(),
-        };
-        let mut stack = Vec::new();
-        let exception = exceptions.into_iter().next_back().map(|exception| {
-            let Exception { kind, value, stacktrace } = exception;
-            stack.extend(stacktrace.into_iter().flat_map(Stacktrace::lines));
-            [kind, value].into_iter().flatten().collect::<Vec<_>>().join(": ")
-        });
+        let exception = self.exception.map(List::into_values).and_then(|mut chain| chain.pop());
+        let (exception, own_stack) = exception.map(Exception::into_title_and_stack).unzip();
+        let threads = self.threads.into_iter().flat_map(List::into_values);
+        let stack =
+            own_stack.flatten().or_else(|| threads.into_iter().find_map(|it| it.stacktrace));
         let message = match self.message {
             Some(Message::Text(text)) => Some(text),
             Some(Message::Entry(entry)) => entry.text(),
@@ -230,7 +248,7 @@ impl SentEvent {
             span_id,
             level: self.level.unwrap_or_else(|| "error".to_owned()),
             title: exception.or(message).unwrap_or_else(|| "untitled".to_owned()),
-            stack,
+            stack: stack.into_iter().flat_map(Stacktrace::lines).collect(),
             dsc: source.dsc.clone(),
         })
     }
@@ -365,6 +383,26 @@ mod tests {
         assert_eq!(event(json!({})).level, "error");
         assert_eq!(event(json!({ "level": "warning" })).level, "warning");
         assert_eq!(event(json!({ "release": "shop@1" })).service, "shop");
+    }
+
+    #[test]
+    fn stacks_are_those_of_the_error_or_of_a_thread() {
+        let of = |function: &str| json!({ "stacktrace": { "frames": [{ "function": function }] } });
+        let table = [
+            (
+                json!({ "exception": [of("cause"), of("error")], "threads": [of("thread")] }),
+                "error",
+            ),
+            (
+                json!({ "exception": [{ "type": "SoldOut" }], "threads": [{}, of("thread")] }),
+                "thread",
+            ),
+            (json!({ "message": "no kettles", "threads": { "values": [of("thread")] } }), "thread"),
+        ];
+        for (sent, function) in table {
+            assert_eq!(event(sent.clone()).stack, [function], "{sent}");
+        }
+        assert_eq!(event(json!({ "threads": [{}] })).stack, [""; 0]);
     }
 
     #[test]

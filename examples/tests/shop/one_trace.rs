@@ -34,6 +34,11 @@ async fn visit(shop: &Shop, head: &str, headers: &[(&str, &str)]) -> Value {
     let [error] = trace.events.as_slice() else { panic!("{head}: {trace:#?}") };
     assert_eq!(trace.label_of(&error["span_id"]), "inventory http.server", "{head}");
     assert_eq!(error["title"], "SoldOut: there is no kettle left");
+    // The function that captured it and its handler, without the frames of libraries.
+    let stack: Vec<_> =
+        error["stack"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert_eq!(stack.len(), 2, "{head}: {stack:#?}");
+    assert!(stack[0].contains("report_sold_out (inventory.rs:"), "{head}: {stack:#?}");
 
     let on_the_wire = call.dsc();
     for header in trace.trace_headers() {

@@ -2,35 +2,18 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::debian::is_root;
+use crate::interop::install::{install_node, run};
+use crate::workspace::Workspace;
 
-/// Names, sizes and colour schemes.
-const SCREENSHOTS: [(&str, &str, &str); 3] = [
-    ("trace.png", "1200,530", "--blink-settings=preferredColorScheme=1"),
-    ("trace-dark.png", "1200,530", "--blink-settings=preferredColorScheme=0"),
-    // Chromium's smallest window.
-    ("trace-narrow.png", "500,780", "--blink-settings=preferredColorScheme=1"),
-];
-
-pub(super) fn take(program: &Path, url: &str, folder: &Path) -> Result<()> {
+pub(super) fn take(workspace: &Workspace, program: &Path, url: &str, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
-    for (name, size, scheme) in SCREENSHOTS {
-        let path = folder.join(name);
-        let mut command = Command::new(program);
-        command.args(["--headless", "--disable-gpu", "--hide-scrollbars", scheme]);
-        command.args(is_root().then_some("--no-sandbox"));
-        command
-            .arg(format!("--window-size={size}"))
-            .arg(format!("--screenshot={}", path.display()));
-        let status = command.arg(url).stderr(Stdio::null()).status()?;
-        if !status.success() || !path.is_file() {
-            bail!("Chromium took no screenshot ({status})");
-        }
-        eprintln!("screenshot: {}", path.display());
-    }
-    Ok(())
+    let mut script = install_node(workspace)?.command("demo/screenshots.mjs");
+    script.arg("--chromium").arg(program).args(["--url", url]).arg("--folder").arg(folder);
+    // Chromium refuses to run as root with its sandbox.
+    script.args(is_root().then_some("--no-sandbox"));
+    run("screenshots", &mut script)
 }

@@ -121,9 +121,17 @@ impl Interpreter {
     }
 }
 
-/// Node.js with the packages of the lock file.
+/// Node.js with the packages of the SDKs.
 pub(crate) fn install_node(workspace: &Workspace) -> Result<Interpreter> {
-    let folder = workspace.root().join(FOLDER).join("node");
+    install_node_in(workspace.root().join(FOLDER).join("node"))
+}
+
+/// Node.js with the packages of Spotlight. They are apart, because they would hold back versions that the SDKs need.
+pub(crate) fn install_spotlight(workspace: &Workspace) -> Result<Interpreter> {
+    install_node_in(workspace.root().join(FOLDER).join("node/demo"))
+}
+
+fn install_node_in(folder: PathBuf) -> Result<Interpreter> {
     let Some(program) = which::which("node").ok().filter(|node| is_node_new_enough(node)) else {
         bail!("no Node.js of version 20 or higher found: get it from nodejs.org, with its npm")
     };
