@@ -10,10 +10,8 @@
 //! A service needs few lines for propagation: the recorder on the propagator, the middleware in its `App`, the client,
 //! and the filter in the template.
 
-pub mod browser_cache;
 pub mod collector;
 mod cookbook;
-pub mod hostile;
 pub mod inventory;
 mod loopback;
 pub mod standalone;

@@ -1,12 +1,10 @@
 //! A headless Chromium.
 
 use std::ffi::OsString;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::debian::{install, is_root};
@@ -70,7 +68,7 @@ impl Chromium {
 }
 
 /// Makes an empty profile.
-pub(crate) fn new_profile() -> Result<TempDir> {
+fn new_profile() -> Result<TempDir> {
     let profile = TempDir::with_prefix("chromium-profile-");
     profile.context("cannot make a directory for Chromium's profile")
 }
@@ -91,30 +89,6 @@ fn headless(program: &Path, profile: &Path) -> Command {
     }
     command.stdin(Stdio::null()).stderr(Stdio::piped());
     command
-}
-
-/// Loads `url` with a new profile, and returns the page as it is when all of it is loaded.
-pub(crate) fn dump_dom(program: &Path, url: &str) -> Result<String> {
-    dump_dom_in(program, new_profile()?.path(), url)
-}
-
-/// As [`dump_dom`], with a profile that may have been used.
-pub(crate) fn dump_dom_in(program: &Path, profile: &Path, url: &str) -> Result<String> {
-    let mut command = headless(program, profile);
-    command.args(["--dump-dom", "--timeout=60000", url]).stdout(Stdio::piped());
-    let mut process = Process::spawn("Chromium", &mut command)?;
-    let mut stdout = process.take_stdout()?;
-    // On a thread of its own, so that this one can be interrupted.
-    let reader = thread::spawn(move || {
-        let mut page = String::new();
-        stdout.read_to_string(&mut page).map(|_| page)
-    });
-    let status = process.wait()?;
-    if !status.success() {
-        bail!("Chromium cannot load {url} ({status})");
-    }
-    let page = reader.join().map_err(|_| anyhow!("cannot read what Chromium printed"))?;
-    page.context("cannot read what Chromium printed")
 }
 
 /// Returns the Chromium to use, if there is one. Fails if a variable names a program that is missing.

@@ -1,7 +1,6 @@
 //! The chores of the tracehop workspace: `cargo xtask --help` lists them.
 
 mod bench;
-mod browser_cache;
 mod chromium;
 mod ci;
 mod collector;
@@ -12,7 +11,6 @@ mod documents;
 mod executables;
 mod fuzz;
 mod headers;
-mod hostile_pages;
 mod interop;
 mod interrupt;
 #[cfg(test)]
@@ -51,8 +49,6 @@ enum Chore {
     Interop(interop::Interop),
     Bench(bench::Bench),
     Test(test::Test),
-    HostilePages(hostile_pages::HostilePages),
-    BrowserCache(browser_cache::BrowserCache),
     Pages(pages::Pages),
     Ci(ci::Ci),
     Fuzz(fuzz::Fuzz),
@@ -69,8 +65,6 @@ impl Chore {
             Self::Interop(chore) => chore.run(),
             Self::Bench(chore) => chore.run(),
             Self::Test(chore) => chore.run(),
-            Self::HostilePages(chore) => chore.run(),
-            Self::BrowserCache(chore) => chore.run(),
             Self::Pages(chore) => chore.run(),
             Self::Ci(chore) => chore.run(),
             Self::Fuzz(chore) => chore.run(),

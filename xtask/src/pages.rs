@@ -1,4 +1,4 @@
-//! `cargo xtask pages`: the page script, htmx, the bare filters and the demo's pages in a real browser.
+//! `cargo xtask pages`: the page script, htmx, the filters, caches, hostile callers and the demo in a real browser.
 
 use std::fs;
 use std::path::PathBuf;
@@ -24,7 +24,8 @@ const SHIPPED: &str = "askama-helpers/src/page_script/page.min.js";
 const FEW_HEADERS: &str = "content-type, x-application";
 const ALL_HEADERS: &str = "sentry-trace, baggage, content-type, x-application";
 
-/// Load pages with the page script, with htmx and with the bare filters in Chromium, and those of the demo.
+/// Load pages in Chromium: with the page script, with htmx, with the bare filters, for hostile callers, from its cache,
+/// and those of the demo.
 ///
 /// Installs what it needs, and starts three services that note what arrives: the pages' own origin, one that they list,
 /// and one that they do not list. The demo sends its traces to a real Spotlight as well.

@@ -5,11 +5,9 @@ use std::process::Command;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use crate::browser_cache::BrowserCache;
 use crate::chromium;
 use crate::debian::{self, ensure_installed};
 use crate::demo::Demo;
-use crate::hostile_pages::HostilePages;
 use crate::pages::Pages;
 use crate::process::Process;
 use crate::simulate::Simulate;
@@ -58,13 +56,11 @@ impl Test {
         });
         let simulate = Simulate::short();
         steps.function("simulation", simulate.command_line(), move || simulate.run());
-        let in_chromium: [(_, _, fn() -> Result<()>); 4] = [
+        let in_chromium: [(_, _, fn() -> Result<()>); 2] = [
             ("demo in Chromium", "cargo xtask demo --once", || {
                 chromium::ensure()?;
                 Demo { once: true, sends_nowhere_else: true, ..Demo::default() }.run()
             }),
-            ("hostile pages in Chromium", "cargo xtask hostile-pages", || HostilePages {}.run()),
-            ("browser cache in Chromium", "cargo xtask browser-cache", || BrowserCache {}.run()),
             ("pages and Spotlight in Chromium", "cargo xtask pages", || Pages::default().run()),
         ];
         for (name, command_line, run) in in_chromium {

@@ -15,8 +15,13 @@ export const TRACE_ID = '771a43a4192642f0b136d5159a501700';
 export const BAGGAGE = 'sentry-release=shop%401,sentry-sample_rand=0.5';
 
 const browser = await launch(PAGES_CHROMIUM, PAGES_SANDBOX === 'true');
-const context = await browser.newContext({ ignoreHTTPSErrors: true });
-context.setDefaultTimeout(20_000);
+export async function newContext() {
+  const context = await browser.newContext({ ignoreHTTPSErrors: true });
+  context.setDefaultTimeout(20_000);
+  return context;
+}
+
+export const context = await newContext();
 after(() => browser.close());
 
 // Opens a page, and closes it at the end of the test.

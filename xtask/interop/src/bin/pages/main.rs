@@ -1,6 +1,8 @@
 //! Pages in the trace of a made-up caller, and calls that note what arrived. For `cargo xtask pages`.
 
+mod cached;
 mod calls;
+mod hostile;
 mod rendered;
 
 use std::net::TcpListener;
@@ -41,7 +43,8 @@ async fn main() -> anyhow::Result<()> {
     let secure = TcpListener::bind(common.listen)?;
     let (address, secure_address) = (plain.local_addr()?, secure.local_addr()?);
     let calls = Data::new(Calls::new(allow_headers));
-    let propagator = Propagator::builder().build()?;
+    let propagator = Propagator::builder().traces_sample_rate(1.0).build()?;
+    let (answers, hostile) = (cached::Answers::default(), hostile::Rendered::default());
     let htmx = Bytes::from(std::fs::read(htmx)?);
     let sentry = Bytes::from(std::fs::read(sentry)?);
     let server = HttpServer::new(move || {
@@ -49,7 +52,11 @@ async fn main() -> anyhow::Result<()> {
         App::new()
             .app_data(Data::clone(&calls))
             .app_data(Data::new(propagator.clone()))
+            .app_data(Data::clone(&answers))
+            .app_data(Data::clone(&hostile))
             .configure(calls::routes)
+            .configure(|config| cached::routes(config, propagator.clone()))
+            .configure(|config| hostile::routes(config, propagator.clone()))
             .configure(rendered::routes)
             .route(
                 "/secure",

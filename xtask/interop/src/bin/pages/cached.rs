@@ -2,16 +2,13 @@
 //! were in one trace.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::sync::{Mutex, PoisonError};
 
-use actix_web::dev::Server;
 use actix_web::http::header::{
     CACHE_CONTROL, ContentType, ETAG, EXPIRES, HeaderName, IF_NONE_MATCH, LAST_MODIFIED,
 };
-use actix_web::web::{Data, Html, Json, Path};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Responder, error, web};
-use askama::Template;
+use actix_web::web::{self, Data, Json, Path, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Responder, error};
 use tracehop::Propagator;
 use tracehop_actix::TracePropagation;
 
@@ -42,34 +39,25 @@ const CASES: [Case; 9] = [
 ];
 
 /// The statuses that each page was answered with.
-type Log = Data<Mutex<BTreeMap<&'static str, Vec<u16>>>>;
+pub(crate) type Answers = Data<Mutex<BTreeMap<&'static str, Vec<u16>>>>;
 
-/// Serves the pages on a socket: `/` has all of them in frames, `/answers` returns the statuses of each.
-///
-/// # Errors
-///
-/// The socket cannot be listened on.
-pub fn serve(listener: TcpListener) -> anyhow::Result<Server> {
-    let propagator = Propagator::builder().build()?;
-    let log = Log::default();
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(Data::clone(&log))
-            .route("/", web::get().to(all))
-            .route("/answers", web::get().to(answers))
-            .service(
-                web::resource("/pages/{name}")
-                    .route(web::get().to(page))
-                    .wrap(TracePropagation::new(propagator.clone()).server_timing(true)),
-            )
-    });
-    Ok(server.workers(1).listen(listener)?.run())
+/// `/cached` lists the names of the pages, `/cached/{name}` is a page, and `/cached/{name}/answers` has the statuses that
+/// it was answered with.
+pub(crate) fn routes(config: &mut ServiceConfig, propagator: Propagator) {
+    config
+        .route("/cached", web::get().to(|| async { Json(CASES.map(|case| case.name)) }))
+        .route("/cached/{name}/answers", web::get().to(answers))
+        .service(
+            web::resource("/cached/{name}")
+                .route(web::get().to(page))
+                .wrap(TracePropagation::new(propagator).server_timing(true)),
+        );
 }
 
 async fn page(
     name: Path<String>,
     request: HttpRequest,
-    log: Log,
+    answers: Answers,
 ) -> actix_web::Result<HttpResponse> {
     let case = CASES.iter().find(|case| case.name == *name);
     let case = case.ok_or_else(|| error::ErrorNotFound(""))?;
@@ -83,22 +71,12 @@ async fn page(
         response.insert_header(ContentType::html());
     }
     let response = if is_known { response.finish() } else { response.body("<p>page") };
-    let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-    log.entry(case.name).or_default().push(response.status().as_u16());
+    let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
+    answers.entry(case.name).or_default().push(response.status().as_u16());
     Ok(response)
 }
 
-#[derive(Template)]
-#[template(path = "browser_cache.html")]
-struct All<'a> {
-    cases: &'a [Case],
-}
-
-async fn all() -> actix_web::Result<impl Responder> {
-    let page = All { cases: &CASES }.render().map_err(error::ErrorInternalServerError)?;
-    Ok(Html::new(page).customize().insert_header((CACHE_CONTROL, "no-store")))
-}
-
-async fn answers(log: Log) -> impl Responder {
-    Json(log.lock().unwrap_or_else(PoisonError::into_inner).clone())
+async fn answers(name: Path<String>, answers: Answers) -> impl Responder {
+    let answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
+    Json(answers.get(name.as_str()).cloned().unwrap_or_default())
 }

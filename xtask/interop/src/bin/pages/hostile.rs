@@ -1,22 +1,21 @@
 //! Pages for hostile callers. Each page has what its caller sent, as far as the library accepts it. A real browser then
 //! shows whether it did any harm.
 
-use std::net::TcpListener;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use actix_web::body::MessageBody;
-use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
-use actix_web::web::{Data, Html, Json, Path};
-use actix_web::{App, Error, HttpServer, Responder, error, web};
+use actix_web::web::{self, Data, Html, Json, Path, ServiceConfig};
+use actix_web::{Error, Responder, error};
 use askama::Template;
-use serde::Serialize;
 use tracehop::Propagator;
 use tracehop_actix::{Trace, TracePropagation};
 use tracehop_askama::filters;
 
-/// The `sentry-trace` and the `baggage` of each caller. A script that runs sets `ran` in the window around all pages.
+/// The `sentry-trace` and the `baggage` of each caller. A script that runs sets `ran` in its window.
 const CALLERS: [(&str, &[u8]); 17] = [
     (GOOD, b"sentry-a=harmless"),
     (GOOD, b"sentry-a=\"><script>top.ran=1</script>"),
@@ -39,36 +38,21 @@ const CALLERS: [(&str, &[u8]); 17] = [
 
 const GOOD: &str = "771a43a4192642f0b136d5159a501700-b72fa28504b07285-1";
 
-/// The values of the tags in the page of one caller, by name.
-#[derive(Debug, Clone, Serialize)]
-struct Said {
-    caller: usize,
-    tags: Vec<(&'static str, String)>,
-}
+/// The names and values of the tags that each caller's page was rendered with.
+pub(crate) type Rendered = Data<Mutex<BTreeMap<usize, Vec<(&'static str, String)>>>>;
 
-type Log = Data<Mutex<Vec<Said>>>;
-
-/// Serves the pages on a socket: `/` has all of them in frames, `/said` returns their tags.
-///
-/// # Errors
-///
-/// The socket cannot be listened on.
-pub fn serve(listener: TcpListener) -> anyhow::Result<Server> {
-    let propagator = Propagator::builder().traces_sample_rate(1.0).build()?;
-    let log = Log::default();
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(Data::clone(&log))
-            .route("/", web::get().to(all))
-            .route("/said", web::get().to(said))
-            .service(
-                web::resource("/callers/{caller}")
-                    .route(web::get().to(page))
-                    .wrap(TracePropagation::new(propagator.clone()).server_timing(true))
-                    .wrap(from_fn(call)),
-            )
-    });
-    Ok(server.workers(1).listen(listener)?.run())
+/// `/hostile` is the number of callers, `/hostile/{caller}` the page of one, and `/hostile/{caller}/tags` the tags that it
+/// was rendered with.
+pub(crate) fn routes(config: &mut ServiceConfig, propagator: Propagator) {
+    config
+        .route("/hostile", web::get().to(|| async { Json(CALLERS.len()) }))
+        .route("/hostile/{caller}/tags", web::get().to(tags))
+        .service(
+            web::resource("/hostile/{caller}")
+                .route(web::get().to(page))
+                .wrap(TracePropagation::new(propagator).server_timing(true))
+                .wrap(from_fn(call)),
+        );
 }
 
 /// Puts the headers of a hostile caller into the request of the browser.
@@ -86,31 +70,26 @@ async fn call(
 }
 
 #[derive(Template)]
-#[template(path = "hostile_page.html")]
+#[template(
+    ext = "html",
+    source = "<!doctype html><html><head>{{ trace|trace_meta }}<title>Page</title></head><body></body></html>"
+)]
 struct Page {
     trace: Trace,
 }
 
-async fn page(trace: Trace, caller: Path<usize>, log: Log) -> actix_web::Result<impl Responder> {
+async fn page(
+    trace: Trace,
+    caller: Path<usize>,
+    rendered: Rendered,
+) -> actix_web::Result<impl Responder> {
     let tags = trace.trace_data().iter().map(|(name, value)| (name, value.to_owned())).collect();
-    let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-    log.push(Said { caller: *caller, tags });
+    rendered.lock().unwrap_or_else(PoisonError::into_inner).insert(*caller, tags);
     Ok(Html::new(Page { trace }.render().map_err(error::ErrorInternalServerError)?))
 }
 
-#[derive(Template)]
-#[template(path = "hostile.html")]
-struct All {
-    callers: usize,
-}
-
-async fn all() -> actix_web::Result<impl Responder> {
-    let page = All { callers: CALLERS.len() };
-    Ok(Html::new(page.render().map_err(error::ErrorInternalServerError)?))
-}
-
-async fn said(log: Log) -> impl Responder {
-    let mut said = log.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    said.sort_by_key(|said| said.caller);
-    Json(said)
+async fn tags(caller: Path<usize>, rendered: Rendered) -> actix_web::Result<impl Responder> {
+    let rendered = rendered.lock().unwrap_or_else(PoisonError::into_inner);
+    let tags = rendered.get(&caller).ok_or_else(|| error::ErrorNotFound(""))?;
+    Ok(Json(tags.clone()))
 }
