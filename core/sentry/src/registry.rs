@@ -4,10 +4,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
+#[cfg(not(all(test, shuttle)))]
+use std::sync::{Mutex, MutexGuard};
 
 use sentry_core::TransactionOrSpan;
 use sentry_core::protocol::{Context, Event, Request, SpanId, TraceId};
+#[cfg(all(test, shuttle))]
+use shuttle::sync::{Mutex, MutexGuard};
 use tracehop::PropagationContext;
 
 use crate::described::Described;
@@ -345,5 +349,38 @@ mod tests {
         assert!(registry.inside_of(outer).is_some());
         drop(second);
         assert_eq!(registry.len(), 0);
+    }
+
+    /// In the orders that [shuttle](https://docs.rs/shuttle) chooses. See CONTRIBUTING.md for the command.
+    #[cfg(shuttle)]
+    #[test]
+    fn interleavings_of_requests_at_one_position_leave_no_entries() {
+        const OUTER: [u8; 16] = [1; 16];
+        let request = |registry: &Arc<Registry>, context: &PropagationContext| {
+            let entry = registry.add(context, span());
+            entry.set_outer(TraceId::from(OUTER));
+            // An event of another thread may hold the entry last.
+            let found = registry.at(context);
+            drop(entry);
+            drop(found);
+        };
+        let event = |registry: &Arc<Registry>, context: &PropagationContext| {
+            let [at, inside] = [registry.at(context), registry.inside_of(TraceId::from(OUTER))];
+            let found = at.or(inside);
+            assert!(found.is_none_or(|entry| entry.context().span_id() == context.span_id()));
+        };
+        let run = move || {
+            let registry = Arc::new(Registry::default());
+            let context = Propagator::builder().build().unwrap().start_new_trace();
+            let spawn = |work: fn(&Arc<Registry>, &PropagationContext)| {
+                let (registry, context) = (Arc::clone(&registry), context.clone());
+                shuttle::thread::spawn(move || work(&registry, &context))
+            };
+            for thread in [spawn(request), spawn(request), spawn(event)] {
+                thread.join().unwrap();
+            }
+            assert_eq!(registry.len(), 0);
+        };
+        shuttle::check_pct(run, 5_000, 3);
     }
 }

@@ -2,6 +2,8 @@
 
 mod current;
 mod incoming;
+#[cfg(all(test, shuttle))]
+mod interleavings;
 mod options;
 mod outgoing;
 mod position;

@@ -3,9 +3,16 @@
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
+#[cfg(not(all(test, shuttle)))]
+use std::sync::{Mutex, MutexGuard, OnceLock};
+
+#[cfg(all(test, shuttle))]
+use shuttle::sync::{Mutex, MutexGuard};
 
 use super::incoming::{DscNotUsed, NotContinued, W3c};
+#[cfg(all(test, shuttle))]
+use super::interleavings::OnceLock;
 use super::options::Options;
 use super::scope::RequestRecordings;
 use crate::dsc::DynamicSamplingContext;
