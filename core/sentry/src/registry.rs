@@ -354,29 +354,34 @@ mod tests {
     /// In the orders that [shuttle](https://docs.rs/shuttle) chooses. See CONTRIBUTING.md for the command.
     #[cfg(shuttle)]
     #[test]
-    fn interleavings_of_requests_at_one_position_leave_no_entries() {
-        const OUTER: [u8; 16] = [1; 16];
-        let request = |registry: &Arc<Registry>, context: &PropagationContext| {
-            let entry = registry.add(context, span());
-            entry.set_outer(TraceId::from(OUTER));
-            // An event of another thread may hold the entry last.
-            let found = registry.at(context);
-            drop(entry);
-            drop(found);
-        };
-        let event = |registry: &Arc<Registry>, context: &PropagationContext| {
-            let [at, inside] = [registry.at(context), registry.inside_of(TraceId::from(OUTER))];
-            let found = at.or(inside);
-            assert!(found.is_none_or(|entry| entry.context().span_id() == context.span_id()));
-        };
-        let run = move || {
+    fn interleavings_of_requests_at_one_position_find_the_later_and_leave_nothing() {
+        fn outer() -> TraceId {
+            TraceId::from([1; 16])
+        }
+        let run = || {
             let registry = Arc::new(Registry::default());
             let context = Propagator::builder().build().unwrap().start_new_trace();
-            let spawn = |work: fn(&Arc<Registry>, &PropagationContext)| {
-                let (registry, context) = (Arc::clone(&registry), context.clone());
-                shuttle::thread::spawn(move || work(&registry, &context))
+            let add = |context: &PropagationContext, registry: &Arc<Registry>| {
+                let entry = registry.add(context, span());
+                entry.set_outer(outer());
+                entry
             };
-            for thread in [spawn(request), spawn(request), spawn(event)] {
+            let first = add(&context, &registry);
+            let ends = shuttle::thread::spawn(move || drop(first));
+            let (its_registry, its_context) = (Arc::clone(&registry), context.clone());
+            let later = shuttle::thread::spawn(move || {
+                let entry = add(&its_context, &its_registry);
+                assert!(its_registry.at(&its_context).is_some());
+                assert!(its_registry.inside_of(outer()).is_some());
+                drop(entry);
+            });
+            // An event may be the last that holds an entry.
+            let its_registry = Arc::clone(&registry);
+            let event = shuttle::thread::spawn(move || {
+                drop(its_registry.at(&context));
+                drop(its_registry.inside_of(outer()));
+            });
+            for thread in [ends, later, event] {
                 thread.join().unwrap();
             }
             assert_eq!(registry.len(), 0);
