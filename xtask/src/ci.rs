@@ -35,6 +35,7 @@ impl Ci {
         steps.function("minimum Rust", "cargo xtask minimum-rust", || MinimumRust {}.run());
         steps.command("lower bounds of dependencies", lower_bounds(&workspace));
         self.test.add_to(&mut steps, &workspace);
+        steps.command("orders of threads", interleavings(&workspace));
         steps.function("benchmarks run", "cargo xtask bench --quick", || {
             Bench { quick: true, only: None, write: false }.run()
         });
@@ -125,6 +126,16 @@ fn lower_bounds(workspace: &Workspace) -> Command {
         command.args(["--package", &package.name]);
     }
     command.env("RUSTC_BOOTSTRAP", "1");
+    command
+}
+
+/// The tests in which shuttle orders the threads. They need another build of everything.
+fn interleavings(workspace: &Workspace) -> Command {
+    let mut command = workspace.cargo(["test", "--lib", "--target-dir"]);
+    command
+        .arg(workspace.target_directory().join("shuttle"))
+        .args(["--package", "tracehop", "--package", "tracehop-sentry", "interleavings"])
+        .env("RUSTFLAGS", "--cfg shuttle");
     command
 }
 
