@@ -346,6 +346,8 @@ impl<'de> serde::Deserialize<'de> for DynamicSamplingContext {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::DefaultHasher;
+
     use super::*;
 
     fn dsc(lines: &[&str]) -> DynamicSamplingContext {
@@ -376,6 +378,7 @@ mod tests {
                 "sentry-a=1,sentry-b=2,sentry-c=3,sentry-b=4,sentry-c=5",
                 "sentry-a=1,sentry-b=4,sentry-c=5",
             ),
+            ("sentry-a=1,sentry-b=2,sentry-b=33,sentry-b=4", "sentry-a=1,sentry-b=4"),
         ] {
             assert_eq!(dsc(&[line]).as_str(), expected);
         }
@@ -384,6 +387,22 @@ mod tests {
         assert_eq!(again.get("k0").as_deref(), Some("2"));
         assert_eq!(again.get("new"), None);
         assert_eq!(again.as_baggage().len(), 64);
+    }
+
+    #[test]
+    fn contexts_are_equal_by_their_items() {
+        let (one, same, other) =
+            (dsc(&["sentry-a=1"]), dsc(&["b=2,sentry-a=1"]), dsc(&["sentry-a=2"]));
+        assert_eq!(one, same);
+        assert_ne!(one, other);
+        let hash = |dsc: &DynamicSamplingContext| {
+            let mut hasher = DefaultHasher::new();
+            dsc.hash(&mut hasher);
+            hasher.finish()
+        };
+        assert_eq!(hash(&one), hash(&same));
+        assert_ne!(hash(&one), hash(&other));
+        assert_eq!(format!("{other:?}"), r#"{"a": "2"}"#);
     }
 
     #[test]

@@ -97,6 +97,8 @@ mod tests {
         assert_eq!(json, format!("{text:?}"));
         assert_eq!(serde_json::from_str::<T>(&json).unwrap(), value);
         assert!(serde_json::from_str::<T>("\"-\"").is_err());
+        let error = serde_json::from_str::<T>("7").unwrap_err().to_string();
+        assert!(error.contains("expected a string"), "{error}");
     }
 
     #[test]

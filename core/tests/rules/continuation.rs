@@ -49,6 +49,7 @@ fn check(row: &Row, builder: PropagatorBuilder) {
             assert_eq!(context.trace_id().to_string(), TRACE_ID, "{row:?}");
             assert_eq!(context.parent_span_id().unwrap().to_string(), SPAN_ID, "{row:?}");
             assert_eq!(context.sampled(), Some(true), "{row:?}");
+            assert_eq!(context.parent_sampled(), Some(true), "{row:?}");
         }
         "new_trace" => {
             assert!(context.not_continued().is_some(), "{row:?}");

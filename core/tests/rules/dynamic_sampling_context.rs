@@ -1,6 +1,6 @@
-use tracehop::Propagator;
+use tracehop::{Propagator, SampleRate, SpanPosition};
 
-use crate::{TRACE_ID, incoming, outgoing, value};
+use crate::{SPAN_ID, TRACE_ID, incoming, outgoing, value};
 
 const COMPLETE: &str = "sentry-zebra=1;p,sentry-trace_id=771a43a4192642f0b136d5159a501700,\
     sentry-sample_rand=0.4,sentry-sample_rate=0.50,sentry-sampled=true";
@@ -234,5 +234,22 @@ fn rate_is_written_where_this_service_decided() {
         let context = options.build().unwrap().continue_trace(&incoming(decision, received));
         assert_eq!(context.sampled(), sampled, "{received}");
         assert_eq!(value(&outgoing(&context), "baggage"), Some(&*expected));
+    }
+}
+
+#[test]
+fn spans_of_another_trace_get_a_number_that_fits_their_decision() {
+    let propagator = Propagator::builder().build().unwrap();
+    let rate = SampleRate::new(0.25).unwrap();
+    // The number depends on the trace id, so one id alone could fit by chance.
+    for (n, sampled) in (1..40).zip([true, false].into_iter().cycle()) {
+        let ids = format!("{n:032x}-{SPAN_ID}-{}", u8::from(sampled));
+        let mut position = SpanPosition::new(ids.parse().unwrap());
+        position.sample_rate = Some(rate);
+        let context = propagator.start_new_trace().at_span(position);
+        let dsc = context.dsc();
+        assert_eq!((dsc.sampled(), dsc.sample_rate()), (Some(sampled), Some(rate)), "{ids}");
+        let sample_rand = dsc.sample_rand().unwrap().get();
+        assert_eq!(sample_rand < rate.get(), sampled, "{ids}: {sample_rand}");
     }
 }

@@ -84,6 +84,7 @@ fn tracestate_is_handed_on_as_one_line() {
         let context = both_directions().continue_trace(&lines);
         assert!(context.is_continued());
         assert_eq!(value(&outgoing(&context), "tracestate"), expected);
+        assert_eq!(context.trace_data().tracestate(), expected);
 
         // A `tracestate` is sent only with a `traceparent`.
         let read_only = Propagator::builder().continue_traceparent(true).build().unwrap();
