@@ -10,17 +10,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use comfy_table::{Cell, CellAlignment, Table, presets};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use self::longest::Longest;
 use self::requests::{Requests, Runs};
 use self::services::{Framework, Load, Services};
 use crate::debian::ensure_installed;
 use crate::executables::Executables;
-use crate::process::Process;
+use crate::process::run;
 use crate::readme::Block;
 use crate::workspace::Workspace;
 
@@ -52,15 +52,6 @@ pub(crate) enum Part {
     Services,
 }
 
-/// All measurements.
-#[derive(Debug, Clone, Serialize)]
-struct Measurements {
-    rows: Vec<Measured>,
-    longest: Longest,
-    services: Vec<Services>,
-    requests: Requests,
-}
-
 /// A row, as the benchmarks list it.
 #[derive(Debug, Clone, Deserialize)]
 struct Row {
@@ -71,18 +62,15 @@ struct Row {
 }
 
 /// A row, as measured.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 struct Measured {
-    id: String,
-    what: String,
-    peer: String,
-    at_least: f64,
+    row: Row,
     nanoseconds: Pair,
     instructions: Pair,
 }
 
 /// A figure of both sides.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Pair {
     ours: f64,
     peer: f64,
@@ -122,10 +110,7 @@ impl Bench {
         let mut criterion =
             workspace.cargo(["bench", "--package", PACKAGE, "--bench", "propagation", "--"]);
         criterion.arg("--noplot").args(self.quick.then_some("--quick"));
-        let status = Process::spawn("cargo bench", &mut criterion)?.wait()?;
-        if !status.success() {
-            bail!("cargo bench failed ({status})");
-        }
+        run("cargo bench", &mut criterion)?;
         let executables = executables()?;
         let counted = executables.get("instructions")?;
         let reports = workspace.target_directory().join("criterion");
@@ -136,10 +121,7 @@ impl Bench {
                 Ok(Measured {
                     nanoseconds: Pair::measure(|side| median(&reports, &row.id, side))?,
                     instructions: Pair::measure(|side| instructions(counted, &row.id, side))?,
-                    id: row.id,
-                    what: row.what,
-                    peer: row.peer,
-                    at_least: row.at_least,
+                    row,
                 })
             })
             .collect::<Result<Vec<_>>>()?;
@@ -149,18 +131,11 @@ impl Bench {
         let requests = Requests::count(&workspace, executables.get("service")?, runs)?;
         let services = services(executables.get("service")?, load)?;
 
-        let measured = Measurements { rows, longest, services, requests };
-        let file = reports.join("tracehop.json");
-        fs::write(&file, serde_json::to_vec_pretty(&measured)?)
-            .with_context(|| format!("cannot write {}", file.display()))?;
-        let Measurements { rows, longest, services, requests } = measured;
         let short = shortfalls(&rows).into_iter().chain(longest.shortfall());
         let rows = format!("{}\n\n{longest}\n{}", table(&rows), list(short));
         self.show(&workspace, ROWS, &rows)?;
         self.show(&workspace, REQUESTS, &requests.to_string())?;
-        self.show(&workspace, SERVICES, &text(&services))?;
-        println!("{}", file.display());
-        Ok(())
+        self.show(&workspace, SERVICES, &text(&services))
     }
 
     /// Prints measurements. With `--write`, puts them into the document as well.
@@ -258,9 +233,9 @@ fn table(results: &[Measured]) -> Table {
         let times = |ratio: f64| Cell::new(times(ratio)).set_alignment(CellAlignment::Right);
         let number = |of: f64| Cell::new(format!("{of:.0}")).set_alignment(CellAlignment::Right);
         table.add_row([
-            Cell::new(&result.what),
-            Cell::new(&result.peer),
-            times(result.at_least),
+            Cell::new(&result.row.what),
+            Cell::new(&result.row.peer),
+            times(result.row.at_least),
             times(result.nanoseconds.ratio()),
             times(result.instructions.ratio()),
             number(result.nanoseconds.ours),
@@ -278,17 +253,17 @@ fn times(ratio: f64) -> String {
 
 /// Returns a sentence for each row that is slower than it must be.
 fn shortfalls(results: &[Measured]) -> Vec<String> {
-    let is_short = |result: &&Measured| result.nanoseconds.ratio() < result.at_least;
+    let is_short = |result: &&Measured| result.nanoseconds.ratio() < result.row.at_least;
     results
         .iter()
         .filter(is_short)
         .map(|result| {
             format!(
                 "{} beside {}, {} instead of {}",
-                result.what,
-                result.peer,
+                result.row.what,
+                result.row.peer,
                 times(result.nanoseconds.ratio()),
-                times(result.at_least)
+                times(result.row.at_least)
             )
         })
         .collect()
@@ -308,11 +283,12 @@ mod tests {
 
     #[test]
     fn rows_below_their_target_are_named() {
+        let row = |id: &str, at_least| {
+            let (what, peer) = (id.to_owned(), "others".to_owned());
+            Row { id: id.to_owned(), what, peer, at_least }
+        };
         let result = |id: &str, ours, at_least| Measured {
-            id: id.to_owned(),
-            what: id.to_owned(),
-            peer: "others".to_owned(),
-            at_least,
+            row: row(id, at_least),
             nanoseconds: Pair { ours, peer: 100.0 },
             instructions: Pair { ours: 1.0, peer: 1.0 },
         };

@@ -41,7 +41,6 @@ pub(crate) struct Chromium {
     // Dropped in this order: the profile is removed when nothing writes to it any more.
     process: Process,
     _profile: TempDir,
-    version: String,
 }
 
 impl Chromium {
@@ -50,20 +49,11 @@ impl Chromium {
         let profile = new_profile()?;
         let mut command = headless(program, profile.path());
         command.arg(url).stdout(Stdio::null());
-        Ok(Self {
-            process: Process::spawn("Chromium", &mut command)?,
-            _profile: profile,
-            version: version(program),
-        })
+        Ok(Self { process: Process::spawn("Chromium", &mut command)?, _profile: profile })
     }
 
     pub(crate) fn process(&mut self) -> &mut Process {
         &mut self.process
-    }
-
-    /// Its name and version, as it gives them.
-    pub(crate) fn version(&self) -> &str {
-        &self.version
     }
 }
 
@@ -126,21 +116,6 @@ fn find_with(
     Ok(PROGRAMS.iter().find_map(|name| look_up(&name.into())))
 }
 
-/// On Windows Chromium does not print its version.
-fn version(program: &Path) -> String {
-    let output = Command::new(program).arg("--version").output();
-    let output = output.map(|output| output.stdout).unwrap_or_default();
-    let version = name_and_number(&String::from_utf8_lossy(&output));
-    version.unwrap_or_else(|| "Chromium".to_owned())
-}
-
-/// Leaves out what distributions add after the number.
-fn name_and_number(text: &str) -> Option<String> {
-    let words: Vec<_> = text.split_whitespace().collect();
-    let number = words.iter().position(|word| word.starts_with(|it: char| it.is_ascii_digit()))?;
-    Some(words.get(..=number)?.join(" "))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,18 +164,5 @@ mod tests {
             message.starts_with("CHROME is set to /opt/chrome, which is not a program: "),
             "{message}"
         );
-    }
-
-    #[test]
-    fn the_version_ends_after_its_number() {
-        let table = [
-            ("Chromium 140.0.7339.80 built on Debian\n", Some("Chromium 140.0.7339.80")),
-            ("Google Chrome 140.0.7339.80 ", Some("Google Chrome 140.0.7339.80")),
-            ("Opening in existing browser session.", None),
-            ("", None),
-        ];
-        for (text, expected) in table {
-            assert_eq!(name_and_number(text).as_deref(), expected, "{text:?}");
-        }
     }
 }

@@ -8,12 +8,10 @@ use clap::Args;
 use crate::bench::Bench;
 use crate::fuzz::Fuzz;
 use crate::interop::Interop;
-use crate::minimum_rust::MinimumRust;
-use crate::process::Process;
+use crate::process::run;
 use crate::public_api::PublicApi;
 use crate::steps::Steps;
 use crate::test::{self, Test};
-use crate::weight::Weight;
 use crate::workspace::Workspace;
 
 /// Run all checks: format, lints, documentation, public API, tests and packaging.
@@ -25,37 +23,27 @@ pub(crate) struct Ci {
 
 impl Ci {
     pub(crate) fn run(self) -> Result<()> {
-        let workspace = Workspace::load()?;
-        let mut steps = Steps::default();
-        add_components(&mut steps, &workspace);
-        test::add_openssl(&mut steps);
-        add_lints(&mut steps, &workspace);
-        steps.function("public API", "cargo xtask public-api", || PublicApi::default().run());
-        steps.function("weight of the adapters", "cargo xtask weight", || Weight::default().run());
-        steps.function("minimum Rust", "cargo xtask minimum-rust", || MinimumRust {}.run());
-        steps.command("lower bounds of dependencies", lower_bounds(&workspace));
-        self.test.add_to(&mut steps, &workspace);
-        steps.command("orders of threads", interleavings(&workspace));
+        let workspace = &Workspace::load()?;
+        let steps = &mut Steps::new();
+        for (component, subcommand) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
+            let line = format!("cargo {subcommand} --version");
+            let ensure = || ensure_component(workspace, component, subcommand);
+            steps.function(&format!("component {component}"), &line, ensure)?;
+        }
+        test::ensure_openssl()?;
+        lint(steps, workspace)?;
+        steps.function("public API", "cargo xtask public-api", || PublicApi::default().run())?;
+        steps.command("lower bounds of dependencies", lower_bounds(workspace))?;
+        self.test.run_steps(steps, workspace)?;
+        steps.command("orders of threads", interleavings(workspace))?;
         steps.function("benchmarks run", "cargo xtask bench --quick", || {
             Bench { quick: true, only: None, write: false }.run()
-        });
-        steps.function("fuzz targets run", "cargo xtask fuzz", || Fuzz::short().run());
+        })?;
+        steps.function("fuzz targets run", "cargo xtask fuzz", || Fuzz::short().run())?;
         steps.function("agreement with other SDKs", "cargo xtask interop", || {
             Interop::default().run()
-        });
-        add_packages(&mut steps, &workspace);
-        steps.run()
-    }
-}
-
-fn add_components(steps: &mut Steps, workspace: &Workspace) {
-    for (component, subcommand) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
-        let workspace = workspace.clone();
-        steps.function(
-            format!("component {component}"),
-            format!("cargo {subcommand} --version"),
-            move || ensure_component(&workspace, component, subcommand),
-        );
+        })?;
+        steps.function("packages", "cargo package", || package(workspace))
     }
 }
 
@@ -74,17 +62,15 @@ fn ensure_component(workspace: &Workspace, component: &str, subcommand: &str) ->
 }
 
 fn succeeds(command: &mut Command) -> bool {
-    let name = command.get_program().display().to_string();
-    let status = Process::spawn(name, command).and_then(Process::wait);
-    status.is_ok_and(|status| status.success())
+    run("a look at the toolchain", command).is_ok()
 }
 
 /// Lints and documentation, of all together and of each feature alone.
-fn add_lints(steps: &mut Steps, workspace: &Workspace) {
-    steps.command("format", workspace.cargo(["fmt", "--all", "--check"]));
+fn lint(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
+    steps.command("format", workspace.cargo(["fmt", "--all", "--check"]))?;
     let all = ["--workspace", "--all-features"];
-    steps.command("clippy, all features", clippy(workspace, &all));
-    steps.command("documentation, all features", documentation(workspace, &all));
+    steps.command("clippy, all features", clippy(workspace, &all))?;
+    steps.command("documentation, all features", documentation(workspace, &all))?;
     for package in workspace.published() {
         let name = package.name.as_str();
         let alone = ["--package", name, "--no-default-features"];
@@ -94,11 +80,12 @@ fn add_lints(steps: &mut Steps, workspace: &Workspace) {
             (format!("{name} with {feature} alone"), selection)
         });
         for (what, selection) in std::iter::once(none).chain(each) {
-            steps.command(format!("clippy, {what}"), clippy(workspace, &selection));
+            steps.command(&format!("clippy, {what}"), clippy(workspace, &selection))?;
             let documentation = documentation(workspace, &selection);
-            steps.command(format!("documentation, {what}"), documentation);
+            steps.command(&format!("documentation, {what}"), documentation)?;
         }
     }
+    Ok(())
 }
 
 fn clippy(workspace: &Workspace, selection: &[&str]) -> Command {
@@ -143,28 +130,16 @@ fn interleavings(workspace: &Workspace) -> Command {
 ///
 /// Needs cargo 1.90: an older cargo looks up the crates of this workspace in the registry, which lacks a version that
 /// is not published yet.
-fn add_packages(steps: &mut Steps, workspace: &Workspace) {
-    let mut line = vec!["package", "--workspace"];
-    for package in workspace.unpublished() {
-        line.extend(["--exclude", &package.name]);
-    }
+fn package(workspace: &Workspace) -> Result<()> {
+    let mut command = workspace.cargo(["package", "--workspace"]);
+    command.args(workspace.unpublished().flat_map(|package| ["--exclude", &package.name]));
     // CI checks what was committed. A developer also checks what is not committed yet.
     if std::env::var("CI").as_deref() != Ok("true") {
-        line.push("--allow-dirty");
+        command.arg("--allow-dirty");
     }
-    let mut command = workspace.cargo(line.iter().copied());
-    let target_directory = workspace.target_directory().to_owned();
-    let shown = format!("cargo {} --target-dir (a new one)", line.join(" "));
-    steps.function("packages", shown, move || {
-        // Cargo unpacks our crates into its home, under a name made of their version and the target directory, and
-        // uses what is there already. Only with a new directory does cargo check the current crates.
-        let directory = tempfile::Builder::new().prefix("package-").tempdir_in(target_directory)?;
-        let status =
-            Process::spawn("cargo package", command.arg("--target-dir").arg(directory.path()))?
-                .wait()?;
-        if !status.success() {
-            bail!("{status}");
-        }
-        Ok(())
-    });
+    // Cargo unpacks our crates into its home, under a name made of their version and the target directory, and uses
+    // what is there already. Only with a new directory does cargo check the current crates.
+    let directory =
+        tempfile::Builder::new().prefix("package-").tempdir_in(workspace.target_directory())?;
+    run("cargo package", command.arg("--target-dir").arg(directory.path()))
 }

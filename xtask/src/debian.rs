@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::process::Process;
+use crate::process::run;
 
 /// Installs a package as root on Debian, which most CI containers are. Returns `false` elsewhere.
 pub(crate) fn install(package: &str) -> Result<bool> {
@@ -16,10 +16,7 @@ pub(crate) fn install(package: &str) -> Result<bool> {
     for arguments in [&["update"][..], &install] {
         let mut command = Command::new(&apt_get);
         command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        let status = Process::spawn("apt-get", &mut command)?.wait()?;
-        if !status.success() {
-            bail!("apt-get {} failed ({status})", arguments.join(" "));
-        }
+        run(&format!("apt-get {}", arguments[0]), &mut command)?;
     }
     Ok(true)
 }

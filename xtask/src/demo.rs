@@ -102,7 +102,7 @@ fn visit(
     processes.extend(services.iter_mut().map(|service| &mut **service));
     processes.push(browser.process());
     let trace_id = wait::until_whole(collector, || collector.largest_trace(), &mut processes)?;
-    eprintln!("page loaded by {} (headless)", browser.version());
+    eprintln!("page loaded by {} (headless)", program.display());
     Ok(trace_id)
 }
 

@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 
 use crate::debian;
 use crate::interrupt;
-use crate::process::Process;
+use crate::process::{Process, run};
 use crate::workspace::Workspace;
 
 /// The version that is installed where there is none.
@@ -87,17 +87,13 @@ fn ensure_compiler() -> Result<()> {
 fn ensure_cargo_fuzz(workspace: &Workspace) -> Result<()> {
     let mut version = workspace.cargo(["fuzz", "--version"]);
     let version = version.stdout(Stdio::null()).stderr(Stdio::null());
-    if Process::spawn("cargo fuzz", version)?.wait()?.success() {
+    if run("cargo fuzz", version).is_ok() {
         return Ok(());
     }
     eprintln!("installing cargo-fuzz {CARGO_FUZZ}, which takes a minute or two");
     let mut install =
         workspace.cargo(["install", "cargo-fuzz", "--locked", "--version", CARGO_FUZZ]);
-    let status = Process::spawn("cargo install", &mut install)?.wait()?;
-    if !status.success() {
-        bail!("cannot install cargo-fuzz ({status})");
-    }
-    Ok(())
+    run("cargo install", &mut install)
 }
 
 /// The fuzz targets, and where their files are.
@@ -135,11 +131,7 @@ impl Fuzzer {
     }
 
     fn build(&self) -> Result<()> {
-        let status = Process::spawn("cargo fuzz build", &mut self.cargo_fuzz("build"))?.wait()?;
-        if !status.success() {
-            bail!("cannot build the fuzz targets ({status})");
-        }
-        Ok(())
+        run("cargo fuzz build", &mut self.cargo_fuzz("build"))
     }
 
     /// The inputs that the search starts with, and those that it finds.

@@ -15,7 +15,6 @@ mod interop;
 mod interrupt;
 #[cfg(test)]
 mod manifests;
-mod minimum_rust;
 mod pages;
 mod process;
 mod public_api;
@@ -28,7 +27,6 @@ mod tail;
 mod test;
 #[cfg(test)]
 mod test_server;
-mod weight;
 mod workspace;
 
 use std::process::ExitCode;
@@ -53,8 +51,6 @@ enum Chore {
     Ci(ci::Ci),
     Fuzz(fuzz::Fuzz),
     Simulate(simulate::Simulate),
-    Weight(weight::Weight),
-    MinimumRust(minimum_rust::MinimumRust),
     PublicApi(public_api::PublicApi),
 }
 
@@ -69,8 +65,6 @@ impl Chore {
             Self::Ci(chore) => chore.run(),
             Self::Fuzz(chore) => chore.run(),
             Self::Simulate(chore) => chore.run(),
-            Self::Weight(chore) => chore.run(),
-            Self::MinimumRust(chore) => chore.run(),
             Self::PublicApi(chore) => chore.run(),
         }
     }

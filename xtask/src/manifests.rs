@@ -1,16 +1,80 @@
-//! Checks that the documentation lists the features of the manifests, and that a registry takes the published crates.
+//! Checks what the manifests promise: features, the minimum Rust, few dependencies, and what a registry asks for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use cargo_metadata::{Metadata, MetadataCommand, Package};
+use cargo_metadata::{CargoOpt, Metadata, MetadataCommand, Package};
 
-use crate::workspace::is_published;
+use crate::workspace::{Workspace, is_published};
 
 fn published(metadata: &Metadata) -> BTreeMap<&str, &Package> {
     let packages =
         metadata.workspace_packages().into_iter().filter(|package| is_published(package));
     packages.map(|package| (package.name.as_str(), package)).collect()
+}
+
+/// Returns what `cargo tree` lists, each as name and `v` with the version.
+fn tree(package: &str, options: &[&str]) -> BTreeSet<String> {
+    let mut command = Workspace::load().unwrap().cargo(["tree", "--locked", "--prefix", "none"]);
+    let output = command.args(["--package", package]).args(options).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let words = |line: &str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    lines.lines().map(words).collect()
+}
+
+/// A build with the minimum Rust shows the same, but needs that toolchain.
+#[test]
+fn no_dependency_needs_a_newer_rust_than_the_published_crates() {
+    let metadata = MetadataCommand::new().features(CargoOpt::AllFeatures).exec().unwrap();
+    for (name, package) in published(&metadata) {
+        let minimum = package.rust_version.as_ref().unwrap();
+        assert_eq!(published(&metadata)["tracehop"].rust_version.as_ref(), Some(minimum), "{name}");
+        let built = tree(name, &["--all-features", "--edges", "no-dev"]);
+        let is_built = |it: &&Package| built.contains(&format!("{} v{}", it.name, it.version));
+        let dependencies: Vec<_> = metadata.packages.iter().filter(is_built).collect();
+        assert_eq!(dependencies.len(), built.len(), "{name}");
+        for it in dependencies {
+            let needed = it.rust_version.as_ref();
+            assert!(needed.is_none_or(|needed| needed <= minimum), "{} {needed:?}", it.name);
+        }
+    }
+}
+
+#[test]
+fn libraries_bring_few_packages() {
+    let packages = |name, options: &[&str]| -> Vec<String> {
+        let tree = tree(name, &[options, &["--edges", "normal"]].concat());
+        let names = tree.iter().map(|line| line.split(' ').next().unwrap_or_default().to_owned());
+        names.filter(|it| it != name).collect::<BTreeSet<_>>().into_iter().collect()
+    };
+    let all_of_core = [
+        "cfg-if",
+        "chacha20",
+        "cpufeatures",
+        "getrandom",
+        "libc",
+        "percent-encoding",
+        "pin-project-lite",
+        "rand",
+        "rand_core",
+        "uuid",
+    ];
+    assert_eq!(packages("tracehop", &[]), all_of_core);
+    for (name, expected) in [
+        ("tracehop-actix", &["actix-web", "pin-project-lite", "tracehop"][..]),
+        (
+            "tracehop-reqwest",
+            &["async-trait", "http", "reqwest", "reqwest-middleware", "tokio", "tracehop"],
+        ),
+        ("tracehop-askama", &["askama", "tracehop"]),
+        (
+            "tracehop-sentry",
+            &["reqwest", "sentry", "sentry-core", "serde", "serde_json", "tracehop"],
+        ),
+    ] {
+        assert_eq!(packages(name, &["--depth", "1"]), expected, "{name}");
+    }
 }
 
 #[test]

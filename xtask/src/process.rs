@@ -7,6 +7,15 @@ use anyhow::{Context, Result, bail};
 use crate::interrupt;
 use crate::tail::Tail;
 
+/// Runs a command to its end. It inherits the standard streams, so that its output on a terminal is the usual one.
+pub(crate) fn run(name: &str, command: &mut Command) -> Result<()> {
+    let status = Process::spawn(name, command)?.wait()?;
+    if !status.success() {
+        bail!("{name} failed ({status})");
+    }
+    Ok(())
+}
+
 /// A child process, killed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -101,6 +110,13 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", script]).stdout(Stdio::piped()).stderr(Stdio::piped());
         Process::spawn("script", &mut command).unwrap()
+    }
+
+    #[test]
+    fn a_commands_exit_status_is_its_result() {
+        assert!(run("good", &mut Command::new("true")).is_ok());
+        let error = run("bad", &mut Command::new("false")).unwrap_err().to_string();
+        assert!(error.starts_with("bad failed (exit status: 1"), "{error}");
     }
 
     #[test]

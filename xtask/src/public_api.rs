@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Deserialize;
 
-use crate::process::Process;
+use crate::process::run;
 use crate::workspace::Workspace;
 
 /// The file beside the manifest of each published crate.
@@ -78,11 +78,7 @@ fn write_rustdoc_json(workspace: &Workspace, target_directory: &Path) -> Result<
         .env("RUSTDOCFLAGS", "-Z unstable-options --output-format json")
         // Allows `-Z` on a stable toolchain.
         .env("RUSTC_BOOTSTRAP", "1");
-    let status = Process::spawn("cargo doc", &mut command)?.wait()?;
-    if !status.success() {
-        bail!("cargo doc failed ({status})");
-    }
-    Ok(())
+    run("cargo doc", &mut command)
 }
 
 /// Only the field that every format has.

@@ -2,11 +2,11 @@
 
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 
 use crate::executables::Executables;
-use crate::process::Process;
+use crate::process::run;
 use crate::workspace::Workspace;
 
 const PACKAGE: &str = "tracehop-simulate";
@@ -37,10 +37,6 @@ impl Simulate {
     pub(crate) fn run(&self) -> Result<()> {
         let executables = Executables::build(&Workspace::load()?, &[PACKAGE], &["--release"])?;
         let mut command = Command::new(executables.get(PACKAGE)?);
-        let status = Process::spawn("the simulation", command.args(&self.options))?.wait()?;
-        if !status.success() {
-            bail!("the simulation failed ({status})");
-        }
-        Ok(())
+        run("the simulation", command.args(&self.options))
     }
 }

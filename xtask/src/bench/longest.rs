@@ -2,14 +2,11 @@
 
 use std::fmt;
 
-use serde::Serialize;
-
 /// The times must be equal, except for noise.
 const AT_MOST: f64 = 1.1;
 
 /// The time of a hop with 1 MiB of baggage, in multiples of a hop with only the first 8 KiB of it.
-#[derive(Debug, Clone, Copy, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Longest(f64);
 
 impl Longest {

@@ -7,7 +7,6 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use comfy_table::{Table, presets};
-use serde::Serialize;
 
 use super::services::Framework::{self, Actix, Axum};
 use super::{collected, list, request_headers};
@@ -96,7 +95,7 @@ impl Row {
 }
 
 /// Instructions a request, in the order of [`ROWS`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub(crate) struct Requests(Vec<f64>);
 
 impl Requests {

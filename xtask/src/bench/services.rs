@@ -7,16 +7,14 @@ mod spread;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Result;
 use comfy_table::{Table, presets};
-use serde::Serialize;
 
-use self::caller::{Caller, Turn, for_rest};
+use self::caller::{Caller, Turn};
 use self::spread::Spread;
-use super::cores::Cores;
+use super::cores;
 use super::list;
 use crate::service::Service;
 
@@ -59,8 +57,7 @@ impl Load {
 }
 
 /// What a service is made with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framework {
     /// actix-web, and reqwest.
     Actix,
@@ -100,7 +97,7 @@ impl Framework {
 }
 
 /// What was measured.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub(crate) struct Services {
     /// What the services are made with.
     framework: Framework,
@@ -176,14 +173,13 @@ impl Services {
     /// If there are two processors, the service that is measured has one of its own. The load and the service that is
     /// called share the other. The measured service is then the bottleneck, and the loss of throughput is its cost.
     pub(crate) fn measure(program: &Path, framework: Framework, load: Load) -> Result<Self> {
-        let cores = Cores::find();
-        let mut command = Command::new(program);
+        let mut command = cores::on(cores::REST, program);
         command.arg("called");
-        let called = for_rest(cores, || Service::start("called", command))?;
+        let called = Service::start("called", command)?;
         let caller = |traced: &str| {
             let arguments =
                 ["caller", called.url(), "--framework", framework.name(), "--traced", traced];
-            Caller::start(program, &arguments, cores)
+            Caller::start(program, &arguments)
         };
         let mut callers = framework
             .traced()

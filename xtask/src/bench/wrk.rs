@@ -1,9 +1,11 @@
 //! Load on a service, by wrk over connections that stay open.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+
+use super::cores;
 
 /// Enough to keep a service of one thread busy.
 const CONNECTIONS: u32 = 32;
@@ -22,7 +24,7 @@ impl Answered {
         headers: &[(String, String)],
         duration: Duration,
     ) -> Result<Self> {
-        let mut wrk = Command::new("wrk");
+        let mut wrk = cores::on(cores::REST, "wrk");
         wrk.args(["--threads", "1", "--connections", &CONNECTIONS.to_string()]);
         wrk.args(["--duration", &format!("{}s", duration.as_secs())]);
         for (name, value) in headers {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::chromium;
 use crate::debian;
 use crate::executables::Executables;
-use crate::process::Process;
+use crate::process;
 use crate::workspace::Workspace;
 
 /// Where the peers' services are, from the root of the workspace.
@@ -227,11 +227,7 @@ fn once_for(lock: &Path, place: &Path, make: impl FnOnce() -> Result<()>) -> Res
 
 pub(crate) fn run(name: &str, command: &mut Command) -> Result<()> {
     eprintln!("{name}: {}", command.get_args().collect::<Vec<_>>().join(OsStr::new(" ")).display());
-    let status = Process::spawn(name, command)?.wait()?;
-    if !status.success() {
-        bail!("{name} failed ({status})");
-    }
-    Ok(())
+    process::run(name, command)
 }
 
 #[cfg(test)]

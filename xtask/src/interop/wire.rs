@@ -19,7 +19,7 @@ use super::facts::Facts;
 use super::lab::{Generator, Lab};
 use super::matrix::Cell;
 use super::peer::Peer;
-use crate::process::Process;
+use crate::process;
 
 /// A header. Its characters are its bytes, as services see them: Latin-1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -199,9 +199,7 @@ fn read_by_both(lab: &Lab, peer: Peer, headers: &[Header]) -> Result<[Vec<Readin
 }
 
 pub(super) fn run(command: &mut Command) -> Result<()> {
-    let status = Process::spawn("a reader of headers", command)?.wait()?;
-    ensure!(status.success(), "{command:?} failed ({status})");
-    Ok(())
+    process::run("a reader of headers", command).with_context(|| format!("{command:?}"))
 }
 
 fn create(path: &Path) -> Result<File> {

@@ -2,28 +2,18 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use serde::Serialize;
 
-use crate::bench::cores::Cores;
+use crate::bench::cores;
 use crate::bench::request_headers;
 use crate::bench::wrk::Answered;
 use crate::interrupt;
 use crate::service::Service;
 
-/// Starts what is not measured, on the processor for everything else.
-pub(crate) fn for_rest<R>(cores: Option<Cores>, start: impl FnOnce() -> Result<R>) -> Result<R> {
-    match cores {
-        Some(cores) => cores.for_rest(start)?,
-        None => start(),
-    }
-}
-
 /// What a service did in a turn.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Turn {
     pub(crate) requests: u64,
     pub(crate) requests_per_second: f64,
@@ -35,27 +25,21 @@ pub(crate) struct Turn {
 pub(crate) struct Caller {
     service: Service,
     headers: Vec<(String, String)>,
-    cores: Option<Cores>,
 }
 
 impl Caller {
-    pub(crate) fn start(program: &Path, arguments: &[&str], cores: Option<Cores>) -> Result<Self> {
+    pub(crate) fn start(program: &Path, arguments: &[&str]) -> Result<Self> {
         let headers = request_headers(program)?;
-        let mut command = Command::new(program);
+        let mut command = cores::on(cores::MEASURED, program);
         command.args(arguments);
-        let start = || Service::start("caller", command);
-        let service = match cores {
-            Some(cores) => cores.for_measured(start)??,
-            None => start()?,
-        };
-        Ok(Self { service, headers, cores })
+        let service = Service::start("caller", command)?;
+        Ok(Self { service, headers })
     }
 
     pub(crate) fn answer(&mut self, duration: Duration) -> Result<Answered> {
         interrupt::check()?;
         let url = format!("{}/items/7", self.service.url());
-        let load = || Answered::under_load(&url, &self.headers, duration);
-        let answered = for_rest(self.cores, load);
+        let answered = Answered::under_load(&url, &self.headers, duration);
         self.service.process().ensure_running()?;
         answered
     }
