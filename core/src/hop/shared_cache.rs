@@ -129,6 +129,7 @@ mod tests {
             (&["private=\"set-cookie, x-public\""], false),
             (&["no-cache=\"a, public, b\""], false),
             (&["extension=\"\\\", public\""], false),
+            (&["extension=\"\\\", public, b\""], false),
             (&["extension=\"no-store\", public"], true),
             (&["extension=\"\\\\\", public"], true),
             (&["extension=\"never closed, public"], true),

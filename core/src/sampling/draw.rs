@@ -116,7 +116,11 @@ mod tests {
             assert_eq!(steps_below(rate(number)), steps, "{number}");
         }
         for step in 0..=STEPS {
-            assert_eq!(steps_below(rate(f64::from(step) / f64::from(STEPS))), step);
+            let exact = f64::from(step) / f64::from(STEPS);
+            assert_eq!(steps_below(rate(exact)), step);
+            if step < STEPS {
+                assert_eq!(steps_below(rate(exact.next_up())), step + 1);
+            }
         }
     }
 }

@@ -64,7 +64,7 @@ impl fmt::Display for SampleRand {
     /// Writes six digits after the point, or more where the number needs them to read the same again.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let step = (self.0 * f64::from(STEPS)).round();
-        if step / f64::from(STEPS) == self.0 && step < f64::from(STEPS) {
+        if step / f64::from(STEPS) == self.0 {
             write!(f, "{:.6}", self.0)
         } else {
             write!(f, "{}", self.0)

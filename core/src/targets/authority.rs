@@ -42,7 +42,7 @@ impl<'a> Authority<'a> {
             return None;
         }
         // Colons in brackets belong to an IPv6 address.
-        let bracket = last_position(host_and_port, b']').map_or(0, |at| at + 1);
+        let bracket = last_position(host_and_port, b']').unwrap_or(0);
         let (host, port) = match last_position(&host_and_port[bracket..], b':') {
             Some(at) => host_and_port.split_at(bracket + at),
             None => (host_and_port, ""),
@@ -128,6 +128,7 @@ mod tests {
             ("http://a@b@c/", "http", Some("a@b"), "c", Some(80), "/"),
             ("http://[::1]:3000/x", "http", None, "[::1]", Some(3000), "/x"),
             ("http://[::1]/x", "http", None, "[::1]", Some(80), "/x"),
+            ("http://[::]", "http", None, "[::]", Some(80), ""),
             ("grpc://example.com", "grpc", None, "example.com", None, ""),
         ];
         for (url, scheme, userinfo, host, port, behind) in table {

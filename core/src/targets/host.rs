@@ -192,6 +192,12 @@ mod tests {
     }
 
     /// The first is of [RFC 3492](https://www.rfc-editor.org/rfc/rfc3492#section-7.1).
+    /// Section 6.1 of RFC 3492 divides above `((base - tmin) * tmax) / 2`, which is 455.
+    #[test]
+    fn biases_adapt_by_the_rfc() {
+        assert_eq!([adapted(910, 456, false), adapted(912, 457, false)], [33, 45]);
+    }
+
     #[test]
     fn labels_decode_to_their_text() {
         for (label, text) in [

@@ -26,7 +26,7 @@ pub struct BaggageMember<'a> {
     text: &'a [u8],
     key_len: usize,
     value: &'a [u8],
-    /// Where the properties start in the text, after the first `;`; 0 if there are none.
+    /// Where the properties start in the text, at the first `;`; 0 if there are none.
     properties: usize,
     /// Whether the text can be written as it is: no blanks, nothing to encode, no properties.
     is_tidy: bool,
@@ -224,7 +224,7 @@ fn read_member(line: &[u8]) -> Result<BaggageMember<'_>, BaggageErrorKind> {
         return Ok(BaggageMember { text: &line[..end], key_len, value, properties: 0, is_tidy });
     }
     let text = line.split(|byte| *byte == b',').next().unwrap_or(line);
-    let properties = end + 1;
+    let properties = end;
     if !text[properties..].split(|byte| *byte == b';').map(trim_blanks).all(is_property) {
         return Err(BaggageErrorKind::Property);
     }

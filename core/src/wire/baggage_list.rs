@@ -376,6 +376,9 @@ mod tests {
         let other = Baggage::from_header("k0=1,new=1");
         assert_eq!(baggage.merge(&other).unwrap_err().kind(), BaggageErrorKind::Limit);
         assert_eq!(baggage, full);
+        let twice = Baggage::from_header("k0=1,k0=2");
+        assert_eq!(baggage.merge(&twice).unwrap_err().kind(), BaggageErrorKind::Limit);
+        assert_eq!(baggage, full);
         baggage.set("k0", "1").unwrap();
         assert_eq!(baggage.get("k0").as_deref(), Some("1"));
     }

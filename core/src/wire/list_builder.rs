@@ -108,3 +108,24 @@ fn whole_members(line: &[u8], limit: usize) -> &[u8] {
         Some(start) => &line[..start.iter().rposition(|byte| *byte == b',').unwrap_or(0)],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replacement_fits_up_to_the_limit() {
+        for (bytes, growth) in [(100, Some(97)), (4_093, Some(4_090)), (4_094, None)] {
+            let mut list = ListBuilder::default();
+            let before = format!("a=1,b={}", "x".repeat(4_096));
+            for member in BaggageMembers::new(before.as_bytes()).flatten() {
+                assert!(list.push(&member));
+            }
+            let new = format!("a={}", "y".repeat(bytes - 2));
+            let member = BaggageMembers::new(new.as_bytes()).next().unwrap().unwrap();
+            assert_eq!(list.replace_at(0, &member), growth, "{bytes}");
+            let after = if growth.is_some() { before.replace("a=1", &new) } else { before };
+            assert_eq!(list.into_parts(), (after, 2), "{bytes}");
+        }
+    }
+}
