@@ -50,5 +50,7 @@ mod tests {
         assert!(text(SampleRand::new(1.0).unwrap_err()).ends_with("from 0 to less than 1"));
         assert!(text(SampleRate::new(1.1).unwrap_err()).ends_with("from 0 to 1"));
         assert_eq!(text("x".parse::<SampleRate>().unwrap_err()), "not a decimal number");
+        assert!("x".parse::<SampleRate>().unwrap_err().source().is_some());
+        assert!(SampleRate::new(1.1).unwrap_err().source().is_none());
     }
 }

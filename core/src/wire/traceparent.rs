@@ -282,6 +282,10 @@ mod tests {
         for (value, error) in table {
             assert_eq!(value.parse::<Traceparent>().as_ref(), Err(error), "{value}");
         }
+        let cause = |error: &TraceparentError| error.source().map(ToString::to_string);
+        assert_eq!(cause(&E::ParentId(IdError::Zero)), Some(IdError::Zero.to_string()));
+        assert_eq!(cause(&E::Several), None);
+        assert!(E::Length { found: 54 }.to_string().ends_with("has 55 characters, 54 were found"));
     }
 
     #[test]
