@@ -14,6 +14,8 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use self::longest::Longest;
 use self::requests::{Requests, Runs};
@@ -114,7 +116,7 @@ impl Bench {
         let executables = executables()?;
         let counted = executables.get("instructions")?;
         let reports = workspace.target_directory().join("criterion");
-        let rows = rows(counted)?
+        let rows = printed::<Vec<Row>>(counted, &[])?
             .into_iter()
             .map(|row| {
                 eprintln!("counting the instructions of {}", row.id);
@@ -169,16 +171,17 @@ fn list(shortfalls: impl IntoIterator<Item = String>) -> String {
     shortfalls.into_iter().map(|line| format!("\n* target missed: {line}\n")).collect()
 }
 
-fn rows(counted: &Path) -> Result<Vec<Row>> {
-    let output = Command::new(counted).output().context("cannot list the benchmarks")?;
-    serde_json::from_slice(&output.stdout).context("cannot read the list of benchmarks")
+/// Reads the JSON that a program of the benchmarks prints.
+fn printed<T: DeserializeOwned>(program: &Path, arguments: &[&str]) -> Result<T> {
+    let output = Command::new(program).args(arguments).output();
+    let output = output.with_context(|| format!("cannot start {}", program.display()))?;
+    serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("cannot read what {} printed", program.display()))
 }
 
 /// Returns the headers that a request to a service should have.
 fn request_headers(service: &Path) -> Result<Vec<(String, String)>> {
-    let output = Command::new(service).arg("headers").output();
-    let output = output.context("cannot list the headers of a request")?;
-    let mut headers: Vec<(String, String)> = serde_json::from_slice(&output.stdout)?;
+    let mut headers: Vec<(String, String)> = printed(service, &["headers"])?;
     // The client sets its own `host`.
     headers.retain(|(name, _)| name != "host");
     Ok(headers)
@@ -186,21 +189,11 @@ fn request_headers(service: &Path) -> Result<Vec<(String, String)>> {
 
 /// Returns the median time of one side, in nanoseconds, from criterion's report.
 fn median(reports: &Path, id: &str, side: &str) -> Result<f64> {
-    #[derive(Deserialize)]
-    struct Estimates {
-        median: Estimate,
-    }
-
-    #[derive(Deserialize)]
-    struct Estimate {
-        point_estimate: f64,
-    }
-
     let file: PathBuf = [reports, Path::new(id), Path::new(side)].iter().collect();
     let file = file.join("new").join("estimates.json");
     let text = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    let estimates: Estimates = serde_json::from_slice(&text)?;
-    Ok(estimates.median.point_estimate)
+    let estimates: Value = serde_json::from_slice(&text)?;
+    estimates["median"]["point_estimate"].as_f64().context("criterion's report has no median")
 }
 
 /// Returns the instructions of one run of one side.

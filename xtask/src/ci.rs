@@ -48,21 +48,17 @@ impl Ci {
 }
 
 fn ensure_component(workspace: &Workspace, component: &str, subcommand: &str) -> Result<()> {
-    if succeeds(workspace.cargo([subcommand, "--version"]).stderr(Stdio::null())) {
+    if run(component, workspace.cargo([subcommand, "--version"]).stderr(Stdio::null())).is_ok() {
         return Ok(());
     }
     let mut install = Command::new("rustup");
-    if succeeds(install.args(["component", "add", component])) {
+    if run("rustup", install.args(["component", "add", component])).is_ok() {
         return Ok(());
     }
     bail!(
         "`cargo {subcommand}` is missing: get it with `rustup component add {component}`, or, \
          without rustup, from the source of this Rust"
     );
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    run("a look at the toolchain", command).is_ok()
 }
 
 /// Lints and documentation, of all together and of each feature alone.

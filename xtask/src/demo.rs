@@ -5,7 +5,7 @@ mod screenshots;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::chromium::{self, Chromium};
@@ -50,8 +50,7 @@ impl Demo {
         // Before the build, because it takes no time and may fail.
         let chromium = chromium::find()?;
         if chromium.is_none() && (self.once || self.screenshots.is_some()) {
-            let how = chromium::HOW_TO_GET;
-            return Err(anyhow::anyhow!("no Chromium found: {how}"));
+            bail!("no Chromium found: {}", chromium::HOW_TO_GET);
         }
 
         let workspace = Workspace::load()?;

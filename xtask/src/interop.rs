@@ -59,36 +59,33 @@ impl Default for Interop {
     }
 }
 
-/// What a peer may be able to do.
-struct Ability {
-    name: &'static str,
-    check: fn(&mut Lab, Peer) -> Result<Cell>,
-}
+/// What a peer may be able to do: its name, and what checks it.
+type Ability = (&'static str, fn(&mut Lab, Peer) -> Result<Cell>);
 
 const ABILITIES: &[Ability] = &[
-    Ability { name: "calls us", check: services::upstream },
-    Ability { name: "is called", check: services::downstream },
-    Ability { name: "in between", check: services::middle },
-    Ability { name: "envelopes", check: envelopes::check },
-    Ability { name: "tags", check: pages::tags },
-    Ability { name: "`Server-Timing`", check: pages::server_timing },
-    Ability { name: "`traceparent`", check: w3c::traceparent },
-    Ability { name: "organisations", check: rules::organisations },
-    Ability { name: "deferred", check: rules::deferred },
-    Ability { name: "sampler", check: rules::sampler },
-    Ability { name: "no DSC", check: rules::no_dsc },
-    Ability { name: "wire", check: wire::check },
+    ("calls us", services::upstream),
+    ("is called", services::downstream),
+    ("in between", services::middle),
+    ("envelopes", envelopes::check),
+    ("tags", pages::tags),
+    ("`Server-Timing`", pages::server_timing),
+    ("`traceparent`", w3c::traceparent),
+    ("organisations", rules::organisations),
+    ("deferred", rules::deferred),
+    ("sampler", rules::sampler),
+    ("no DSC", rules::no_dsc),
+    ("wire", wire::check),
     // The last, because it looks at what the others sent.
-    Ability { name: "Relay", check: relay::check },
+    ("Relay", relay::check),
 ];
 
 impl Interop {
     pub(crate) fn run(self) -> Result<()> {
         let workspace = Workspace::load()?;
-        let is_asked = |ability: &&Ability| self.only.as_ref().is_none_or(|it| it == ability.name);
+        let is_asked = |(name, _): &&Ability| self.only.as_ref().is_none_or(|only| only == name);
         let abilities = ABILITIES.iter().filter(is_asked).collect::<Vec<_>>();
         if abilities.is_empty() {
-            let names = ABILITIES.iter().map(|ability| ability.name).collect::<Vec<_>>();
+            let names = ABILITIES.iter().map(|(name, _)| *name).collect::<Vec<_>>();
             bail!("there is no such ability: `--only` takes one of {}", names.join(", "));
         }
         let seed = self.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
@@ -138,18 +135,18 @@ fn fill(lab: &mut Lab, abilities: &[&Ability]) -> Result<Matrix> {
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
         bar.set_style(style);
     }
-    let columns = abilities.iter().map(|ability| ability.name).collect();
+    let columns = abilities.iter().map(|(name, _)| *name).collect();
     let mut matrix = Matrix { columns, rows: Vec::new() };
     for peer in Peer::OTHERS {
         let name = peer.name(&lab.installed().versions);
         let mut cells = Vec::new();
-        for ability in abilities {
-            let what = format!("{name}: {}", ability.name);
+        for (ability, check) in abilities {
+            let what = format!("{name}: {ability}");
             if bar.is_hidden() {
                 eprintln!("{what}");
             }
             bar.set_message(what);
-            cells.push((ability.check)(lab, peer)?);
+            cells.push(check(lab, peer)?);
             bar.inc(1);
         }
         // Most of them are of no use to the next peer.

@@ -19,7 +19,7 @@ use super::facts::Facts;
 use super::lab::{Generator, Lab};
 use super::matrix::Cell;
 use super::peer::Peer;
-use crate::process;
+use crate::process::run;
 
 /// A header. Its characters are its bytes, as services see them: Latin-1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -167,7 +167,7 @@ fn generate(lab: &Lab, Generator { seed, count }: Generator) -> Result<Vec<Heade
     let mut command = lab.installed().rust.command("wire")?;
     command.args(["generate", "--seed", &seed.to_string(), "--count", &count.to_string()]);
     let output = lab.artifacts().join("headers.jsonl");
-    run(command.stdout(create(&output)?))?;
+    run(READER, command.stdout(create(&output)?))?;
     lines(&output)
 }
 
@@ -190,7 +190,7 @@ fn read_by_both(lab: &Lab, peer: Peer, headers: &[Header]) -> Result<[Vec<Readin
     };
     let read = |mut command: Command| -> Result<Vec<Reading>> {
         let output = lab.artifacts().join("read.jsonl");
-        run(command.stdin(File::open(&input)?).stdout(create(&output)?))?;
+        run(READER, command.stdin(File::open(&input)?).stdout(create(&output)?))?;
         let readings = lines(&output)?;
         ensure!(readings.len() == headers.len(), "{command:?} left headers unread");
         Ok(readings)
@@ -198,9 +198,7 @@ fn read_by_both(lab: &Lab, peer: Peer, headers: &[Header]) -> Result<[Vec<Readin
     Ok([read(ours)?, read(theirs)?])
 }
 
-pub(super) fn run(command: &mut Command) -> Result<()> {
-    process::run("a reader of headers", command).with_context(|| format!("{command:?}"))
-}
+const READER: &str = "a reader of headers";
 
 fn create(path: &Path) -> Result<File> {
     File::create(path).with_context(|| format!("cannot write {}", path.display()))

@@ -2,8 +2,6 @@
 
 use std::process::Command;
 
-use url::Url;
-
 const DSN: &str = "SENTRY_DSN";
 const SPOTLIGHT: &str = "SENTRY_SPOTLIGHT";
 
@@ -32,12 +30,8 @@ impl Elsewhere {
 
     /// Returns where to look for the trace, a line each.
     pub(crate) fn about(&self, trace_id: &str) -> Vec<String> {
-        let project = self.dsn.as_deref().map(|dsn| {
-            let url = Url::parse(dsn).ok();
-            let host = url.as_ref().and_then(Url::host_str).unwrap_or("its host");
-            let number = url.as_ref().and_then(|url| url.path().rsplit('/').next());
-            let number = number.unwrap_or_default();
-            format!("sent to project {number} at {host} as well ({DSN}): look for trace {trace_id} there")
+        let project = self.dsn.as_ref().map(|_| {
+            format!("sent to the project of {DSN} as well: look for trace {trace_id} there")
         });
         let spotlight = self.spotlight.as_deref().filter(|value| !is_no(value));
         let spotlight =
@@ -66,7 +60,7 @@ mod tests {
         assert_eq!(
             elsewhere.about("abc"),
             [
-                "sent to project 42 at o1.ingest.example as well (SENTRY_DSN): look for trace abc there",
+                "sent to the project of SENTRY_DSN as well: look for trace abc there",
                 "offered to Spotlight (SENTRY_SPOTLIGHT=1)",
             ]
         );

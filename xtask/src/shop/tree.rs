@@ -27,20 +27,13 @@ pub(crate) fn faults(trace_id: &str, trace: &Trace) -> Vec<String> {
 fn check_shape(trace: &Trace, faults: &mut Vec<String>) {
     let spans = &trace.spans;
     let roots: Vec<_> = spans.iter().filter(|span| is_root(span)).collect();
-    match roots.as_slice() {
-        [] => faults.push("there is no root span (one without a parent)".to_owned()),
-        [root] if root.service != "storefront" => {
-            faults.push(format!("the root span is {root}, not the storefront's"));
-        }
-        [_] => {}
-        several => {
-            let labels: Vec<_> = several.iter().map(ToString::to_string).collect();
-            faults.push(format!(
-                "there are {} root spans instead of one: {}",
-                several.len(),
-                labels.join(", ")
-            ));
-        }
+    if !matches!(&*roots, [root] if root.service == "storefront") {
+        let found: Vec<_> = roots.iter().map(ToString::to_string).collect();
+        faults.push(format!(
+            "there should be one span without a parent, the storefront's; there are {}: {}",
+            found.len(),
+            found.join(", ")
+        ));
     }
 
     let mut below = |parents: &[&Span], of: &str, service: &str, op: &str| {
@@ -193,7 +186,8 @@ mod tests {
     #[test]
     fn every_fault_is_named() {
         type Change = fn(&mut Trace);
-        let no_root = "there is no root span (one without a parent)";
+        let roots = "there should be one span without a parent, the storefront's; there are ";
+        let no_root = format!("{roots}0: ");
         let no_call = "there is no http.client span of storefront below the storefront's root";
         let no_stock = "there is no http.server span of inventory below the storefront's call";
         let no_load = "there is no pageload span of browser below the storefront's root";
@@ -202,7 +196,7 @@ mod tests {
         let no_error = "there is no error in the span of inventory below the storefront's call";
         let all_missing =
             [no_call, no_stock, no_load, no_page_call, no_page_stock, no_error].map(str::to_owned);
-        let nothing = [&[no_root.to_owned()][..], &all_missing].concat();
+        let nothing = [&[no_root][..], &all_missing].concat();
         let absent =
             |span: &str, parent| format!("{span} has a parent that is not there: {parent}");
         let page_stock = "inventory's http.server \"name\" (f)";
@@ -223,16 +217,15 @@ mod tests {
             (
                 "two roots",
                 |trace| trace.spans.push(span("inventory", "http.server", "g", None)),
-                vec!["there are 2 root spans instead of one: storefront's http.server \"name\" (a), \
-                      inventory's http.server \"name\" (g)"
-                    .to_owned()],
+                vec![format!(
+                    "{roots}2: storefront's http.server \"name\" (a), inventory's http.server \"name\" (g)"
+                )],
             ),
             (
                 "the root is another service's",
                 |trace| trace.spans[ROOT].service = "browser".to_owned(),
                 [
-                    &["the root span is browser's http.server \"name\" (a), not the storefront's"
-                        .to_owned()][..],
+                    &[format!("{roots}1: browser's http.server \"name\" (a)")][..],
                     &all_missing,
                 ]
                 .concat(),
