@@ -1,5 +1,5 @@
-//! The events that core logs: why a trace was not continued or a DSC not used, that a sampler panicked, and that the
-//! URLs of a client have no host.
+//! The events that core logs: why a trace was not continued or a DSC not used, that a sampler panicked, that the URLs
+//! of a client have no host, and that caches may show a page with a trace again.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 #![cfg(feature = "tracing")]
@@ -173,5 +173,41 @@ fn targets_warn_once_of_urls_without_a_host() {
         let events = events.0.lock().unwrap();
         let is_ours = |event: &&String| event.starts_with("WARN") && event.contains("has no host");
         assert_eq!(events.iter().filter(is_ours).count(), warnings, "{urls:?}: {events:#?}");
+    }
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn pages_that_caches_keep_warn_once_for_each_route() {
+    use http::{HeaderMap, HeaderValue, header};
+    use tracehop::hop::{HttpRequest, ServerHop, trace_data_for_page};
+
+    let kept =
+        HeaderMap::from_iter([(header::CACHE_CONTROL, HeaderValue::from_static("max-age=60"))]);
+    let (head, ()) = http::Request::get("/").body(()).unwrap().into_parts();
+    let first = HttpRequest::new(&head, |_| Some("/first"));
+    let second = HttpRequest::new(&head, |_| Some("/second"));
+    for (has_tags, headers, requests, warnings) in [
+        (true, kept.clone(), &[first, first, second][..], 2),
+        (true, HeaderMap::new(), &[first], 0),
+        (false, kept, &[first], 0),
+    ] {
+        for server_timing in [false, true] {
+            let (events, propagator) = (Events::default(), Propagator::builder().build().unwrap());
+            tracing::subscriber::with_default(events.clone(), || {
+                for request in requests {
+                    let mut hop = ServerHop::start(&propagator, None, &head.headers, request);
+                    if has_tags {
+                        let _ = trace_data_for_page(hop.context());
+                    }
+                    let value = hop.respond(200, &headers, Some(request), server_timing);
+                    assert_eq!(value, None);
+                    hop.finish();
+                }
+            });
+            let events = events.0.lock().unwrap();
+            let is_ours = |event: &&String| event.contains("caches may show this page again");
+            assert_eq!(events.iter().filter(is_ours).count(), warnings, "{events:#?}");
+        }
     }
 }

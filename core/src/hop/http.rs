@@ -121,4 +121,18 @@ mod tests {
             assert_eq!(request.body(()).unwrap().url(), expected);
         }
     }
+
+    #[test]
+    fn incoming_requests_show_url_peer_and_headers_that_are_not_sensitive() {
+        let mut secret = ::http::HeaderValue::from_static("hush");
+        secret.set_sensitive(true);
+        let request = Request::builder().uri("/a").header(HOST, "x.example").header("key", secret);
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        let request = HttpRequest::new(&head, |_| None).with_peer(|_| Some([127, 0, 0, 1].into()));
+        let mut headers = Vec::new();
+        request.each_header(&mut |name, value| headers.push((name.to_owned(), value.to_vec())));
+        assert_eq!(headers, [("host".to_owned(), b"x.example".to_vec())]);
+        assert_eq!(request.url(), "http://x.example/a");
+        assert_eq!(request.peer(), Some([127, 0, 0, 1].into()));
+    }
 }

@@ -206,6 +206,8 @@ mod tests {
             assert_eq!(context.inherit_or_sample_with(0.1), inherited);
             assert_eq!(context.parent_sampled(), parent_sampled);
         }
+        let rand: SampleRand = "0.5".parse().unwrap();
+        assert_eq!(SamplingContext::default().with_sample_rand(rand).sample_rand(), Some(rand));
     }
 
     #[test]

@@ -321,6 +321,17 @@ mod tests {
     }
 
     #[test]
+    fn lists_and_members_are_shown_for_debugging() {
+        let baggage: Baggage = "a=x%20y;p=1".parse().unwrap();
+        assert_eq!(format!("{baggage:?}"), r#"Baggage("a=x%20y;p=1")"#);
+        let members = format!("{:?}", baggage.members().collect::<Vec<_>>());
+        assert!(
+            members.contains(r#"key: "a", value: "x y", properties: [("p", Some("1"))]"#),
+            "{members}"
+        );
+    }
+
+    #[test]
     fn equal_keys_count_with_the_last_value() {
         let baggage: Baggage = "a=1,b=2,a=3".parse().unwrap();
         assert_eq!(baggage.get("a").as_deref(), Some("3"));

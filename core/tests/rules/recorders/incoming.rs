@@ -154,6 +154,55 @@ impl tracehop::hop::ResponseHeaders for NoHeaders {
 }
 
 #[test]
+fn grpc_statuses_reach_recordings_from_head_and_trailers() {
+    struct Status(Option<&'static str>);
+
+    impl tracehop::hop::ResponseHeaders for Status {
+        fn lines(&self, name: &'static str) -> impl Iterator<Item = &[u8]> {
+            self.0.filter(|_| name == "grpc-status").into_iter().map(str::as_bytes)
+        }
+    }
+
+    let log = Log::default();
+    let propagator = options().recorder(Logging::new("r", &log)).build().unwrap();
+    for (head, trailers, noted) in [
+        (None, None, None),
+        (None, Some("5"), Some("r: grpc 5")),
+        (Some("7"), None, Some("r: grpc 7")),
+        (Some("x"), Some("300"), None),
+    ] {
+        let request = received("POST", None);
+        let mut hop = start(&propagator, &request);
+        hop.respond(200, &Status(head), Some(&request), false);
+        hop.finish_with_trailers(Some(&Status(trailers)));
+        let lines = log.take();
+        let of_grpc: Vec<_> = lines.iter().filter(|line| line.contains("grpc")).collect();
+        assert_eq!(of_grpc, Vec::from_iter(noted), "{head:?} {trailers:?}");
+    }
+}
+
+#[test]
+fn all_recordings_extend_the_request() {
+    let log = Log::default();
+    let recorders = ["a", "b"].map(|name| Logging::new(name, &log));
+    let [a, b] = recorders;
+    let propagator = options().recorder(a).recorder(b).build().unwrap();
+    let mut extensions = Vec::<&str>::new();
+    start(&propagator, &received("GET", None)).extend(&mut extensions);
+    assert_eq!(extensions, ["a", "b"]);
+}
+
+#[test]
+fn values_in_a_hop_can_be_taken_and_put_back() {
+    let propagator = options().build().unwrap();
+    let mut body = InHop::new(7, start(&propagator, &received("GET", None)));
+    assert_eq!((body.take_value(), body.value()), (Some(7), None));
+    body.put_back(8);
+    assert_eq!(body.value(), Some(&8));
+    assert!(body.hop().is_some());
+}
+
+#[test]
 fn panics_in_handlers_are_cancellations() {
     let log = Log::default();
     let propagator = options().recorder(Logging::new("r", &log)).build().unwrap();

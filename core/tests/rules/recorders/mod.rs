@@ -3,6 +3,7 @@
 mod incoming;
 mod outgoing;
 
+use std::any::Any;
 use std::error::Error;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -121,8 +122,18 @@ impl Recording for LoggingOne {
         self.needs_position
     }
 
+    fn extend(&self, extensions: &mut dyn Any) {
+        if let Some(names) = extensions.downcast_mut::<Vec<&str>>() {
+            names.push(self.name);
+        }
+    }
+
     fn set_route(&self, method: &str, pattern: &str) {
         self.add(&format!("route {method} {pattern}"));
+    }
+
+    fn set_grpc_status(&self, code: u8) {
+        self.add(&format!("grpc {code}"));
     }
 
     fn set_error(&self, status: u16, error: &dyn Error) {
