@@ -193,6 +193,16 @@ fn all_recordings_extend_the_request() {
 }
 
 #[test]
+fn hops_are_shown_for_debugging() {
+    let propagator = options().recorder(Logging::new("r", &Log::default())).build().unwrap();
+    let hop = start(&propagator, &received("GET", None));
+    let shown = |hop: &ServerHop| format!("{hop:?}");
+    assert!(shown(&hop).contains("Recordings { len: 1, is_finished: false }"), "{hop:?}");
+    hop.finish();
+    assert!(shown(&hop).contains("is_finished: true"), "{hop:?}");
+}
+
+#[test]
 fn values_in_a_hop_can_be_taken_and_put_back() {
     let propagator = options().build().unwrap();
     let mut body = InHop::new(7, start(&propagator, &received("GET", None)));
