@@ -367,6 +367,8 @@ mod tests {
         for (lines, expected) in table {
             assert_eq!(dsc(lines).as_str(), *expected, "{lines:?}");
         }
+        let long = format!("sentry-{}=1,sentry-a=2", "x".repeat(8000));
+        assert_eq!(dsc(&[&long]).as_str(), long);
     }
 
     #[test]
